@@ -1,0 +1,5 @@
+"""The text8 corpus."""
+
+from keras_rnncap.datasets.builders.text8.text8_dataset_builder import Builder
+
+__all__ = ["Builder"]

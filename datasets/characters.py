@@ -1,0 +1,129 @@
+"""Character modelling: predict the next character of a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+import keras
+import numpy as np
+from scipy.special import log_softmax
+
+from keras_rnncap.datasets.corpus import ALPHABET, Corpus
+from keras_rnncap.datasets.task import Sample, Split, Task
+
+WARM_UP = 13
+"""Steps at the start of a sample that are not scored."""
+
+
+class CharacterModelling(Task):
+    """One-step-ahead prediction of the characters of a text.
+
+    Source: Collins et al. (2017), appendix B, text8: hot-one inputs and outputs, random pointers into the text, T = 50,
+    of which the first 13 steps "were used to initialize the RNN into a normal operating mode" and are not scored.
+
+    One sample with T = 5: inputs `the_c`, targets `he_ca`.
+
+    On held-out text the windows stand in a row, 37 characters apart, so that every character after the first 13 is
+    scored once. The unit is bits per character.
+
+    Args:
+        corpus: The text.
+    """
+
+    source = "Collins et al. 2017, appendix B"
+    return_sequences = True
+    score_name = "bits_per_character"
+    score_direction = "min"
+    length = 50
+    takes_path: ClassVar[bool] = False
+    """Whether the task reads a file that the user may name."""
+    input_dim = output_dim = len(ALPHABET)
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws windows at random places of a split."""
+        starts = rng.integers(0, len(self.corpus.split(split)) - self.length, size)
+        return self._windows(self.corpus.split(split), starts)
+
+    def _windows(self, ids: np.ndarray, starts: np.ndarray) -> Sample:
+        windows = ids[starts[:, np.newaxis] + np.arange(self.length + 1)]
+        inputs = np.eye(self.input_dim, dtype="float32")[windows[:, :-1]]
+        return Sample(inputs, windows[:, 1:].astype("int32"))
+
+    @property
+    def mask(self) -> np.ndarray:
+        """1 where a step is scored: all but the first 13."""
+        return (np.arange(self.length) >= WARM_UP).astype("float32")
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy in nats, a mean over scored characters."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+
+    def held_out(self, split: Split, batch_size: int = 256, limit: int | None = None) -> Iterator[Sample]:
+        """Yields the windows of a split in order, at most `limit` of them."""
+        ids = self.corpus.split(split)
+        starts = np.arange(0, len(ids) - self.length, self.length - WARM_UP)[:limit]
+        for first in range(0, len(starts), batch_size):
+            yield self._windows(ids, starts[first : first + batch_size])
+
+    def score(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> float:
+        """Returns the bits per character of a model on a split, on its first `limit` windows only if that is given."""
+        nats, count = 0.0, 0
+        for batch in self.held_out(split, limit=limit):
+            logits = keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs))[:, WARM_UP:]
+            targets = batch.targets[:, WARM_UP:, np.newaxis]
+            nats -= np.take_along_axis(log_softmax(logits.astype("float64"), axis=-1), targets, axis=-1).sum()
+            count += targets.size
+        return float(nats / count / math.log(2))
+
+    def validation_score(self, model: keras.Model) -> float:
+        """Returns the bits per character on the first 512 windows, about 19,000 characters, of the validation text."""
+        return self.score(model, "validation", limit=512)
+
+    @property
+    def data(self) -> str:
+        """The text's name and size."""
+        return f"{self.corpus.name} ({sum(map(len, self.corpus[1:])):,} characters)"
+
+    def baselines(self, split: Split = "test") -> dict[str, float]:
+        """Returns what models without a memory score on the scored characters of a split, in bits per character.
+
+        `uniform` finds all characters equally likely; `unigram` knows how frequent each is in the training text, and
+        `bigram` how frequent it is there after the one before it, both with one added to every count.
+        """
+        train, size = self.corpus.train.astype(int), len(ALPHABET)
+        unigram = np.bincount(train, minlength=size) + 1.0
+        bigram = np.bincount(train[:-1] * size + train[1:], minlength=size * size).reshape(size, size) + 1.0
+        bits_1 = -np.log2(unigram / unigram.sum())
+        bits_2 = -np.log2(bigram / bigram.sum(axis=1, keepdims=True))
+        previous, scored = zip(
+            *(
+                (batch.inputs.argmax(axis=2)[:, WARM_UP:].ravel(), batch.targets[:, WARM_UP:].ravel())
+                for batch in self.held_out(split)
+            ),
+            strict=True,
+        )
+        before, after = np.concatenate(previous), np.concatenate(scored)
+        return {
+            "uniform": self.chance_score,
+            "unigram": float(bits_1[after].mean()),
+            "bigram": float(bits_2[before, after].mean()),
+        }
+
+    @property
+    def chance_score(self) -> float:
+        """All characters equally likely."""
+        return math.log2(len(ALPHABET))
+
+    @property
+    def perfect_score(self) -> float:
+        """A bound that no model of a text reaches: certainty."""
+        return 0.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """One nat more than the uniform distribution."""
+        return math.log(len(ALPHABET)) + 1.0

@@ -1,0 +1,136 @@
+"""Perceptron capacity: random patterns with random labels, to be learned by heart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rnncap.datasets.task import Sample, Split, Task
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.information import mutual_information_bits
+
+
+class PerceptronCapacity(Task):
+    """A fixed set of b random binary inputs, each with a random binary label read out after the last time step.
+
+    Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given at
+    the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
+    information of eq. 22, on the very patterns that were trained on.
+
+    The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be right.
+
+    One sample with 4 inputs, at the first time step only: inputs `1001 0000 0000 0000 0000`, target `1`.
+
+    Args:
+        patterns: b, at least 1.
+        input_dim: n_in; the 2^n_in possible inputs must be at least b.
+        length: Time steps before the answer, at least 1.
+        every_step: Whether the input is given at every time step.
+        seed: Seed of the patterns and labels.
+
+    Raises:
+        InputError: If a number is out of range, or there are too few distinct inputs.
+
+    Example:
+
+    >>> task = PerceptronCapacity(patterns=100, input_dim=16)
+    >>> task.inputs.shape, task.targets.shape, task.perfect_score
+    ((100, 5, 16), (100, 1), 100.0)
+    """
+
+    name = "perceptron"
+    source = "Collins et al. 2017, section 2.1.1"
+    return_sequences = False
+    score_name = "mutual_information_bits"
+    score_direction = "max"
+
+    def __init__(
+        self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0
+    ) -> None:
+        self.patterns = check_integer("patterns", patterns, 1)
+        self.input_dim = check_integer("input_dim", input_dim, 1)
+        self.length = check_integer("length", length, 1)
+        if self.input_dim < 63 and 2**self.input_dim < patterns:
+            raise InputError(
+                f"input_dim={input_dim} allows {2**input_dim} distinct inputs, fewer than patterns={patterns}; "
+                f"it must be at least {math.ceil(math.log2(patterns))}"
+            )
+        self.output_dim = 1
+        self.every_step = every_step
+        rng = np.random.default_rng(seed)
+        vectors = _distinct_bits(rng, patterns, self.input_dim)
+        self.inputs = np.zeros((patterns, self.length, self.input_dim), "float32")
+        self.inputs[:, : self.length if every_step else 1] = vectors[:, np.newaxis]
+        self.targets = rng.integers(0, 2, (patterns, 1)).astype("float32")
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws patterns with replacement. All splits are the same set: what was stored is measured on itself."""
+        del split
+        rows = rng.integers(0, self.patterns, size)
+        return Sample(self.inputs[rows], self.targets[rows])
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy of one logit."""
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def accuracy(self, model: keras.Model) -> float:
+        """Returns the fraction p of patterns whose logit has the right sign; an undefined logit is wrong."""
+        logits = self._logits(model)
+        return float(np.mean(((logits > 0) == (self.targets > 0.5)) & np.isfinite(logits)))
+
+    def mean_loss(self, model: keras.Model) -> float:
+        """Returns the cross-entropy over all patterns, in nats."""
+        return float(self.loss()(self.targets, self._logits(model)))
+
+    def _logits(self, model: keras.Model) -> np.ndarray:
+        # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.
+        return keras.ops.convert_to_numpy(model(self.inputs, training=False))
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the loss of a model that always answers 1/2, in nats."""
+        return 2 * math.log(2)
+
+    def score(self, model: keras.Model, split: Split = "test") -> float:
+        """Returns the mutual information in bits."""
+        del split
+        return mutual_information_bits(self.patterns, self.accuracy(model))
+
+    @property
+    def chance_score(self) -> float:
+        """Nothing."""
+        return 0.0
+
+    @property
+    def perfect_score(self) -> float:
+        """One bit for each pattern."""
+        return float(self.patterns)
+
+    def full_batches(self, steps: int) -> Any:
+        """Returns a `tf.data.Dataset` of `steps` batches, each the whole set."""
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensors((self.inputs, self.targets)).cache().repeat(steps)
+
+
+def capacity_input_dim(parameters: int) -> int:
+    """Returns an input width at which 10 patterns for each parameter are distinct, with room to spare.
+
+    The paper does not state its own. 16 serves models of up to 1,638 parameters.
+    """
+    return max(16, math.ceil(math.log2(40 * parameters)))
+
+
+def _distinct_bits(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
+    """Returns `count` distinct rows of `width` bits, uniform among all such choices in order."""
+    if width <= 20:
+        codes = rng.choice(2**width, size=count, replace=False)
+        return (codes[:, np.newaxis] >> np.arange(width)) & 1
+    rows = rng.integers(0, 2, (count, width))
+    while len(unique := np.unique(rows, axis=0)) < count:  # rare at these widths: fill the places of repeated rows
+        rows = np.concatenate([unique, rng.integers(0, 2, (count - len(unique), width))])
+        rng.shuffle(rows)
+    return rows

@@ -1,0 +1,119 @@
+"""What a task is: it owns its samples, sizes, loss, mask and score, and what chance and perfection score."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+import keras
+import numpy as np
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+
+class Sample(NamedTuple):
+    """A batch.
+
+    Attributes:
+        inputs: Shape `(batch, time, input_dim)`, float32.
+        targets: What the loss takes: `(batch, output_dim)`, or for each time step `(batch, time)` or more.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+class Task(abc.ABC):
+    """Base of the tasks. Code that trains or measures asks a task for everything below and never which task it is.
+
+    Attributes:
+        name: The task's name on the command line and in tables.
+        source: Paper and section that define it.
+        input_dim: Features of an input.
+        output_dim: Size of the model's output, logits where the loss takes those.
+        length: Time steps of a training sample.
+        return_sequences: Whether there is a target at every time step, or one at the end.
+        score_name: Name of the score, with its unit.
+        score_direction: Whether more (`"max"`) or less (`"min"`) is better.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    return_sequences: ClassVar[bool]
+    score_name: ClassVar[str]
+    score_direction: ClassVar[Literal["min", "max"]]
+    input_dim: int
+    output_dim: int
+    length: int
+
+    @abc.abstractmethod
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws `size` samples of a split from a generator: the same state of `rng`, the same samples."""
+
+    @abc.abstractmethod
+    def loss(self) -> keras.losses.Loss:
+        """Returns the training loss, a mean over samples (and over the time steps that `mask` scores)."""
+
+    @abc.abstractmethod
+    def score(self, model: keras.Model, split: Split = "test") -> float:
+        """Returns the score of a model on a split, in the unit that `score_name` names."""
+
+    def validation_score(self, model: keras.Model) -> float:
+        """Returns a quick score on the validation split, to watch while a model trains."""
+        return self.score(model, "validation")
+
+    @property
+    def data(self) -> str:
+        """What the data are, for tables and to tell runs apart."""
+        return self.name
+
+    @property
+    @abc.abstractmethod
+    def chance_score(self) -> float:
+        """The score of a model that knows nothing of the input."""
+
+    @property
+    @abc.abstractmethod
+    def perfect_score(self) -> float:
+        """The best score that a model could have, or a bound on it."""
+
+    @property
+    @abc.abstractmethod
+    def infeasible_above(self) -> float:
+        """The loss above which a training run counts as diverged: chance, and a margin that the task states."""
+
+    def baselines(self, split: Split = "test") -> dict[str, float]:
+        """Returns scores to beat on a split, by name, in increasing order of difficulty."""
+        del split
+        return {"chance": self.chance_score}
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """Weight of each time step in loss and score, shape `(length,)`, or `None` where all count."""
+        return None
+
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
+        """Yields `(inputs, targets)` or `(inputs, targets, weights)` without end, in NumPy.
+
+        Batch number `i` depends on `seed` and `i` alone, so that training which resumes at step `start` sees what it
+        would have seen.
+        """
+        weights = None if self.mask is None else np.broadcast_to(self.mask.astype("float32"), (batch_size, self.length))
+        step = start
+        while True:
+            batch = self.sample(np.random.default_rng([seed, step]), batch_size, split)
+            yield tuple(batch) if weights is None else (*batch, weights)
+            step += 1
+
+    def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
+        """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
+        import tensorflow as tf
+
+        first = next(self.batches(batch_size, seed, start, split))
+        signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in first)
+        endless = tf.data.Dataset.from_generator(
+            lambda: self.batches(batch_size, seed, start, split), output_signature=signature
+        )
+        known = endless.take(stop - start).apply(tf.data.experimental.assert_cardinality(stop - start))
+        return known.prefetch(tf.data.AUTOTUNE)

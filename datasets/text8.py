@@ -1,0 +1,79 @@
+"""text8: the first 100 million characters of cleaned Wikipedia, or a prefix of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from keras_rnncap.datasets.characters import CharacterModelling
+from keras_rnncap.datasets.corpus import Corpus, data_dir, encode, read_bytes, split_corpus
+from keras_rnncap.errors import InputError
+
+WHOLE = 100_000_000
+HOMEPAGE = "http://mattmahoney.net/dc/textdata.html"
+
+
+class Text8(CharacterModelling):
+    """Character modelling of text8 (Mahoney, 2011), as Collins et al. (2017), appendix B, and `CharacterModelling` say.
+
+    The whole file is split 90M / 5M / 5M as in the literature. Of a prefix the last 500,000 characters are the test
+    text and the 500,000 before them the validation text; its results cannot be compared with published ones.
+
+    Args:
+        path: A plain, gzip or zip file with text8 or a prefix. `None` looks into the folder that `RNNCAP_DATA_DIR`
+            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it, which
+            downloads it once.
+
+    Raises:
+        InputError: If none of the three has it, or the file is truncated, damaged or has other characters.
+
+    Example:
+
+    >>> Text8(path="/no/such/file")
+    Traceback (most recent call last):
+    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    """
+
+    name = "text8"
+    takes_path = True
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(_load(None if path is None else Path(path)))
+
+
+def _load(path: Path | None) -> Corpus:
+    path = path or _find(data_dir())
+    text = read_bytes(path) if path else _from_tensorflow_datasets()
+    ids = encode(text, str(path or "text8"))
+    whole = len(ids) == WHOLE
+    name = "text8" if whole else f"text8 prefix, {len(ids) / 1e6:.1f} MB"
+    return split_corpus(name, ids, 5_000_000 if whole else min(500_000, len(ids) // 20))
+
+
+def _find(folder: Path | None) -> Path | None:
+    """Returns text8's file in the layout of `RNNCAP_DATA_DIR`, if it is there."""
+    if folder is None:
+        return None
+    known = [folder / "text8" / name for name in ("text8", "text8.zip", "text8.gz")]
+    found = [file for file in known if file.is_file()] or sorted((folder / "text8").glob("text8*.gz"))
+    return found[0] if found else None
+
+
+def _from_tensorflow_datasets() -> bytes:
+    import tensorflow_datasets as tfds
+
+    import keras_rnncap.datasets.builders.text8  # noqa: F401  registers the builder
+
+    try:
+        builder = tfds.builder("text8")
+        builder.download_and_prepare()
+        splits = [builder.as_data_source(split) for split in ("train", "validation", "test")]
+        return b"".join(split[0]["text"] for split in splits)
+    except Exception as error:  # what a failed download raises depends on how it failed
+        cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise InputError(
+            "text8 is not at hand. There are three ways to it: set RNNCAP_DATA_DIR to a folder with text8/text8.zip, "
+            f"text8/text8 or a prefix text8/text8*.gz; name such a file with --data (in Python: Text8(path)); or let "
+            f"TensorFlow Datasets download it from {HOMEPAGE}, which failed just now: {cause}. "
+            "The task python-docs needs no data"
+        ) from error

@@ -1,0 +1,60 @@
+"""Recurrent cells for Keras, and what they can hold."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_rnncap.version import __version__
+
+# In a checkout datasets, tuners, zoo and saved_models stand beside this folder, and only an installation puts them into
+# it (setup.cfg). Python started in a checkout imports this folder, installed or not: let it find them as well.
+if (Path(__file__).parents[1] / "setup.cfg").is_file():
+    __path__.append(str(Path(__file__).parents[1]))
+
+# Importing Keras takes seconds. The command line, which imports this package before its own first line runs, does that
+# where it needs it; everybody else gets the cells registered with Keras here, so that saved models load.
+if TYPE_CHECKING or Path(sys.argv[0] if sys.argv else "").stem != "rnncap":
+    from keras_rnncap.api import (
+        Budget,
+        GatedCell,
+        GRUCell,
+        IntersectionRNNCell,
+        IRNNCell,
+        LSTMCell,
+        ProjectingCell,
+        RecurrentCell,
+        RNNCell,
+        UGRNNCell,
+        bits_per_parameter,
+        count_parameters,
+        mutual_information_bits,
+        sequence_model,
+        units_for_budget,
+    )
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            return getattr(importlib.import_module("keras_rnncap.api"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Budget",
+    "GRUCell",
+    "GatedCell",
+    "IRNNCell",
+    "IntersectionRNNCell",
+    "LSTMCell",
+    "ProjectingCell",
+    "RNNCell",
+    "RecurrentCell",
+    "UGRNNCell",
+    "__version__",
+    "bits_per_parameter",
+    "count_parameters",
+    "mutual_information_bits",
+    "sequence_model",
+    "units_for_budget",
+]

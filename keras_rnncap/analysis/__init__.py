@@ -1,0 +1,1 @@
+"""Figures: `compute_*` gives the numbers, `plot_*` draws them."""

@@ -1,0 +1,69 @@
+"""One capacity measurement: what its trials stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_rnncap.analysis.style import cell_color, new_figure
+
+PAPER_RANGE = (3.0, 6.0)
+"""Bits per parameter of all cells, depths and sizes in Collins et al. (2017), section 2.1.2."""
+PAPER_ESTIMATE = 5.0
+"""Their average over cells and depths, larger networks weighing more."""
+
+
+class CapacityCurve(NamedTuple):
+    """The trials of a measurement, in order, one entry each.
+
+    Attributes:
+        trial: Number of the trial, from 1.
+        patterns: b.
+        bits_per_parameter: What it stored; NaN where it was infeasible.
+        best: The most that any trial so far stored; NaN before the first feasible one.
+    """
+
+    trial: np.ndarray
+    patterns: np.ndarray
+    bits_per_parameter: np.ndarray
+    best: np.ndarray
+
+
+def compute_capacity(rows: Sequence[Mapping[str, Any]]) -> CapacityCurve:
+    """Computes the curve from the rows of `trials.csv`."""
+    bits = np.array([row.get("bits_per_parameter", np.nan) for row in rows], dtype=float)
+    best = np.fmax.accumulate(bits) if len(bits) else bits
+    patterns = np.array([row["patterns"] for row in rows], dtype=float)
+    return CapacityCurve(np.arange(1, len(rows) + 1), patterns, bits, best)
+
+
+def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str) -> Figure:
+    """Draws bits per parameter against trials and against the number of patterns, with the paper's range.
+
+    Look for: a best line that is still rising at the right end of the first picture means that more trials would pay;
+    in the second, trials on the diagonal learned all their patterns, and the best lie where they leave it.
+    """
+    curve = compute_capacity(rows)
+    figure, (left, right) = new_figure(2)
+    color = cell_color(cell)
+    for axes in (left, right):
+        axes.axhspan(*PAPER_RANGE, color="0.92", zorder=0, label="Collins et al. 2017: 3 to 6")
+        axes.set_ylabel("bits per parameter")
+        axes.set_ylim(0, PAPER_RANGE[1] + 0.2)
+    left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
+    left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
+    infeasible = np.isnan(curve.bits_per_parameter)
+    left.plot(curve.trial[infeasible], np.zeros(infeasible.sum()), "x", color="0.5", label="infeasible", clip_on=False)
+    left.set_xlabel("trial")
+    left.legend(frameon=False, fontsize="small", loc="upper left")
+    per_parameter = curve.patterns / parameters
+    right.plot([0, PAPER_RANGE[1]], [0, PAPER_RANGE[1]], color="0.6", linewidth=1, label="all patterns learned")
+    right.plot(per_parameter, curve.bits_per_parameter, "o", color=color, markersize=4)
+    right.set_xlabel("patterns per parameter")
+    right.set_xlim(0, max(10.0, float(per_parameter.max(initial=0))))
+    right.legend(frameon=False, fontsize="small", loc="upper right")
+    figure.suptitle(f"{cell}, {parameters:,} parameters", fontsize="medium")
+    return figure

@@ -1,0 +1,31 @@
+"""How all figures look: a cell has the same colour everywhere, told apart also by the colour-blind."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette (2008), without yellow, which is too light for lines.
+CELL_COLORS = {
+    "rnn": "#000000",
+    "irnn": "#E69F00",
+    "ugrnn": "#56B4E9",
+    "gru": "#009E73",
+    "lstm": "#0072B2",
+    "+rnn": "#D55E00",
+}
+OTHER_COLOR = "#CC79A7"
+
+
+def cell_color(cell: str) -> str:
+    """Returns the colour of a cell; cells of users share one."""
+    return CELL_COLORS.get(cell, OTHER_COLOR)
+
+
+def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with `columns` axes in a row. It belongs to no window, so it works without a screen."""
+    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    axes = [figure.add_subplot(1, columns, index + 1) for index in range(columns)]
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes

@@ -1,0 +1,110 @@
+"""How many units a parameter budget buys, and where the parameters go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import pandas as pd
+
+from keras_rnncap.errors import InputError, check_integer
+
+PARTS = {
+    "kernel": "input",
+    "recurrent_kernel": "recurrent",
+    "bias": "bias",
+    "initial_state": "initial state",
+    "projection": "projection",
+}
+"""Columns of the breakdown, by the names that the weights of a recurrent layer have."""
+
+
+class Budget(NamedTuple):
+    """What `units_for_budget` found.
+
+    Attributes:
+        units: Units per layer.
+        parameters: Trainable parameters of the model, at most the budget.
+        breakdown: A row for each layer, a column for each part, as `count_parameters` gives it.
+    """
+
+    units: int
+    parameters: int
+    breakdown: pd.DataFrame
+
+
+def count_parameters(model: keras.Model) -> pd.DataFrame:
+    """Itemizes the trainable parameters of a built model.
+
+    Weights of a layer with a `cell` go by their names in `PARTS`, unknown names to `other`; those of all other layers
+    are its `readout`.
+
+    Returns:
+        A table with a row for each layer that has parameters; columns `input`, `recurrent`, `bias`, `initial state`,
+        `projection`, `other`, `readout`, without those that are zero everywhere, and `total`.
+    """
+    columns = [*PARTS.values(), "other", "readout"]
+    rows: dict[str, dict[str, int]] = {}
+    for layer in model.layers:
+        if not layer.trainable_weights:
+            continue
+        row = rows.setdefault(layer.name, dict.fromkeys(columns, 0))
+        for weight in layer.trainable_weights:
+            part = PARTS.get(weight.name, "other") if hasattr(layer, "cell") else "readout"
+            row[part] += math.prod(weight.shape)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(int)
+    table = table.loc[:, (table != 0).any(axis=0)]
+    table["total"] = table.sum(axis=1)
+    table.index.name = "layer"
+    return table
+
+
+def trainable_parameters(model: keras.Model) -> int:
+    """Returns the number of trainable parameters of a built model."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget:
+    """Finds the most units whose model has at most `budget` trainable parameters.
+
+    Collins et al. (2017), section 1.2: "The number of hidden units per layer was then chosen such that the number of
+    parameters, summed across all layers of the network, was as large as possible without exceeding the allowed maximum."
+    Models are built and counted, none is computed by formula, so any model will do whose size grows with its units.
+
+    Args:
+        build: From a number of units, at least 1, to a built model.
+        budget: The allowed maximum.
+
+    Raises:
+        InputError: If one unit is already too many; the message says what it needs.
+
+    Example:
+
+    >>> from keras_rnncap import sequence_model
+    >>> found = units_for_budget(lambda units: sequence_model("rnn", units, input_dim=16, output_dim=1), 300)
+    >>> found.units, found.parameters
+    (9, 253)
+    """
+    check_integer("budget", budget, 1)
+
+    def parameters(units: int) -> int:
+        model = build(units)
+        if not model.built:
+            raise InputError("build(units) must return a built model: give it an Input, or call model.build(shape)")
+        return trainable_parameters(model)
+
+    smallest = parameters(1)
+    if smallest > budget:
+        raise InputError(f"a budget of {budget} parameters is too small: one unit needs {smallest}")
+    fits, too_many = 1, 2
+    while parameters(too_many) <= budget:
+        fits, too_many = too_many, 2 * too_many
+        if too_many > budget:  # more units than parameters: the model does not grow
+            raise InputError("build(units) must return larger models for more units; it does not")
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if parameters(middle) <= budget else (fits, middle)
+    model = build(fits)
+    return Budget(fits, trainable_parameters(model), count_parameters(model))

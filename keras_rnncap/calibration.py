@@ -1,0 +1,70 @@
+"""Calibrates the meter: a model whose capacity is known, measured by the code that measures cells."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+
+from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.errors import check_integer
+from keras_rnncap.information import bits_per_parameter
+from keras_rnncap.initializers import matrix_initializer
+from keras_rnncap.training import TrainingSettings, compile_model, fit
+
+
+class Calibration(NamedTuple):
+    """One measurement of a linear threshold unit.
+
+    Attributes:
+        patterns_per_weight: b over the number of weights, the threshold included.
+        accuracy: Fraction of patterns classified correctly.
+        bits_per_weight: What it stored.
+    """
+
+    patterns_per_weight: float
+    accuracy: float
+    bits_per_weight: float
+
+
+def calibrate_meter(
+    inputs: int = 100,
+    patterns_per_weight: tuple[float, ...] = (1.0, 1.5, 1.7, 1.8, 1.9, 2.0, 2.2, 2.5),
+    steps: int = 10_000,
+    seed: int = 0,
+) -> list[Calibration]:
+    """Measures how many random patterns a linear threshold unit stores.
+
+    Cover (1965): N weights separate b random patterns in general position, labelled at random, almost surely if b < 2 N
+    and almost never if b > 2 N, for large N. At b = 2 N, where all are still right half the time, that is 2 bits for
+    each weight. Beyond, not all can be right, but the information in the most that can be goes on rising slowly (Gardner
+    and Derrida, 1988), and less of it is found by gradient descent.
+
+    Args:
+        inputs: Width of the patterns; the unit has one weight more.
+        patterns_per_weight: Where to measure.
+        steps: Full-batch training steps, by the code that trains cells.
+        seed: Seed of patterns and weights.
+
+    Example:
+
+    >>> calibrate_meter(inputs=20, patterns_per_weight=(0.5,), steps=300)[0].bits_per_weight >= 0.47
+    True
+    """
+    check_integer("inputs", inputs, 1)
+    check_integer("seed", seed, 0)
+    settings = TrainingSettings(steps=steps, learning_rate=0.3, learning_rate_decay=0.1, clip_norm=1e6)
+    weights = inputs + 1
+    rows = []
+    for ratio in patterns_per_weight:
+        task = PerceptronCapacity(round(ratio * weights), inputs, length=1, seed=seed)
+        layers = [
+            keras.Input((task.length, task.input_dim)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, kernel_initializer=matrix_initializer("normal", seed=seed)),
+        ]
+        model = keras.Sequential(layers)
+        compile_model(model, task.loss(), settings)
+        fit(model, task.full_batches(settings.steps))
+        rows.append(Calibration(ratio, task.accuracy(model), bits_per_parameter(task.score(model), weights)))
+    return rows

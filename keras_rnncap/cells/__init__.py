@@ -1,0 +1,30 @@
+"""Recurrent cells for `keras.layers.RNN`, and how to find one by name."""
+
+from keras_rnncap.cells.base import Affine, GatedCell, ProjectingCell, RecurrentCell
+from keras_rnncap.cells.gru import GRUCell
+from keras_rnncap.cells.intersection import IntersectionRNNCell
+from keras_rnncap.cells.irnn import IRNNCell
+from keras_rnncap.cells.lookup import CELLS, CellFactory, cell_name, get_cell, make_cell
+from keras_rnncap.cells.lstm import LSTMCell
+from keras_rnncap.cells.options import constructor_options
+from keras_rnncap.cells.rnn import RNNCell
+from keras_rnncap.cells.ugrnn import UGRNNCell
+
+__all__ = [
+    "CELLS",
+    "Affine",
+    "CellFactory",
+    "GRUCell",
+    "GatedCell",
+    "IRNNCell",
+    "IntersectionRNNCell",
+    "LSTMCell",
+    "ProjectingCell",
+    "RNNCell",
+    "RecurrentCell",
+    "UGRNNCell",
+    "cell_name",
+    "constructor_options",
+    "get_cell",
+    "make_cell",
+]

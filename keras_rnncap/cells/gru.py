@@ -1,0 +1,47 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rnncap.cells.base import Affine, GatedCell
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class GRUCell(GatedCell):
+    """The gated recurrent unit, reset before the matrix.
+
+        u_t = sigmoid(W^uh h_{t-1} + W^ux x_t + b^u + b^fg)
+        r_t = sigmoid(W^rh h_{t-1} + W^rx x_t + b^r)
+        c_t = s(W^ch (r_t h_{t-1}) + W^cx x_t + b^c)
+        h_t = u_t h_{t-1} + (1 - u_t) c_t
+
+    Source: Cho et al. (2014); Collins, Sohl-Dickstein, Sussillo (2017), eq. 5-8. With `forget_bias=0` it is
+    `keras.layers.GRUCell(reset_after=False)`, with the same order of blocks.
+
+    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)`, `bias` `(3 * units,)` with the
+    blocks update (u), reset (r) and candidate (c), `initial_state` `(1, units)`. Arguments, call arguments and errors
+    are those of `GatedCell`.
+
+    Example:
+
+    >>> outputs = keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8)))
+    >>> tuple(outputs.shape)
+    (32, 4)
+    """
+
+    blocks = ("update", "reset", "candidate")
+
+    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+        """Equations 5-8."""
+        (h,) = states
+        ux, rx, cx = w.of_input(x)
+        uh, rh = w.of_state(h, 0, 2)
+        u = ops.sigmoid(uh + ux + self.forget_bias)
+        r = ops.sigmoid(rh + rx)
+        (ch,) = w.of_state(r * h, 2)
+        c = self.activation(ch + cx)
+        return (u * h + (1 - u) * c,)

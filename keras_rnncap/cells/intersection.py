@@ -1,0 +1,85 @@
+"""The intersection RNN, +RNN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rnncap.cells.base import Affine, GatedCell, ProjectingCell
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class IntersectionRNNCell(ProjectingCell, GatedCell):
+    """The intersection RNN, written +RNN: one coupled gate through time and one through depth.
+
+        y^in_t = s1(W^yh h_{t-1} + W^yx x_t + b^y)
+        h^in_t = s2(W^hh h_{t-1} + W^hx x_t + b^h)
+        g^y_t = sigmoid(W^gyh h_{t-1} + W^gyx x_t + b^gy + b^fg,y)
+        g^h_t = sigmoid(W^ghh h_{t-1} + W^ghx x_t + b^gh + b^fg,h)
+        y_t = g^y_t x_t + (1 - g^y_t) y^in_t
+        h_t = g^h_t h_{t-1} + (1 - g^h_t) h^in_t
+
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there.
+
+    Eq. 19 needs inputs of width `units`. Others are projected to it first, as `ProjectingCell` says, also where the
+    cell is the only layer; the paper leaves depth 1 out.
+
+    The output is y, the recurrent state h. The cell's states are (y, h), the output first: Keras' JAX loop repeats the
+    first state in masked time steps. Nothing is computed from the carried y, and it starts from zero.
+
+    Weights: `kernel` `(units, 4 * units)`, `recurrent_kernel` `(units, 4 * units)`, `bias` `(4 * units,)` with the
+    blocks output (y), hidden (h), output_gate (gy) and hidden_gate (gh), `initial_state` `(1, units)`, and where needed
+    `projection` `(input_dim, units)`. Arguments, call arguments and errors are those of `GatedCell` and
+    `ProjectingCell`, and:
+
+    Args:
+        units: Size of both outputs.
+        activation: s2.
+        output_activation: s1.
+        forget_bias: b^fg,h.
+        depth_forget_bias: b^fg,y.
+        **kwargs: As for `GatedCell` and `ProjectingCell`.
+
+    Example:
+
+    >>> outputs = keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8)))
+    >>> tuple(outputs.shape)
+    (32, 4)
+    """
+
+    blocks = ("output", "hidden", "output_gate", "hidden_gate")
+    state_names = ("output", "hidden")
+    learned_states = ("hidden",)
+    activations = ("tanh",)
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        output_activation: Any = "relu",
+        depth_forget_bias: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation=activation, **kwargs)
+        self.output_activation = keras.activations.get(output_activation)
+        self.depth_forget_bias = float(depth_forget_bias)
+
+    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+        """Equations 15-20."""
+        _, h = states
+        y_in, h_in, gy, gh = w.of_both(x, h)
+        gy = ops.sigmoid(gy + self.depth_forget_bias)
+        gh = ops.sigmoid(gh + self.forget_bias)
+        y = gy * x + (1 - gy) * self.output_activation(y_in)
+        h = gh * h + (1 - gh) * self.activation(h_in)
+        return (y, h)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "output_activation": keras.activations.serialize(self.output_activation),
+            "depth_forget_bias": self.depth_forget_bias,
+        }

@@ -1,0 +1,117 @@
+"""Finds a cell by name, and says what its constructor takes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+
+from keras_rnncap.cells.gru import GRUCell
+from keras_rnncap.cells.intersection import IntersectionRNNCell
+from keras_rnncap.cells.irnn import IRNNCell
+from keras_rnncap.cells.lstm import LSTMCell
+from keras_rnncap.cells.options import constructor_options
+from keras_rnncap.cells.rnn import RNNCell
+from keras_rnncap.cells.ugrnn import UGRNNCell
+from keras_rnncap.errors import InputError, unknown
+
+CellFactory: TypeAlias = Callable[..., keras.layers.Layer]
+"""A cell class, or any callable `(units, **options) -> cell`."""
+
+CELLS: dict[str, type[keras.layers.Layer]] = {
+    "rnn": RNNCell,
+    "irnn": IRNNCell,
+    "ugrnn": UGRNNCell,
+    "gru": GRUCell,
+    "lstm": LSTMCell,
+    "+rnn": IntersectionRNNCell,
+}
+"""The cells by the names that their papers use."""
+
+
+def get_cell(cell: str | CellFactory) -> CellFactory:
+    """Returns the cell of this name.
+
+    Args:
+        cell: A name in `CELLS`, `"module:Class"` for a cell of yours (the working directory is searched, too), or a
+            class, which is returned as it is.
+
+    Raises:
+        InputError: If there is no such cell, or it is not a recurrent cell.
+
+    Example:
+
+    >>> get_cell("ugrnn").__name__
+    'UGRNNCell'
+    """
+    if not isinstance(cell, str):
+        return cell
+    if ":" in cell:
+        return _import_cell(cell)
+    if cell.lower() not in CELLS:
+        raise unknown("cell", cell, CELLS, "; module:Class names a cell of your own")
+    return CELLS[cell.lower()]
+
+
+def cell_name(cell: str | CellFactory) -> str:
+    """Returns the name by which `get_cell` finds the cell again: one of `CELLS` or `module:Class`.
+
+    Example:
+
+    >>> cell_name(UGRNNCell), cell_name(keras.layers.GRUCell)
+    ('ugrnn', 'keras.src.layers.rnn.gru:GRUCell')
+    """
+    if isinstance(cell, str):
+        return cell.lower() if cell.lower() in CELLS else cell
+    for name, known in CELLS.items():
+        if cell is known:
+            return name
+    return f"{cell.__module__}:{getattr(cell, '__qualname__', repr(cell))}"
+
+
+def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Layer:
+    """Returns `cell(units, **options)`.
+
+    Raises:
+        InputError: If the cell does not take an option, naming those that it takes; or if it is not a recurrent cell.
+    """
+    valid = constructor_options(cell)
+    for option in options:
+        if option not in valid:
+            raise unknown(f"option of {getattr(cell, '__name__', cell)}", option, sorted(valid - {"units"}))
+    made = cell(units, **options)
+    if not hasattr(made, "state_size") or not callable(made):
+        raise InputError(
+            f"{getattr(cell, '__name__', cell)} is not a recurrent cell: keras.layers.RNN needs a layer with a "
+            "state_size and call(inputs, states); see keras_rnncap.cells.RecurrentCell for a base class"
+        )
+    return made
+
+
+def _import_cell(path: str) -> CellFactory:
+    module_name, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise  # a module that the user's module imports
+        raise InputError(
+            f"cannot import {module_name!r} for cell {path!r}: no such module in {os.getcwd()} or among the installed "
+            "packages; the form is module:Class, module without .py"
+        ) from error
+    target: Any = module
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+            raise unknown(f"class in {module_name}", attribute, classes)
+        target = getattr(target, part)
+    if not callable(target):
+        raise InputError(f"cell {path!r} is a {type(target).__name__}; it must be a class, or a function of units")
+    return target

@@ -1,0 +1,42 @@
+"""The update gate RNN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rnncap.cells.base import Affine, GatedCell
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class UGRNNCell(GatedCell):
+    """The update gate RNN: a vanilla RNN and one gate that carries the state over or updates it.
+
+        c_t = s(W^ch h_{t-1} + W^cx x_t + b^c)
+        g_t = sigmoid(W^gh h_{t-1} + W^gx x_t + b^g + b^fg)
+        h_t = g_t h_{t-1} + (1 - g_t) c_t
+
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 2-4.
+
+    Weights: `kernel` `(input_dim, 2 * units)`, `recurrent_kernel` `(units, 2 * units)`, `bias` `(2 * units,)` with the
+    blocks candidate (c) and gate (g), `initial_state` `(1, units)`. Arguments, call arguments and errors are those of
+    `GatedCell`.
+
+    Example:
+
+    >>> outputs = keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8)))
+    >>> tuple(outputs.shape)
+    (32, 4)
+    """
+
+    blocks = ("candidate", "gate")
+
+    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+        """Equations 2-4."""
+        (h,) = states
+        c, g = w.of_both(x, h)
+        c = self.activation(c)
+        g = ops.sigmoid(g + self.forget_bias)
+        return (g * h + (1 - g) * c,)

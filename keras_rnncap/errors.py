@@ -1,0 +1,44 @@
+"""The error for bad input, and checks that raise it before any work starts."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+
+class InputError(ValueError):
+    """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed.
+
+    The command line prints the message alone, without a traceback.
+    """
+
+
+def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> InputError:
+    """Returns the error for an unknown name: the valid ones, and the nearest of them first.
+
+    Example:
+
+    >>> print(unknown("cell", "ugrn", ["rnn", "ugrnn"]))
+    unknown cell 'ugrn': did you mean 'ugrnn'? The cells are rnn, ugrnn
+    """
+    names = list(valid)
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    question = f" did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {kind} {name!r}:{question} The {kind}s are {', '.join(names)}{more}")
+
+
+def check_integer(name: str, value: object, minimum: int) -> int:
+    """Returns `value` as an int; raises `InputError` if it is none, or below `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise InputError(f"{name} must be an integer of at least {minimum}; got {value!r}")
+    return int(value)
+
+
+def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
+    """Returns `value` as a float; raises `InputError` unless it is a finite number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not low <= value <= high:
+        limits = f"of at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
+        raise InputError(f"{name} must be a finite number {limits}; got {value!r}")
+    return float(value)

@@ -1,0 +1,90 @@
+"""A stack of recurrent layers with a linear readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_rnncap import initializers
+from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
+from keras_rnncap.errors import check_integer
+
+
+def sequence_model(
+    cell: str | CellFactory,
+    units: int,
+    depth: int = 1,
+    *,
+    input_dim: int,
+    output_dim: int,
+    return_sequences: bool = False,
+    cell_options: Mapping[str, Any] | None = None,
+    readout_options: Mapping[str, Any] | None = None,
+    unroll: bool = False,
+    length: int | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Builds `depth` recurrent layers of `units` each and a linear readout.
+
+    The layers are `keras.layers.RNN(cell(units, ...))`, named `layer_1`, `layer_2`, ...; the readout is a
+    `keras.layers.Dense` named `readout`. A cell that can project its input (`input_projection`) always does so in the
+    first layer, so that a stack's layers differ in nothing else.
+
+    Args:
+        cell: A name, `"module:Class"`, or a cell class; any Keras recurrent cell will do.
+        units: Units of each layer.
+        depth: Number of layers.
+        input_dim: Features of the input.
+        output_dim: Outputs of the readout; logits where the loss wants those.
+        return_sequences: Whether to read out at every time step, or only at the last.
+        cell_options: Further arguments of every cell.
+        readout_options: Further arguments of the readout.
+        unroll: Whether to unroll the time loop; needs `length`.
+        length: Number of time steps, `None` for any.
+        seed: Seed of all weights and dropout masks, for cells that take a `seed`; `None` draws anew.
+        name: Name of the model.
+
+    Returns:
+        A built model from `(batch, time, input_dim)` to `(batch, output_dim)` or `(batch, time, output_dim)`.
+
+    Raises:
+        InputError: If the cell is unknown, an option is not one of the cell's, or a number is out of range.
+
+    Example:
+
+    >>> model = sequence_model("ugrnn", 8, depth=2, input_dim=27, output_dim=27, return_sequences=True)
+    >>> model.output_shape
+    (None, None, 27)
+    """
+    factory = get_cell(cell)
+    check_integer("units", units, 1)
+    check_integer("depth", depth, 1)
+    check_integer("input_dim", input_dim, 1)
+    check_integer("output_dim", output_dim, 1)
+    options = dict(cell_options or {})
+    accepted = constructor_options(factory)
+    x = inputs = keras.Input((length, input_dim), name="inputs")
+    for layer in range(depth):
+        more = dict(options)
+        if "seed" in accepted and seed is not None:
+            more.setdefault("seed", initializers.derived_seed(seed, layer))
+        if "input_projection" in accepted and layer == 0:
+            more.setdefault("input_projection", True)
+        x = keras.layers.RNN(
+            make_cell(factory, units, **more),
+            return_sequences=return_sequences or layer < depth - 1,
+            unroll=unroll,
+            name=f"layer_{layer + 1}",
+        )(x)
+    readout = dict(readout_options or {})
+    kernel = keras.initializers.get(readout.pop("kernel_initializer", initializers.matrix_initializer("normal")))
+    entropy = None if seed is None else (seed, depth)
+    kernel = initializers.reseeded(kernel, entropy, 0)
+    return keras.Model(
+        inputs,
+        keras.layers.Dense(output_dim, kernel_initializer=kernel, name="readout", **readout)(x),
+        name=name,
+    )

@@ -1,0 +1,84 @@
+"""What a person sees while long work runs."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+class WorkProgress:
+    """A bar over the steps of a piece of work, and lines of news above it; in a pipe only the lines.
+
+    Args:
+        total: Steps in all.
+        done: Steps that an earlier run did.
+        unit: What is counted.
+        enabled: Whether anything is shown.
+    """
+
+    def __init__(self, total: int, done: int = 0, unit: str = "steps", enabled: bool = True) -> None:
+        self.console = Console(quiet=not enabled)
+        self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=self.console,
+            disable=not (enabled and self.console.is_terminal),
+        )
+        self._task = self._bar.add_task("", total=total, completed=done)
+
+    def __enter__(self) -> WorkProgress:
+        """Shows the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Takes the bar away; the lines stay."""
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Prints a line above the bar."""
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def to(self, done: int, description: str = "") -> None:
+        """Moves the bar to `done` steps."""
+        self._done = done
+        self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
+
+    def time_left(self) -> str:
+        """Returns the time left at the pace so far, as `m:ss`, or `?` before there is a pace."""
+        made = self._done - self._start
+        if made <= 0:
+            return "?"
+        left = (time.monotonic() - self._started_at) / made * max(self._total - self._done, 0)
+        return f"{int(left) // 60}:{int(left) % 60:02d}"
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Moves the bar while a model trains.
+
+    Args:
+        progress: The bar.
+        offset: Steps done before this training.
+        describe: Text beside the bar.
+    """
+
+    def __init__(self, progress: WorkProgress, offset: int, describe: str = "") -> None:
+        super().__init__()
+        self._progress, self._offset, self._describe = progress, offset, describe
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras after each call of the compiled graph; `batch` is the last step in it."""
+        del logs
+        self._progress.to(self._offset + batch + 1, self._describe)

@@ -1,0 +1,268 @@
+"""One model of one task, trained from start to finish: recorded, checkpointed, resumable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_rnncap.analysis.learning_curve import plot_learning_curve
+from keras_rnncap.budget import Budget, units_for_budget
+from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.datasets import Task
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.models import sequence_model
+from keras_rnncap.progress import StepCallback, WorkProgress
+from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
+from keras_rnncap.saving import save_model
+from keras_rnncap.training import TrainingSettings, compile_model, fit
+from keras_rnncap.versions import versions
+
+RECORDS = 20
+"""Records of a run: after each, there is a row and a checkpoint."""
+FILES = ("history.csv", "checkpoint.keras", "model.keras", "saved_model", "train.json", "train.png")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training run ended with; `train.json` holds the same.
+
+    Attributes:
+        task: The task's name.
+        data: What the data are.
+        cell: The cell's name.
+        depth: Number of layers.
+        parameters: Trainable parameters.
+        units: Units of each layer.
+        steps: Training steps.
+        batch_size: Samples in a step.
+        seed: Seed of weights and batches.
+        score_name: Name and unit of the scores.
+        test_score: The model's score on the test split; `None` if training diverged.
+        validation_score: Its score on the part of the validation split that was watched.
+        baselines: Scores of simple models on the test split.
+        settings: Hyperparameters of the training.
+        elapsed_s: Seconds spent training.
+        versions: Of Python and the packages that matter.
+    """
+
+    task: str
+    data: str
+    cell: str
+    depth: int
+    parameters: int
+    units: int
+    steps: int
+    batch_size: int
+    seed: int
+    score_name: str
+    test_score: float | None
+    validation_score: float | None
+    baselines: dict[str, float]
+    settings: dict[str, Any]
+    elapsed_s: float
+    versions: dict[str, str]
+
+
+def train_model(
+    task: Task,
+    cell: str | CellFactory,
+    *,
+    params: int = 20_000,
+    depth: int = 1,
+    settings: TrainingSettings | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> TrainResult:
+    """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
+
+    In `out` are `history.csv` and `checkpoint.keras` while it trains, a record every twentieth of the steps, and at the
+    end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint and
+    ends with the weights that an uninterrupted run would have had.
+
+    Args:
+        task: The task.
+        cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
+        params: Largest number of trainable parameters.
+        depth: Number of layers.
+        settings: Hyperparameters of the training; `None` takes 10,000 steps of Adam.
+        batch_size: Samples in a step.
+        seed: Seed of weights and batches.
+        out: The folder; `None` takes `runs/train-TASK-CELL-PARAMSxDEPTH-seedSEED`.
+        progress: Whether to show progress.
+
+    Raises:
+        InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.
+
+    Example:
+
+    >>> from keras_rnncap.datasets import PythonDocs
+    >>> settings = TrainingSettings(steps=2)
+    >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=settings, out=tmp_path / "docs")
+    >>> result.units, result.parameters
+    (15, 1993)
+    """
+    settings = settings or TrainingSettings(steps=10_000, learning_rate=5e-3, clip_norm=1.0)
+    factory = get_cell(cell)
+    check_integer("params", params, 1)
+    check_integer("depth", depth, 1)
+    check_integer("batch_size", batch_size, 1)
+    check_integer("seed", seed, 0)
+    name = cell_name(cell)
+    identity = {
+        "command": "train",
+        "task": task.name,
+        "data": task.data,
+        "cell": name,
+        "params": params,
+        "depth": depth,
+        "batch_size": batch_size,
+        "seed": seed,
+        **dataclasses.asdict(settings),
+    }
+
+    def build(units: int) -> keras.Model:
+        return sequence_model(
+            factory,
+            units,
+            depth,
+            input_dim=task.input_dim,
+            output_dim=task.output_dim,
+            return_sequences=task.return_sequences,
+            seed=seed,
+        )
+
+    budget = units_for_budget(build, params)
+    with RunDirectory(out or default_directory(task.name, name, params, depth, seed), identity) as directory:
+        if (finished := _finished(directory / "train.json")) is not None:
+            return finished
+        keras.utils.set_random_seed(seed)  # for cells of users that take no seed
+        run = _TrainingRun(directory, task, budget, settings, lambda: build(budget.units))
+        run.train(progress)
+        return run.finish()
+
+
+def default_directory(task: str, cell: str, params: int, depth: int, seed: int) -> Path:
+    """Returns the folder of a run that was given none."""
+    return Path("runs") / f"train-{task}-{cell.replace(':', '.')}-{params}x{depth}-seed{seed}"
+
+
+def _finished(file: Path) -> TrainResult | None:
+    return TrainResult(**json.loads(file.read_text())) if file.exists() else None
+
+
+class _TrainingRun:
+    """One run: its folder, its rows, and a model that is where the checkpoint was."""
+
+    def __init__(self, directory: RunDirectory, task: Task, budget: Budget, settings: TrainingSettings, build: Any) -> None:
+        self.directory = directory
+        self.identity = directory.identity
+        self.task = task
+        self.budget = budget
+        self.settings = settings
+        clear_leftovers(directory.path, lambda name: name in FILES)
+        self.checkpoint = directory / "checkpoint.keras"
+        if self.checkpoint.exists():
+            self.model = _load_checkpoint(self.checkpoint)
+        else:
+            self.model = build()
+            compile_model(self.model, task.loss(), settings)
+        # A row is written before its checkpoint: rows beyond the checkpoint are trained again.
+        self.rows = [row for row in read_rows(directory / "history.csv") if row["step"] <= self.step]
+
+    @property
+    def step(self) -> int:
+        """Training steps that the model has seen."""
+        return int(self.model.optimizer.iterations)
+
+    @property
+    def diverged(self) -> bool:
+        return bool(self.rows) and not math.isfinite(self.rows[-1].get("train_loss", math.nan))
+
+    def train(self, progress: bool) -> None:
+        """Trains what is missing, and leaves a checkpoint, also when interrupted."""
+        steps = self.settings.steps
+        every = max(1, math.ceil(steps / RECORDS))
+        with WorkProgress(steps, self.step, enabled=progress) as bar:
+            if self.step:
+                bar.say(f"continuing in {self.directory.path} at step {self.step:,}")
+            while self.step < steps and not self.diverged:
+                try:
+                    self._train_to(min((self.step // every + 1) * every, steps), bar)
+                except KeyboardInterrupt:  # between two steps: the model is whole
+                    self._write_checkpoint()
+                    raise
+
+    def _train_to(self, stop: int, bar: WorkProgress) -> None:
+        started, start = time.monotonic(), self.step
+        data = self.task.dataset(self.identity["batch_size"], self.identity["seed"], start, stop)
+        loss = fit(self.model, data, (StepCallback(bar, start, self._describe()),))
+        row: dict[str, Any] = {"step": stop, "train_loss": loss}
+        if math.isfinite(loss):
+            row[self._score] = self.task.validation_score(self.model)
+        row["elapsed_s"] = round(time.monotonic() - started, 3)
+        self.rows.append(row)
+        write_rows(self.directory / "history.csv", self.rows)
+        self._write_checkpoint()
+        bar.to(stop, self._describe())
+        bar.say(f"step {stop:>7,}  {self._describe()}  {bar.time_left()} left")
+
+    @property
+    def _score(self) -> str:
+        return f"validation_{self.task.score_name}"
+
+    def _describe(self) -> str:
+        if not self.rows:
+            return ""
+        score = self.rows[-1].get(self._score)
+        return "diverged" if score is None else f"{score:.3f} {self.task.score_name.replace('_', ' ')} on validation"
+
+    def _write_checkpoint(self) -> None:
+        with replacing(self.checkpoint) as new:
+            self.model.save(new)
+
+    def finish(self) -> TrainResult:
+        """Scores the model and writes all files that follow."""
+        identity, task = self.identity, self.task
+        baselines = task.baselines("test")
+        result = TrainResult(
+            task=task.name,
+            data=task.data,
+            cell=identity["cell"],
+            depth=identity["depth"],
+            parameters=self.budget.parameters,
+            units=self.budget.units,
+            steps=self.settings.steps,
+            batch_size=identity["batch_size"],
+            seed=identity["seed"],
+            score_name=task.score_name,
+            test_score=None if self.diverged else task.score(self.model, "test"),
+            validation_score=self.rows[-1].get(self._score),
+            baselines=baselines,
+            settings=dataclasses.asdict(self.settings),
+            elapsed_s=round(sum(row["elapsed_s"] for row in self.rows), 1),
+            versions=versions(),
+        )
+        if not self.diverged:
+            save_model(self.model, self.directory.path)
+            title = f"{identity['cell']}, {self.budget.parameters:,} parameters, {task.data}"
+            figure = plot_learning_curve(self.rows, task.score_name, task.baselines("validation"), title, identity["cell"])
+            with replacing(self.directory / "train.png") as new:
+                figure.savefig(new, dpi=150)
+        write_json(self.directory / "train.json", dataclasses.asdict(result))
+        return result
+
+
+def _load_checkpoint(file: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(file)
+    except Exception as error:  # a damaged archive raises whatever its first damaged part raises
+        raise InputError(f"cannot continue from {file} ({error}); delete its folder to start over") from error

@@ -1,0 +1,1 @@
+"""Pretrained models, each in a folder of its own."""

@@ -1,0 +1,124 @@
+"""The search space of Collins et al. (2017), appendix A."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import keras_tuner as kt
+
+from keras_rnncap.cells import CellFactory, constructor_options
+from keras_rnncap.initializers import bias_initializer, matrix_initializer
+from keras_rnncap.training import OptimizerName, TrainingSettings
+
+Values = Mapping[str, Any]
+
+
+class CollinsSpace:
+    """The hyperparameters of one cell, and what they mean for a model and its training.
+
+    Ranges are the paper's. "Exponentially distributed in [a, b]" is log-uniform; the momentum is the sigmoid of
+    `momentum_logit`. Hyperparameters of a cell are those that its constructor takes: each of its `blocks` has an
+    initialization of its own, a cell without `blocks` has one for the whole matrix. The default values are not the
+    paper's, which gives none: they are a sensible first trial.
+
+    Args:
+        cell: The cell.
+    """
+
+    def __init__(self, cell: CellFactory) -> None:
+        self._options = constructor_options(cell)
+        self._blocks: tuple[str, ...] = getattr(cell, "blocks", ())
+        self._kinds: tuple[str, ...] = getattr(cell, "recurrent_kinds", ("orthogonal", "normal"))
+        self._activations: tuple[str, ...] = getattr(cell, "activations", ("tanh", "relu"))
+        self._tunes_bias: bool = getattr(cell, "tunes_bias", True)
+
+    def hyperparameters(self) -> kt.HyperParameters:
+        """Returns the space, with its default values."""
+        hp = kt.HyperParameters()
+        self._add_cell(hp)
+        for option in ("forget_bias", "depth_forget_bias"):
+            if option in self._options:
+                hp.Float(option, 0.0, 6.0, default=1.0)
+        hp.Choice("optimizer", list(get_args(OptimizerName)), default="adam", ordered=False)
+        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.02)
+        hp.Float("learning_rate_decay", 1e-3, 1.0, sampling="log", default=0.01)
+        with hp.conditional_scope("optimizer", ["momentum", "rmsprop", "adam"]):
+            hp.Float("momentum_logit", 1.0, 7.0, default=2.2)
+        hp.Float("clip_norm", 1.0, 100.0, sampling="log", default=10.0)
+        hp.Float("l2", 1e-8, 1e-3, sampling="log", default=1e-8)
+        return hp
+
+    def _add_cell(self, hp: kt.HyperParameters) -> None:
+        if "activation" in self._options and len(self._activations) > 1:
+            hp.Choice("activation", list(self._activations), default=self._activations[0], ordered=False)
+        for prefix in self._prefixes():
+            if "kernel_initializer" in self._options:
+                hp.Float(f"{prefix}kernel_scale", 1e-3, 2.0, sampling="log", default=1.0)
+            if "recurrent_initializer" not in self._options:
+                continue
+            kind = f"{prefix}recurrent_kind"
+            if len(self._kinds) > 1:
+                hp.Choice(kind, list(self._kinds), default="orthogonal", ordered=False)
+                with hp.conditional_scope(kind, [one for one in self._kinds if one != "identity"]):
+                    hp.Float(f"{prefix}recurrent_scale", 1e-2, 2.0, sampling="log", default=1.0)
+        if "projection_initializer" in self._options:
+            hp.Float("projection_scale", 1e-3, 2.0, sampling="log", default=1.0)
+        hp.Float("readout_scale", 1e-3, 2.0, sampling="log", default=1.0)
+        hp.Choice("bias_kind", ["constant", "normal"], default="constant", ordered=False)
+        hp.Float("bias_scale", -2.0, 2.0, default=0.0)
+
+    def _prefixes(self) -> list[str]:
+        return [f"{block}." for block in self._blocks] or [""]
+
+    def cell_options(self, values: Values) -> dict[str, Any]:
+        """Returns the arguments of the cell's constructor."""
+        options: dict[str, Any] = {
+            name: values[name] for name in ("activation", "forget_bias", "depth_forget_bias") if name in values
+        }
+        kernel = {p: matrix_initializer("normal", values.get(f"{p}kernel_scale", 1.0)) for p in self._prefixes()}
+        recurrent = {
+            p: matrix_initializer(
+                values.get(f"{p}recurrent_kind", self._kinds[0]), values.get(f"{p}recurrent_scale", 1.0)
+            )
+            for p in self._prefixes()
+        }
+        drawn = {
+            "kernel_initializer": self._by_block(kernel),
+            "recurrent_initializer": self._by_block(recurrent),
+            "bias_initializer": self._bias(values) if self._tunes_bias else "zeros",
+            "projection_initializer": matrix_initializer("normal", values.get("projection_scale", 1.0)),
+        }
+        return options | {name: value for name, value in drawn.items() if name in self._options}
+
+    def _by_block(self, drawn: dict[str, Any]) -> Any:
+        return {p.removesuffix("."): one for p, one in drawn.items()} if self._blocks else drawn[""]
+
+    def readout_options(self, values: Values) -> dict[str, Any]:
+        """Returns the arguments of the readout."""
+        return {
+            "kernel_initializer": matrix_initializer("normal", values["readout_scale"]),
+            "bias_initializer": self._bias(values),
+        }
+
+    def _bias(self, values: Values) -> Any:
+        return bias_initializer(values["bias_kind"], values["bias_scale"])
+
+    def settings(self, values: Values, steps: int) -> TrainingSettings:
+        """Returns the hyperparameters of the training."""
+        return TrainingSettings(
+            steps=steps,
+            optimizer=values["optimizer"],
+            learning_rate=values["learning_rate"],
+            learning_rate_decay=values["learning_rate_decay"],
+            momentum=1 / (1 + math.exp(-values.get("momentum_logit", 0.0))),
+            clip_norm=values["clip_norm"],
+            l2=values["l2"],
+        )
+
+
+def add_capacity_hyperparameters(hp: kt.HyperParameters) -> None:
+    """Adds the perceptron task's own: b as a multiple of the parameters, and when the input is given."""
+    hp.Float("patterns_per_parameter", 0.1, 10.0, default=3.5)
+    hp.Boolean("every_step", default=False)
