@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterator
-from typing import ClassVar
+from pathlib import Path
+
 import keras
 import numpy as np
-from scipy.special import log_softmax
-
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus
 from keras_rnncap.datasets.task import Sample, Split, Task
+from scipy.special import log_softmax
 
 WARM_UP = 13
 """Steps at the start of a sample that are not scored."""
@@ -36,12 +37,19 @@ class CharacterModelling(Task):
     score_name = "bits_per_character"
     score_direction = "min"
     length = 50
-    takes_path: ClassVar[bool] = False
-    """Whether the task reads a file that the user may name."""
     input_dim = output_dim = len(ALPHABET)
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, path: Path | None = None) -> CharacterModelling:
+        """Returns the task, with its text from a file if one is named.
+
+        Raises:
+            InputError: If the text cannot be had, or comes from no file.
+        """
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws windows at random places of a split."""

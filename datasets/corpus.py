@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
 from keras_rnncap.datasets.task import Split
+
 from keras_rnncap.errors import InputError
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
@@ -69,7 +69,6 @@ def decode(ids: np.ndarray) -> str:
     """Returns the text of some ids.
 
     Example:
-
     >>> decode(encode(b"so it goes", "the example"))
     'so it goes'
     """

@@ -7,6 +7,7 @@ from keras_rnncap.datasets.perceptron import PerceptronCapacity
 from keras_rnncap.datasets.python_docs import PythonDocs
 from keras_rnncap.datasets.task import Task
 from keras_rnncap.datasets.text8 import Text8
+
 from keras_rnncap.errors import unknown
 
 TEXTS: dict[str, type[CharacterModelling]] = {task.name: task for task in (Text8, PythonDocs)}
@@ -23,7 +24,6 @@ def get_text_class(name: str) -> type[CharacterModelling]:
         InputError: If there is none.
 
     Example:
-
     >>> get_text_class("text8").__name__
     'Text8'
     """

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-
 from keras_rnncap.datasets.task import Sample, Split, Task
+
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.information import mutual_information_bits
 
@@ -16,11 +16,13 @@ from keras_rnncap.information import mutual_information_bits
 class PerceptronCapacity(Task):
     """A fixed set of b random binary inputs, each with a random binary label read out after the last time step.
 
-    Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given at
+    Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given
+        at
     the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
     information of eq. 22, on the very patterns that were trained on.
 
-    The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be right.
+    The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be
+    right.
 
     One sample with 4 inputs, at the first time step only: inputs `1001 0000 0000 0000 0000`, target `1`.
 
@@ -35,7 +37,6 @@ class PerceptronCapacity(Task):
         InputError: If a number is out of range, or there are too few distinct inputs.
 
     Example:
-
     >>> task = PerceptronCapacity(patterns=100, input_dim=16)
     >>> task.inputs.shape, task.targets.shape, task.perfect_score
     ((100, 5, 16), (100, 1), 100.0)
@@ -47,9 +48,7 @@ class PerceptronCapacity(Task):
     score_name = "mutual_information_bits"
     score_direction = "max"
 
-    def __init__(
-        self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0
-    ) -> None:
+    def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
         self.input_dim = check_integer("input_dim", input_dim, 1)
         self.length = check_integer("length", length, 1)

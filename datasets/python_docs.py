@@ -5,9 +5,12 @@ from __future__ import annotations
 import platform
 import pydoc_data.topics
 import re
+from pathlib import Path
 
 from keras_rnncap.datasets.characters import CharacterModelling
 from keras_rnncap.datasets.corpus import encode, split_corpus
+
+from keras_rnncap.errors import InputError
 
 
 class PythonDocs(CharacterModelling):
@@ -18,7 +21,6 @@ class PythonDocs(CharacterModelling):
     version; the last 5% are the test text, the 5% before them the validation text.
 
     Example:
-
     >>> PythonDocs().input_dim
     27
     """
@@ -30,3 +32,10 @@ class PythonDocs(CharacterModelling):
         text = re.sub(r"[^a-z]+", " ", " ".join(topics[title] for title in sorted(topics)).lower()).strip()
         ids = encode(text.encode("ascii"), "pydoc_data.topics")
         super().__init__(split_corpus(f"Python {platform.python_version()} documentation", ids, len(ids) // 20))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> PythonDocs:
+        """Returns the task; there is no file to name."""
+        if path is not None:
+            raise InputError(f"python-docs takes its text from Python itself, not from a file; got {path}")
+        return cls()

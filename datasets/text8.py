@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_rnncap.datasets.characters import CharacterModelling
 from keras_rnncap.datasets.corpus import Corpus, data_dir, encode, read_bytes, split_corpus
+
 from keras_rnncap.errors import InputError
 
 WHOLE = 100_000_000
@@ -21,24 +22,27 @@ class Text8(CharacterModelling):
 
     Args:
         path: A plain, gzip or zip file with text8 or a prefix. `None` looks into the folder that `RNNCAP_DATA_DIR`
-            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it, which
-            downloads it once.
+            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it,
+            which downloads it once.
 
     Raises:
         InputError: If none of the three has it, or the file is truncated, damaged or has other characters.
 
     Example:
-
     >>> Text8(path="/no/such/file")
     Traceback (most recent call last):
     keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
     """
 
     name = "text8"
-    takes_path = True
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__(_load(None if path is None else Path(path)))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Text8:
+        """Returns the task, with its text from a file if one is named."""
+        return cls(path)
 
 
 def _load(path: Path | None) -> Corpus:
@@ -60,9 +64,8 @@ def _find(folder: Path | None) -> Path | None:
 
 
 def _from_tensorflow_datasets() -> bytes:
-    import tensorflow_datasets as tfds
-
     import keras_rnncap.datasets.builders.text8  # noqa: F401  registers the builder
+    import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder("text8")

@@ -70,8 +70,9 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     """Finds the most units whose model has at most `budget` trainable parameters.
 
     Collins et al. (2017), section 1.2: "The number of hidden units per layer was then chosen such that the number of
-    parameters, summed across all layers of the network, was as large as possible without exceeding the allowed maximum."
-    Models are built and counted, none is computed by formula, so any model will do whose size grows with its units.
+    parameters, summed across all layers of the network, was as large as possible without exceeding the allowed
+    maximum." Models are built and counted, none is computed by formula, so any model will do whose size grows with its
+    units.
 
     Args:
         build: From a number of units, at least 1, to a built model.
@@ -81,7 +82,6 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
         InputError: If one unit is already too many; the message says what it needs.
 
     Example:
-
     >>> from keras_rnncap import sequence_model
     >>> found = units_for_budget(lambda units: sequence_model("rnn", units, input_dim=16, output_dim=1), 300)
     >>> found.units, found.parameters

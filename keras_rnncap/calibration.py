@@ -37,8 +37,8 @@ def calibrate_meter(
 
     Cover (1965): N weights separate b random patterns in general position, labelled at random, almost surely if b < 2 N
     and almost never if b > 2 N, for large N. At b = 2 N, where all are still right half the time, that is 2 bits for
-    each weight. Beyond, not all can be right, but the information in the most that can be goes on rising slowly (Gardner
-    and Derrida, 1988), and less of it is found by gradient descent.
+    each weight. Beyond, not all can be right, but the information in the most that can be goes on rising slowly
+    (Gardner and Derrida, 1988), and less of it is found by gradient descent.
 
     Args:
         inputs: Width of the patterns; the unit has one weight more.
@@ -47,7 +47,6 @@ def calibrate_meter(
         seed: Seed of patterns and weights.
 
     Example:
-
     >>> calibrate_meter(inputs=20, patterns_per_weight=(0.5,), steps=300)[0].bits_per_weight >= 0.47
     True
     """

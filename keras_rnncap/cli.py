@@ -88,7 +88,11 @@ def capacity(
     low, high = PAPER_RANGE
     found = result.bits_per_parameter
     rows = [
-        ("bits per parameter", f"{found:.2f}" if found is not None else "-", f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}"),
+        (
+            "bits per parameter",
+            f"{found:.2f}" if found is not None else "-",
+            f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}",
+        ),
         ("bits stored", f"{result.mutual_information_bits:,.0f}" if found is not None else "-", ""),
         ("patterns", f"{result.patterns:,}" if found is not None else "-", ""),
         ("of them right", f"{result.accuracy:.1%}" if found is not None else "-", ""),
@@ -101,7 +105,9 @@ def capacity(
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    console.print(f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model", highlight=False)
+    console.print(
+        f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model", highlight=False
+    )
     if found is None:
         _fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
 
@@ -132,10 +138,8 @@ def train(
 
     task_class = get_text_class(task)
     settings = TrainingSettings(steps, optimizer, learning_rate, learning_rate_decay, momentum, clip_norm, l2)  # type: ignore[arg-type]
-    if data is not None and not task_class.takes_path:
-        raise InputError(f"--data is for tasks that read a file; {task} does not")
     directory = out or default_directory(task, cell, params, depth, seed)
-    text = task_class(data) if data is not None else task_class()  # type: ignore[call-arg]
+    text = task_class.load(data)
     result = _interruptible(
         directory,
         lambda: train_model(

@@ -19,7 +19,6 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
     """Returns the error for an unknown name: the valid ones, and the nearest of them first.
 
     Example:
-
     >>> print(unknown("cell", "ugrn", ["rnn", "ugrnn"]))
     unknown cell 'ugrn': did you mean 'ugrnn'? The cells are rnn, ugrnn
     """
@@ -38,7 +37,8 @@ def check_integer(name: str, value: object, minimum: int) -> int:
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:
     """Returns `value` as a float; raises `InputError` unless it is a finite number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not low <= value <= high:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or not low <= number <= high:
         limits = f"of at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
         raise InputError(f"{name} must be a finite number {limits}; got {value!r}")
-    return float(value)
+    return number

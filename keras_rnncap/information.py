@@ -32,7 +32,6 @@ def mutual_information_bits(patterns: Any, accuracy: Any) -> Any:
         InputError: If a value is out of its range or not a number.
 
     Example:
-
     >>> mutual_information_bits(1000, 1.0), mutual_information_bits(1000, 0.5)
     (1000.0, 0.0)
     """
@@ -58,7 +57,6 @@ def bits_per_parameter(bits: Any, parameters: Any) -> Any:
         InputError: If there are no parameters.
 
     Example:
-
     >>> bits_per_parameter(1500.0, 300)
     5.0
     """

@@ -35,7 +35,6 @@ def matrix_initializer(kind: MatrixKind, scale: float = 1.0, seed: int | None = 
         ValueError: If `kind` is not one of the three.
 
     Example:
-
     >>> matrix_initializer("identity", 0.5)((2, 2)).numpy().tolist()
     [[0.5, 0.0], [0.0, 0.5]]
     """
@@ -63,7 +62,6 @@ def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> k
         ValueError: If `kind` is neither.
 
     Example:
-
     >>> bias_initializer("constant", -1.5)((2,)).numpy().tolist()
     [-1.5, -1.5]
     """
@@ -137,14 +135,15 @@ def reseeded(initializer: Any, seed: Sequence[int] | None, index: int) -> Any:
         return initializer
     if own is None and seed is None:
         return type(initializer).from_config(config)
-    return type(initializer).from_config({**config, "seed": derived_seed(*(seed or ()) if own is None else (own,), index)})
+    return type(initializer).from_config(
+        {**config, "seed": derived_seed(*(seed or ()) if own is None else (own,), index)}
+    )
 
 
 def derived_seed(*entropy: int) -> int:
     """Returns a seed in [0, 2**31) that depends on all of `entropy`, for streams that must not coincide.
 
     Example:
-
     >>> derived_seed(0, 1) == derived_seed(1, 0)
     False
     """

@@ -54,7 +54,6 @@ def sequence_model(
         InputError: If the cell is unknown, an option is not one of the cell's, or a number is out of range.
 
     Example:
-
     >>> model = sequence_model("ugrnn", 8, depth=2, input_dim=27, output_dim=27, return_sequences=True)
     >>> model.output_shape
     (None, None, 27)

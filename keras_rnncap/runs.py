@@ -80,9 +80,9 @@ class RunDirectory:
         if not file.exists():
             others = sorted(item.name for item in self.path.iterdir() if item.name != LOCK)
             if others:
+                named = ", ".join(others[:3]) + (", ..." if others[3:] else "")
                 raise InputError(
-                    f"{self.path} holds files of no run of ours ({', '.join(others[:3])}{', ...' if others[3:] else ''}); "
-                    "choose an empty or new folder with --out"
+                    f"{self.path} holds files of no run of ours ({named}); choose an empty or new folder with --out"
                 )
             write_json(file, self.identity)
             return
@@ -105,7 +105,7 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what is written there takes its place when the block ends without an error.
+    """Yields a temporary path beside `path`; what is written there takes its place if the block ends without an error.
 
     A file is replaced in one step, so that a process killed at any instant leaves the old one or the new one. A folder
     is replaced in two: killed between them, it leaves none of that name, never a mixture.
@@ -150,7 +150,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it to start over, or restore it") from error
     return [
-        {str(name): value for name, value in row.items() if not pd.isna(value)} for row in table.to_dict(orient="records")
+        {str(name): value for name, value in row.items() if not pd.isna(value)}
+        for row in table.to_dict(orient="records")
     ]
 
 

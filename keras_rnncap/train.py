@@ -85,8 +85,8 @@ def train_model(
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
     In `out` are `history.csv` and `checkpoint.keras` while it trains, a record every twentieth of the steps, and at the
-    end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint and
-    ends with the weights that an uninterrupted run would have had.
+    end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint
+    and ends with the weights that an uninterrupted run would have had.
 
     Args:
         task: The task.
@@ -103,7 +103,6 @@ def train_model(
         InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.
 
     Example:
-
     >>> from keras_rnncap.datasets import PythonDocs
     >>> settings = TrainingSettings(steps=2)
     >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=settings, out=tmp_path / "docs")
@@ -162,7 +161,9 @@ def _finished(file: Path) -> TrainResult | None:
 class _TrainingRun:
     """One run: its folder, its rows, and a model that is where the checkpoint was."""
 
-    def __init__(self, directory: RunDirectory, task: Task, budget: Budget, settings: TrainingSettings, build: Any) -> None:
+    def __init__(
+        self, directory: RunDirectory, task: Task, budget: Budget, settings: TrainingSettings, build: Any
+    ) -> None:
         self.directory = directory
         self.identity = directory.identity
         self.task = task
@@ -254,7 +255,9 @@ class _TrainingRun:
         if not self.diverged:
             save_model(self.model, self.directory.path)
             title = f"{identity['cell']}, {self.budget.parameters:,} parameters, {task.data}"
-            figure = plot_learning_curve(self.rows, task.score_name, task.baselines("validation"), title, identity["cell"])
+            figure = plot_learning_curve(
+                self.rows, task.score_name, task.baselines("validation"), title, identity["cell"]
+            )
             with replacing(self.directory / "train.png") as new:
                 figure.savefig(new, dpi=150)
         write_json(self.directory / "train.json", dataclasses.asdict(result))

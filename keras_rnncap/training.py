@@ -22,10 +22,11 @@ class TrainingSettings:
     Attributes:
         steps: Number of training steps N.
         optimizer: `"sgd"`, `"momentum"` (SGD with momentum), `"rmsprop"` or `"adam"`.
-        learning_rate: lr_0; at step t the learning rate is `lr_0 * decay^(t/N)`. The paper: log-uniform in [1e-4, 1e-1].
+        learning_rate: lr_0; at step t the learning rate is `lr_0 * decay^(t/N)`. The paper: log-uniform in [1e-4,
+            1e-1].
         learning_rate_decay: `decay`, in (0, 1]. The paper: log-uniform in [1e-3, 1].
-        momentum: The "momentum-like parameter", in [0, 1): the momentum of SGD and of RMSProp, Adam's beta_1. The paper:
-            `sigmoid(u)` with u uniform in [1, 7]. Second-order decay rates and epsilons stay at Keras' defaults.
+        momentum: The "momentum-like parameter", in [0, 1): the momentum of SGD and of RMSProp, Adam's beta_1. The
+            paper: `sigmoid(u)` with u uniform in [1, 7]. Second-order decay rates and epsilons stay at Keras' defaults.
         clip_norm: Largest global norm of the gradient. The paper: log-uniform in [1, 100].
         l2: Factor on the sum of squares of all weights, added to the loss. The paper: log-uniform in [1e-8, 1e-3].
 

@@ -1,1 +1,1 @@
-"""Pretrained models, each in a folder of its own."""
+"""Pretrained models, each in a folder of its own. None is published yet."""

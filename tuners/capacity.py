@@ -11,11 +11,13 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
+from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
+from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, DefaultsFirstOracle, search
+from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 
 from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
-from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.initializers import derived_seed
@@ -24,8 +26,6 @@ from keras_rnncap.progress import StepCallback, WorkProgress
 from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
 from keras_rnncap.saving import save_model
 from keras_rnncap.training import compile_model, fit
-from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, DefaultsFirstOracle, search
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 from keras_rnncap.versions import versions
 
 OBJECTIVE = "mutual_information_bits"
@@ -91,11 +91,12 @@ def measure_capacity(
 
     Models of at most `params` parameters learn b random patterns by heart. KerasTuner's Bayesian optimization chooses b
     and the paper's hyperparameters (appendix A) for the largest mutual information; the first trial takes the space's
-    default values. The best trial's bits are a lower bound on what the cell can store, and rise with `trials` and `steps`.
+    default values. The best trial's bits are a lower bound on what the cell can store, and rise with `trials` and
+    `steps`.
 
-    Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end `capacity.json`,
-    `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the last one stopped;
-    one with more trials adds to them.
+    Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end
+    `capacity.json`, `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the
+    last one stopped; one with more trials adds to them.
 
     Args:
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
@@ -116,7 +117,6 @@ def measure_capacity(
         InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.
 
     Example:
-
     >>> result = measure_capacity("rnn", params=60, trials=1, steps=20, out=tmp_path / "rnn-60")
     >>> result.units, result.parameters, result.trials
     (2, 43, 1)
@@ -226,7 +226,11 @@ class _CapacityRun:
         loss = math.nan if diverged else task.mean_loss(model)
         feasible = loss <= task.infeasible_above
         accuracy = task.accuracy(model) if feasible else None
-        row: dict[str, Any] = {"trial": number, "status": COMPLETED if feasible else INFEASIBLE, "patterns": task.patterns}
+        row: dict[str, Any] = {
+            "trial": number,
+            "status": COMPLETED if feasible else INFEASIBLE,
+            "patterns": task.patterns,
+        }
         if feasible:
             bits = mutual_information_bits(task.patterns, accuracy)
             row |= {

@@ -34,7 +34,7 @@ def search(
 
     Args:
         run: Runs trial number `i` with these hyperparameter values, keeps its row, and returns it. A row has `status`
-            and, where that is `COMPLETED`, a column with the name of the oracle's objective. An exception ends the search.
+            and, where that is `COMPLETED`, a column with the name of the oracle's objective. An exception ends it all.
         oracle: A KerasTuner oracle without trials. Failed trials must not stop it.
         rows: The rows of trials that ended in an earlier process; the oracle is told of them first.
         values_of: Returns the hyperparameter values of such a row.

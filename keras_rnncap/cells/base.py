@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -14,6 +13,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_rnncap import initializers
 from keras_rnncap.cells.options import constructor_options
+from keras_rnncap.errors import check_integer
 
 
 class Affine(NamedTuple):
@@ -63,9 +63,10 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     - `initial_state`, shape `(len(learned_states), units)`: the learned initial state of Collins et al. (2017), section
       1.4, from which each sequence starts unless the RNN layer is given another.
 
-    Two facts about Keras' RNN layer. With `stateful=True` it copies the initial state once, when it is built, and starts
-    from zeros after `reset_state()`: a learned initial state then gets no gradient, so turn it off there. In time steps
-    masked before the first unmasked one, whose outputs mean nothing, TensorFlow returns zeros and JAX the initial state.
+    Two facts about Keras' RNN layer. With `stateful=True` it copies the initial state once, when it is built, and
+    starts from zeros after `reset_state()`: a learned initial state then gets no gradient, so turn it off there. In
+    time steps masked before the first unmasked one, whose outputs mean nothing, TensorFlow returns zeros and JAX the
+    initial state.
 
     Args:
         units: Size of the state and of the output, at least 1.
@@ -131,8 +132,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(units, bool) or not isinstance(units, Integral) or units < 1:
-            raise ValueError(f"units must be an integer of at least 1; got {units!r}")
+        units = check_integer("units", units, 1)
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f"{name} must be in [0, 1); got {rate!r}")
@@ -140,7 +140,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             valid = ", ".join(sorted(constructor_options(type(self))))
             raise TypeError(f"{type(self).__name__} does not take {', '.join(unknown)}; it takes {valid}")
         super().__init__(**kwargs)
-        self.units = units = int(units)
+        self.units = units
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         if kernel_initializer is None:
@@ -178,7 +178,13 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
         size = len(self.blocks) * self.units
         self.kernel = self._add_block_weight(
-            "kernel", (width, size), self.blocks, self.kernel_initializer, 0, self.kernel_regularizer, self.kernel_constraint
+            "kernel",
+            (width, size),
+            self.blocks,
+            self.kernel_initializer,
+            0,
+            self.kernel_regularizer,
+            self.kernel_constraint,
         )
         self.recurrent_kernel = self._add_block_weight(
             "recurrent_kernel",
@@ -216,7 +222,9 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=lambda shape, dtype=None: initializers.initialize_blocks(initializer, blocks, shape, dtype, seed),
+            initializer=lambda shape, dtype=None: initializers.initialize_blocks(
+                initializer, blocks, shape, dtype, seed
+            ),
             regularizer=regularizer,
             constraint=constraint,
         )
@@ -251,7 +259,9 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         """Returns the constructor's arguments."""
         serialize = {
             "activation": keras.activations.serialize,
-            **dict.fromkeys(("kernel_initializer", "recurrent_initializer", "bias_initializer"), initializers.serialize),
+            **dict.fromkeys(
+                ("kernel_initializer", "recurrent_initializer", "bias_initializer"), initializers.serialize
+            ),
             "initial_state_initializer": keras.initializers.serialize,
             **{f"{matrix}_regularizer": keras.regularizers.serialize for matrix in ("kernel", "recurrent", "bias")},
             **{f"{matrix}_constraint": keras.constraints.serialize for matrix in ("kernel", "recurrent", "bias")},

@@ -27,7 +27,6 @@ class GRUCell(GatedCell):
     are those of `GatedCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)

@@ -43,7 +43,6 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         **kwargs: As for `GatedCell` and `ProjectingCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)

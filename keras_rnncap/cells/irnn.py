@@ -27,7 +27,6 @@ class IRNNCell(RNNCell):
         **kwargs: As for `RecurrentCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)
@@ -46,4 +45,6 @@ class IRNNCell(RNNCell):
     ) -> None:
         super().__init__(units, activation=activation, recurrent_initializer=recurrent_initializer, **kwargs)
         if self.activation is not keras.activations.relu:
-            raise ValueError(f"activation of an IRNNCell must be 'relu'; got {activation!r}. RNNCell takes any activation")
+            raise ValueError(
+                f"activation of an IRNNCell must be 'relu'; got {activation!r}. RNNCell takes any activation"
+            )

@@ -45,7 +45,6 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
         InputError: If there is no such cell, or it is not a recurrent cell.
 
     Example:
-
     >>> get_cell("ugrnn").__name__
     'UGRNNCell'
     """
@@ -62,7 +61,6 @@ def cell_name(cell: str | CellFactory) -> str:
     """Returns the name by which `get_cell` finds the cell again: one of `CELLS` or `module:Class`.
 
     Example:
-
     >>> cell_name(UGRNNCell), cell_name(keras.layers.GRUCell)
     ('ugrnn', 'keras.src.layers.rnn.gru:GRUCell')
     """

@@ -29,7 +29,6 @@ class LSTMCell(GatedCell):
     Arguments, call arguments and errors are those of `GatedCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(LSTMCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
 from keras_rnncap.cells.base import Affine, RecurrentCell
+from keras_rnncap.initializers import MatrixKind
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -21,14 +22,16 @@ class RNNCell(RecurrentCell):
     `(1, units)`. Arguments, call arguments and errors are those of `RecurrentCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)
     """
 
     blocks = ("hidden",)
-    recurrent_kinds = ("orthogonal", "normal")  # the identity is left to the IRNN (appendix A)
+    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = (
+        "orthogonal",
+        "normal",
+    )  # the identity is left to the IRNN (appendix A)
 
     def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
         """Equation 1."""

@@ -25,7 +25,6 @@ class UGRNNCell(GatedCell):
     `GatedCell`.
 
     Example:
-
     >>> outputs = keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8)))
     >>> tuple(outputs.shape)
     (32, 4)

@@ -1,0 +1,1 @@
+"""Pretrained models: presets, cards and export. None is published yet."""
