@@ -85,7 +85,7 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     >>> from keras_rnncap import sequence_model
     >>> found = units_for_budget(lambda units: sequence_model("rnn", units, input_dim=16, output_dim=1), 300)
     >>> found.units, found.parameters
-    (9, 253)
+    (10, 291)
     """
     check_integer("budget", budget, 1)
 

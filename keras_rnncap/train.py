@@ -107,7 +107,7 @@ def train_model(
     >>> settings = TrainingSettings(steps=2)
     >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=settings, out=tmp_path / "docs")
     >>> result.units, result.parameters
-    (15, 1993)
+    (16, 1883)
     """
     settings = settings or TrainingSettings(steps=10_000, learning_rate=5e-3, clip_norm=1.0)
     factory = get_cell(cell)

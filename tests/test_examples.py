@@ -1,0 +1,33 @@
+"""Every example and every Python block of the README runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_example_runs(script, tmp_path):
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_python_blocks_of_the_readme_run(tmp_path):
+    """With the numbers of trials and the trained model replaced by small ones."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 4
+    code = "\n".join(blocks).replace("trials=20", "trials=1, steps=20")
+    folder = re.search(r"runs/train-python-docs-[\w-]+", code).group()
+    prepare = (
+        "from keras_rnncap.datasets import PythonDocs; from keras_rnncap.train import train_model\n"
+        "from keras_rnncap.training import TrainingSettings\n"
+        f"train_model(PythonDocs(), 'ugrnn', params=2000, settings=TrainingSettings(steps=2), out={folder!r})\n"
+    )
+    (tmp_path / "readme.py").write_text(prepare + code + "\nassert logits.shape == (1, 4, 27)\n")
+    done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

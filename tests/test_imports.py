@@ -1,0 +1,74 @@
+"""Imports point downward only: each module imports from lower floors, or from its own room."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = [
+    ["version", "errors"],
+    ["initializers", "information", "runs", "versions"],
+    ["cells", "datasets"],
+    ["models", "budget", "saving", "progress", "training", "analysis"],
+    ["train", "calibration", "api"],
+    ["tuners", "zoo", "saved_models"],
+    ["cli"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# On one floor, these rooms may look into others of it.
+NEIGHBOURS = {("budget", "models")}
+
+
+def sources() -> list[tuple[str, Path]]:
+    """Every module's room, and its file; `keras_rnncap/__init__.py` is the door, not a room."""
+    found = []
+    for file in (ROOT / "keras_rnncap").rglob("*.py"):
+        parts = file.relative_to(ROOT / "keras_rnncap").with_suffix("").parts
+        if parts != ("__init__",):
+            found.append((parts[0], file))
+    for top in ("datasets", "tuners", "zoo", "saved_models"):
+        found += [(top, file) for file in (ROOT / top).rglob("*.py")]
+    return found
+
+
+def imported_rooms(file: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{file} has a relative import"
+            modules = [node.module]
+            if node.module == "keras_rnncap":
+                modules = [f"keras_rnncap.{alias.name}" for alias in node.names]
+        rooms |= {name.split(".")[1] for name in modules if name.startswith("keras_rnncap.")}
+    return rooms
+
+
+def test_every_room_has_a_floor():
+    assert {room for room, _ in sources()} == set(FLOOR)
+
+
+@pytest.mark.parametrize(("room", "file"), sources(), ids=lambda value: getattr(value, "stem", value))
+def test_imports_point_downward(room, file):
+    for imported in imported_rooms(file) - {room}:
+        assert FLOOR[imported] < FLOOR[room] or (room, imported) in NEIGHBOURS, f"{file} imports {imported}"
+
+
+def test_an_upward_import_would_be_found(tmp_path):
+    file = tmp_path / "cell.py"
+    file.write_text("def f():\n    from keras_rnncap.tuners import x\n    import keras_rnncap.cli\n")
+    assert imported_rooms(file) == {"tuners", "cli"}
+
+
+def test_tensorflow_is_imported_only_where_a_pipeline_is_made():
+    """A machine with JAX alone can train: nothing imports TensorFlow when it is imported itself."""
+    at_import = []
+    for _, file in sources():
+        for node in ast.parse(file.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            at_import += [file.name for name in names if name.split(".")[0] == "tensorflow"]
+    assert at_import == []
