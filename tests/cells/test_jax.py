@@ -1,0 +1,40 @@
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("selected", "at_least"),
+    [
+        pytest.param(
+            "equation or masked or dropout_ or gradient or stateful or stacked or bits", 70, id="what-may-differ"
+        ),
+        pytest.param("not jax", 270, id="everything", marks=pytest.mark.slow),
+    ],
+)
+def test_the_cells_pass_on_jax(selected, at_least):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "KERAS_"))}
+    environment |= {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/cells",
+        "--ignore=tests/cells/test_jax.py",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run(
+        [*command, "-k", selected], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert "keras backend: jax" in done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= at_least

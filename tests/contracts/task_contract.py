@@ -1,0 +1,207 @@
+"""What every task promises. A task joins by subclassing `TaskContract` and saying how it is made."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+import numpy as np
+import pytest
+
+import keras_rnncap.datasets
+from keras_rnncap.datasets import ALPHABET, CharacterModelling, Task, decode
+from keras_rnncap.errors import InputError
+
+TESTS = Path(__file__).parents[1]
+SPLITS = ("train", "validation", "test")
+EXPRESSIONS: list[str] = []
+_elsewhere: dict[str, str] = {}
+
+
+def make(expression: str) -> Task:
+    """Makes a task from an expression over the names of `keras_rnncap.datasets`, here or in another process."""
+    return eval(expression, dict(vars(keras_rnncap.datasets)))
+
+
+made_once = functools.cache(make)
+
+
+def digest(expression: str) -> str:
+    """Returns a hash of the dtypes, shapes and bytes of a few batches of all splits."""
+    found = hashlib.sha256()
+    for split in SPLITS:
+        for batch in itertools.islice(make(expression).batches(5, seed=3, split=split), 3):
+            for part in batch:
+                found.update(f"{part.dtype} {part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()
+
+
+def digest_elsewhere(expression: str) -> str:
+    """Returns the same from another process; one process serves all tasks."""
+    if expression not in _elsewhere:
+        code = "import json, sys; from contracts.task_contract import digest\n"
+        code += "print(json.dumps({one: digest(one) for one in json.loads(sys.argv[1])}))"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+        command = [sys.executable, "-c", code, json.dumps(EXPRESSIONS)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        _elsewhere.update(json.loads(done.stdout.splitlines()[-1]))
+    return _elsewhere[expression]
+
+
+def know_nothing(task: Task) -> keras.Model:
+    """Returns a model whose output is zero whatever its input."""
+    layers = [keras.Input((task.length, task.input_dim))]
+    if not task.return_sequences:
+        layers.append(keras.layers.GlobalAveragePooling1D())
+    return keras.Sequential([*layers, keras.layers.Dense(task.output_dim, kernel_initializer="zeros")])
+
+
+class TaskContract:
+    """Joined as `class TestMyTask(TaskContract): expression = "MyTask(3)"`."""
+
+    expression: ClassVar[str]
+    chance_tolerance: ClassVar[float] = 1e-5
+    """How far a know-nothing model may be from `chance_score`: what the estimator is off by at random."""
+
+    def __init_subclass__(cls) -> None:
+        if "expression" in vars(cls):
+            EXPRESSIONS.append(cls.expression)
+
+    @pytest.fixture
+    def task(self) -> Task:
+        return made_once(self.expression)
+
+    def test_same_seed_gives_the_same_bytes_in_another_process(self):
+        assert digest(self.expression) == digest(self.expression) == digest_elsewhere(self.expression)
+
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_sizes_and_types_are_as_declared(self, task, split):
+        sample = task.sample(np.random.default_rng(0), 6, split)
+        assert sample.inputs.shape == (6, task.length, task.input_dim)
+        assert sample.inputs.dtype == np.float32
+        assert len(sample.targets) == 6
+        if task.return_sequences:
+            assert sample.targets.shape[1] == task.length
+        outputs = know_nothing(task)(sample.inputs)
+        assert outputs.shape[-1] == task.output_dim
+        assert np.isfinite(sample.inputs).all()
+        assert np.isfinite(sample.targets).all()
+
+    def test_samples_vary_with_the_generator(self, task):
+        one, other = (task.sample(np.random.default_rng(seed), 20).targets for seed in (0, 1))
+        assert (one != other).any()
+
+    def test_loss_is_finite_scalar_and_a_mean_over_samples(self, task):
+        inputs, targets, *weights = next(task.batches(4, seed=0))
+        outputs = np.random.default_rng(1).normal(size=(*targets.shape[:2], 1)[:2] + (task.output_dim,))
+        outputs = outputs.astype("float32") if task.return_sequences else outputs[:, 0].astype("float32")
+        loss, twice = task.loss(), [np.concatenate([part, part]) for part in (targets, outputs, *weights)]
+        once = loss(targets, outputs, *weights)
+        assert tuple(once.shape) == ()
+        assert math.isfinite(float(once))
+        assert float(loss(*twice)) == pytest.approx(float(once), rel=1e-5)
+
+    def test_a_model_that_knows_nothing_is_feasible_and_scores_chance(self, task):
+        model = know_nothing(task)
+        inputs, targets, *weights = next(task.batches(64, seed=0))
+        assert float(task.loss()(targets, model(inputs), *weights)) < task.infeasible_above
+        for split in SPLITS:
+            assert task.score(model, split) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
+            assert task.validation_score(model) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
+
+    def test_perfect_is_better_than_chance_in_the_direction_declared(self, task):
+        assert task.score_direction in ("min", "max")
+        assert (task.perfect_score > task.chance_score) == (task.score_direction == "max")
+        assert task.perfect_score != task.chance_score
+
+    def test_baselines_are_in_increasing_order_of_difficulty(self, task):
+        for split in SPLITS:
+            scores = list(task.baselines(split).values())
+            assert scores[0] == task.chance_score
+            assert scores == sorted(scores, reverse=task.score_direction == "min")
+
+    def test_mask_weighs_time_steps_and_stands_in_every_batch(self, task):
+        batch = next(task.batches(3, seed=0))
+        assert len(batch) == (2 if task.mask is None else 3)
+        if task.mask is not None:
+            assert task.mask.shape == (task.length,)
+            np.testing.assert_array_equal(batch[2], np.tile(task.mask, (3, 1)))
+
+    def test_start_k_equals_skipping_k_batches(self, task):
+        all_of_them = list(itertools.islice(task.batches(4, seed=7), 6))
+        late = list(itertools.islice(task.batches(4, seed=7, start=4), 2))
+        for expected, batch in zip(all_of_them[4:], late, strict=True):
+            assert all(np.array_equal(one, other) for one, other in zip(expected, batch, strict=True))
+        for one, other in itertools.combinations(all_of_them, 2):
+            assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+        elsewhere = next(task.batches(4, seed=8))
+        assert not all(np.array_equal(a, b) for a, b in zip(all_of_them[0], elsewhere, strict=True))
+
+    @pytest.mark.parametrize("split", ["train", "validation"])
+    def test_dataset_equals_batches_and_knows_its_size(self, task, split):
+        dataset = task.dataset(4, seed=7, start=2, stop=5, split=split)
+        assert int(dataset.cardinality()) == 3
+        batches = list(itertools.islice(task.batches(4, seed=7, start=2, split=split), 3))
+        for expected, batch in zip(batches, dataset, strict=True):
+            for one, other in zip(expected, batch, strict=True):
+                assert one.dtype == other.dtype
+                np.testing.assert_array_equal(one, other)
+
+    def test_names_and_units_are_stated(self, task):
+        assert task.name
+        assert task.name in keras_rnncap.datasets.TASKS
+        assert task.source
+        assert task.score_name == task.score_name.lower()
+        assert task.data
+
+
+class TextContract(TaskContract):
+    """What every task on a text promises besides."""
+
+    def test_targets_are_inputs_shifted_by_one(self, task: CharacterModelling):
+        sample = task.sample(np.random.default_rng(0), 30)
+        assert (sample.inputs.sum(axis=-1) == 1).all()
+        np.testing.assert_array_equal(sample.inputs.argmax(axis=-1)[:, 1:], sample.targets[:, :-1])
+
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_samples_are_stretches_of_their_split(self, task: CharacterModelling, split):
+        sample, text = task.sample(np.random.default_rng(0), 30, split), decode(task.corpus.split(split))
+        for inputs, targets in zip(sample.inputs.argmax(axis=-1), sample.targets, strict=True):
+            assert decode(inputs[:1]) + decode(targets) in text
+
+    def test_the_first_13_of_50_steps_are_not_scored(self, task: CharacterModelling):
+        assert task.mask.tolist() == [0.0] * 13 + [1.0] * 37
+        inputs, targets, weights = next(task.batches(4, seed=0))
+        outputs = np.random.default_rng(1).normal(size=(4, 50, 27)).astype("float32")
+        before, scored = np.array(outputs), np.array(outputs)
+        before[:, :13] += np.random.default_rng(2).normal(size=(4, 13, 27))
+        scored[:, 13] += np.random.default_rng(2).normal(size=(4, 27))
+        expected = float(task.loss()(targets, outputs, weights))
+        assert float(task.loss()(targets, before, weights)) == expected
+        assert float(task.loss()(targets, scored, weights)) != expected
+
+    def test_splits_are_disjoint_stretches_in_order(self, task: CharacterModelling):
+        train, validation, test = task.corpus[1:]
+        assert len(validation) == len(test) >= 100
+        assert len(train) > len(validation) + len(test)
+        whole = self.whole_text()
+        assert decode(np.concatenate([train, validation, test])) == whole
+        assert set(whole) <= set(ALPHABET)
+
+    def test_another_split_is_an_error(self, task: CharacterModelling):
+        with pytest.raises(InputError, match=r"train, validation or test; got 'dev'"):
+            task.sample(np.random.default_rng(0), 1, "dev")
+
+    def whole_text(self) -> str:
+        """Returns the text, read independently of the task."""
+        raise NotImplementedError

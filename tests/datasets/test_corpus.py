@@ -1,0 +1,125 @@
+"""Corpora: encoding, splitting, and what a broken file says."""
+
+import gzip
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_rnncap.datasets import ALPHABET, decode, encode
+from keras_rnncap.datasets.corpus import data_dir, read_bytes, split_corpus
+from keras_rnncap.errors import InputError
+
+TEXT = b"it was the best of times it was the worst of times " * 40
+
+
+@given(st.text(ALPHABET, min_size=1))
+def test_decode_inverts_encode(text):
+    ids = encode(text.encode(), "the text")
+    assert decode(ids) == text
+    assert ids.dtype == np.uint8
+
+
+def test_ids_are_zero_for_the_space_and_then_the_letters_in_order():
+    assert encode(b" abz", "here").tolist() == [0, 1, 2, 26]
+
+
+@pytest.mark.parametrize(("text", "said"), [(b"ab\ncd\n", r"0x0a \('\\n'\) at offset 2, and 2 such"), (b"aB", "0x42")])
+def test_a_wrong_character_is_named_with_its_byte_and_offset(text, said):
+    with pytest.raises(InputError, match=f"my file has the byte {said}"):
+        encode(text, "my file")
+
+
+def test_offsets_are_readable_in_a_long_text():
+    with pytest.raises(InputError, match=r"0x5f \('_'\) at offset 12,345, and 1 such bytes"):
+        encode(b"a" * 12_345 + b"_", "my file")
+
+
+def test_an_empty_text_is_an_error():
+    with pytest.raises(InputError, match="my file is empty"):
+        encode(b"", "my file")
+
+
+def test_split_is_train_then_validation_then_test():
+    corpus = split_corpus("t", np.arange(1000), 100)
+    assert corpus.name == "t"
+    np.testing.assert_array_equal(corpus.train, np.arange(800))
+    np.testing.assert_array_equal(corpus.validation, np.arange(800, 900))
+    np.testing.assert_array_equal(corpus.test, np.arange(900, 1000))
+
+
+@pytest.mark.parametrize(("length", "held_out"), [(1000, 99), (399, 100)])
+def test_too_short_a_text_is_an_error(length, held_out):
+    with pytest.raises(InputError, match=rf"tiny has {length:,} characters, too few for two .* of {held_out}"):
+        split_corpus("tiny", np.zeros(length, np.uint8), held_out)
+
+
+def write(path, content=TEXT):
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("text8", content)
+    else:
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t", "t.txt", "t.gz", "t.zip"])
+def test_plain_gzip_and_zip_files_read_alike(tmp_path, name):
+    assert read_bytes(write(tmp_path / name)) == TEXT
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.zip"])
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_archive_is_an_error_and_never_a_shorter_text(tmp_path, name, keep):
+    path = write(tmp_path / name, np.random.default_rng(0).bytes(5000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole))])
+    if name == "t.gz" and keep == 0.0:  # gzip: no member is no text, which encode() refuses
+        assert read_bytes(path) == b""
+        return
+    with pytest.raises(InputError, match=rf"{name} is truncated or damaged .*fetch it again"):
+        read_bytes(path)
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.zip"])
+def test_a_flipped_byte_in_an_archive_is_an_error(tmp_path, name):
+    path = write(tmp_path / name, np.random.default_rng(0).bytes(5000))
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="truncated or damaged"):
+        read_bytes(path)
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.zip"])
+def test_a_file_of_another_format_is_an_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"<html>not found</html>")
+    with pytest.raises(InputError, match="truncated or damaged"):
+        read_bytes(tmp_path / name)
+
+
+def test_a_zip_file_without_files_is_an_error(tmp_path):
+    zipfile.ZipFile(tmp_path / "t.zip", "w").close()
+    with pytest.raises(InputError, match="truncated or damaged"):
+        read_bytes(tmp_path / "t.zip")
+
+
+@pytest.mark.parametrize("name", ["missing", "missing.gz", "missing.zip"])
+def test_a_missing_file_and_a_folder_are_errors_that_name_them(tmp_path, name):
+    with pytest.raises(InputError, match=f"cannot read .*{name}: No such file"):
+        read_bytes(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"cannot read .*{name}: Is a directory"):
+        read_bytes(tmp_path / name)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, None), ("", None), ("/data", "/data")])
+def test_data_dir_is_what_the_environment_names(monkeypatch, value, expected):
+    if value is None:
+        monkeypatch.delenv("RNNCAP_DATA_DIR", raising=False)
+    else:
+        monkeypatch.setenv("RNNCAP_DATA_DIR", value)
+    found = data_dir()
+    assert (None if found is None else str(found)) == expected

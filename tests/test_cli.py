@@ -1,0 +1,263 @@
+"""The command line: a few things in a process of its own, the rest through typer's runner."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import keras_rnncap.calibration
+import keras_rnncap.train
+import keras_rnncap.tuners.capacity as capacity_module
+from keras_rnncap.cells import CELLS
+from keras_rnncap.cli import app, main
+from keras_rnncap.errors import InputError
+from keras_rnncap.version import __version__
+
+SCRIPT = Path(sys.executable).parent / "rnncap"
+HEAVY = {"keras", "tensorflow", "tensorflow_datasets", "keras_tuner", "pandas", "scipy", "matplotlib", "numpy", "jax"}
+CELL = """
+import keras
+from keras_rnncap import RecurrentCell
+
+@keras.saving.register_keras_serializable(package="tests")
+class Mine(RecurrentCell):
+    blocks = ("hidden",)
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (self.activation(a),)
+"""
+
+
+def start(*arguments, cwd, **options):
+    environment = {**os.environ, "COLUMNS": "150", "NO_COLOR": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([str(SCRIPT), *arguments], cwd=cwd, env=environment, **pipes, **options)
+
+
+def run(*arguments, cwd):
+    process = start(*arguments, cwd=cwd)
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_rnncap.cli.console.width", 150, raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})
+
+
+def words(text):
+    return " ".join(re.sub(r"[│┃┏┓┗┛┡┩└┘─━┳┴╇┬┼╭╮╰╯]", " ", text).split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["capacity", "--help"], ["--version"]])
+def test_help_is_fast_because_it_imports_nothing_heavy(arguments, tmp_path):
+    command = [sys.executable, "-X", "importtime", str(SCRIPT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "keras_rnncap" in imported
+    assert imported & HEAVY == set()
+    assert done.stdout.strip()
+
+
+def test_budget_prints_a_table_and_nothing_on_stderr(tmp_path):
+    code, output, errors = run("budget", "ugrnn", "--params", "300", "--input-dim", "16", "--output-dim", "1", cwd=tmp_path)
+    assert (code, errors) == (0, "")
+    assert "ugrnn: 6 units per layer, 289 of 300 parameters" in output  # 2 (6x16 + 6x6 + 6) + 6 + 7
+    assert "layer_1 192 72 12 6 0 282" in words(output)
+    assert "readout 0 0 0 0 7 7" in words(output)
+    assert "total 192 72 12 6 7 289" in words(output)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["lstn", "lstn[/b]", "lstn[red]"])
+def test_bad_input_exits_with_2_and_one_line_that_shows_it_as_it_was_typed(monkeypatch, capfd, name):
+    monkeypatch.setattr(sys, "argv", ["rnncap", "budget", name])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    output, errors = capfd.readouterr()
+    assert (caught.value.code, output) == (2, "")
+    assert errors.startswith(f"rnncap: unknown cell '{name}'")
+    assert "rnn, irnn, ugrnn, gru, lstm, +rnn" in errors
+    assert errors.count("\n") == 1
+
+
+def wait_for_rows(process, table, rows, timeout=90):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and process.poll() is None:
+        if table.exists() and table.read_text().count("\n") > rows:
+            return
+        time.sleep(0.05)
+    process.kill()
+    pytest.fail(f"no row within {timeout} s: {process.communicate()}")
+
+
+def test_an_interrupted_measurement_exits_with_130_says_how_to_go_on_and_keeps_its_rows(tmp_path):
+    arguments = ["capacity", "rnn", "--params", "60", "--steps", "20", "--trials", "500", "--out", "run"]
+    process = start(*arguments, cwd=tmp_path)
+    table = tmp_path / "run" / "trials.csv"
+    wait_for_rows(process, table, 2)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors == "rnncap: stopped. What was finished is in run; the same command continues from there\n"
+    rows = table.read_text().count("\n") - 1
+    assert rows >= 2
+    assert output.count("bits/parameter") + output.count("infeasible") >= rows
+    result = json.loads((tmp_path / "run" / "capacity.json").read_text())
+    assert result["trials"] == rows
+
+
+def test_an_interrupt_while_keras_is_imported_exits_with_130_too(tmp_path):
+    process = start("budget", "rnn", cwd=tmp_path)
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+
+
+def test_version_is_printed(invoke):
+    assert invoke("--version").output.strip() == __version__
+
+
+def test_without_a_command_there_is_help(invoke):
+    done = invoke()
+    assert done.exit_code == 2
+    assert all(command in done.output for command in ("capacity", "train", "budget", "calibrate"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["capacity"], ["capacity", "rnn", "--nope", "1"], ["capacity", "rnn", "--params", "many"], ["measure"], ["train"]],
+)
+def test_wrong_usage_exits_with_2(invoke, arguments):
+    assert invoke(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["capacity", "ugrn"], "unknown cell 'ugrn': did you mean 'ugrnn'"),
+        (["budget", "IRN"], "unknown cell 'IRN': did you mean 'irnn'"),
+        (["budget", "nothing:Here"], "cannot import 'nothing' for cell 'nothing:Here'"),
+        (["budget", "rnn", "--params", "0"], "--params must be an integer of at least 1"),
+        (["budget", "rnn", "--params", "9"], "a budget of 9 parameters is too small"),
+        (["train", "text9", "rnn"], "unknown text task 'text9': did you mean 'text8'"),
+        (["train", "python-docs", "rnn", "--data", "x"], "python-docs takes its text from Python itself"),
+        (["train", "text8", "rnn", "--data", "missing"], "cannot read missing: No such file"),
+        (["train", "python-docs", "rnn", "--optimizer", "adagrad"], "optimizer must be one of"),
+        (["train", "python-docs", "rnn", "--learning-rate-decay", "2"], "learning_rate_decay must be"),
+        (["capacity", "rnn", "--params", "60", "--input-dim", "5"], "input_dim=5 allows 32"),
+    ],
+)
+def test_bad_input_is_an_input_error_that_says_what_is_allowed(invoke, arguments, said):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_budget_knows_every_cell_and_adds_up(invoke, cell):
+    output = words(invoke("budget", cell, "--params", 5000, "--depth", 2).output)
+    units, parameters = (int(found.replace(",", "")) for found in re.findall(r": ([\d,]+) units per layer, ([\d,]+)", output)[0])
+    assert units > 1
+    assert parameters <= 5000
+    totals = [int(one.replace(",", "")) for one in re.findall(r"(?:layer_1|layer_2|readout|total) [\d, ]*?([\d,]+)(?= [a-z]|$)", output)]
+    assert len(totals) == 4
+    assert sum(totals[:3]) == totals[3] == parameters
+
+
+def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invoke, tmp_path):
+    (tmp_path / "cli_cells.py").write_text(CELL)
+    arguments = ["capacity", "cli_cells:Mine", "--params", 60, "--steps", 5, "--trials", 1, "--seed", 3]
+    done = invoke(*arguments)
+    assert done.exit_code == 0, done.output
+    folder = Path("runs/capacity-cli_cells.Mine-60x1-seed3")
+    result, output = json.loads((folder / "capacity.json").read_text()), words(done.output)
+    assert f"bits per parameter {result['bits_per_parameter']:.2f} 3 to 6, about 5" in output
+    assert f"patterns {result['patterns']:,}" in output
+    assert "parameters 43 (budget 60)" in output
+    assert "trials 1, 0 infeasible" in output
+    assert str(folder) in output
+    again = invoke(*arguments)
+    assert again.exit_code == 0
+    assert "continuing in" in again.output
+    sys.path.remove(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["runs[red]", "runs[/red]"])
+def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(invoke, monkeypatch, name):
+    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 1, "--out", name)
+    assert done.exit_code == 1
+    assert f"In {name}: capacity.json" in done.output
+    assert (Path(name) / "capacity.json").exists()
+
+
+def test_a_name_in_capitals_means_the_same_run(invoke, monkeypatch):
+    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    for name in ("RNN", "rnn"):
+        invoke("capacity", name, "--params", 60, "--steps", 5, "--trials", 1)
+    assert os.listdir("runs") == ["capacity-rnn-60x1-seed0"]
+
+
+def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monkeypatch):
+    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 2)
+    assert done.exit_code == 1
+    assert "no trial was feasible" in done.output
+    assert "bits per parameter - 3 to 6" in words(done.output)
+    assert "2, 2 infeasible" in words(done.output)
+
+
+def test_train_prints_the_score_beside_the_baselines_and_hands_on_all_options(invoke, monkeypatch):
+    options = {"steps": 2, "batch-size": 2, "optimizer": "momentum", "learning-rate": 0.01, "learning-rate-decay": 0.5}
+    options |= {"momentum": 0.8, "clip-norm": 2.0, "l2": 1e-4, "params": 300, "seed": 4, "out": "here"}
+    done = invoke("train", "python-docs", "gru", *(part for name, value in options.items() for part in (f"--{name}", value)))
+    assert done.exit_code == 0, done.output
+    result, output = json.loads(Path("here/train.json").read_text()), words(done.output)
+    assert result["settings"] == {
+        "steps": 2,
+        "optimizer": "momentum",
+        "learning_rate": 0.01,
+        "learning_rate_decay": 0.5,
+        "momentum": 0.8,
+        "clip_norm": 2.0,
+        "l2": 1e-4,
+    }
+    assert (result["batch_size"], result["seed"], result["cell"]) == (2, 4, "gru")
+    assert result["parameters"] <= 300
+    for name, score in {**result["baselines"], f"{result['parameters']} parameters": result["test_score"]}.items():
+        assert f"{name} {score:.3f}" in output
+
+
+def test_train_that_diverges_exits_with_1_and_says_what_may_help(invoke):
+    arguments = ["--steps", 20, "--batch-size", 2, "--optimizer", "sgd", "--learning-rate", 3e38, "--clip-norm", 1e30]
+    done = invoke("train", "python-docs", "rnn", "--params", 300, "--out", "here", *arguments)
+    assert done.exit_code == 1
+    assert "training diverged; try a smaller --learning-rate or --clip-norm" in done.output
+
+
+def test_calibrate_prints_a_row_for_each_ratio(invoke, monkeypatch):
+    asked = {}
+
+    def calibrate_meter(**options):
+        asked.update(options)
+        return [keras_rnncap.calibration.Calibration(2.0, 0.975, 1.66)]
+
+    monkeypatch.setattr(keras_rnncap.calibration, "calibrate_meter", calibrate_meter)
+    output = words(invoke("calibrate", "--inputs", 7, "--steps", 9, "--seed", 3).output)
+    assert asked == {"inputs": 7, "steps": 9, "seed": 3}
+    assert "2 0.975 1.66" in output
+    assert "threshold unit of 8 weights" in output

@@ -1,0 +1,239 @@
+"""Folders of runs: whose they are, who may write, and that no file is ever half written."""
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
+
+IDENTITY = {"command": "capacity", "cell": "ugrnn", "params": 60, "shape": (2, 3)}
+
+
+def names(folder):
+    return sorted(item.name for item in folder.iterdir())
+
+
+def enter(path, identity=None):
+    with RunDirectory(path, identity or IDENTITY) as directory:
+        return directory
+
+
+def test_a_new_folder_gets_the_identity_and_is_entered_again_with_the_same(tmp_path):
+    for _ in range(2):
+        assert enter(tmp_path / "new" / "er").path == tmp_path / "new" / "er"
+    assert json.loads((tmp_path / "new" / "er" / "run.json").read_text())["cell"] == "ugrnn"
+    assert enter(tmp_path / "new" / "er") / "x" == tmp_path / "new" / "er" / "x"
+
+
+def test_another_run_is_refused_and_the_differences_are_named(tmp_path):
+    enter(tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(InputError) as caught:
+        enter(tmp_path / "run", {**IDENTITY, "params": 61, "seed": 1})
+    message = str(caught.value)
+    assert "params 60 there, 61 here" in message
+    assert "seed None there, 1 here" in message
+    assert "ugrnn" not in message
+    assert "--out" in message
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    enter(tmp_path / "run")  # and the lock was released
+
+
+def test_foreign_files_are_refused_and_named_and_left_alone(tmp_path):
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=r"holds files of no run of ours \(a.txt, b.txt, c.txt, ...\); .*--out"):
+        enter(tmp_path)
+    assert [name for name in names(tmp_path) if name != ".lock"] == ["a.txt", "b.txt", "c.txt", "d.txt"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"command": "capa', b"\xff\xfe\x00", b"[]", b"null", b"3", b'"run"'], ids=repr
+)
+def test_a_damaged_identity_is_an_error_that_says_what_to_do(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"run.json is damaged.*delete .*--out"):
+        enter(tmp_path)
+
+
+def test_a_process_killed_while_it_wrote_the_identity_leaves_a_folder_that_can_be_used(tmp_path):
+    leftover = Path(tempfile.mkdtemp(prefix=".run.json-", dir=tmp_path))
+    (leftover / "run.json").write_text("{")
+    enter(tmp_path)
+    assert [name for name in names(tmp_path) if name != ".lock"] == ["run.json"]
+
+
+def test_a_path_that_is_a_file_or_below_one_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match=rf"cannot write to {re.escape(str(path))}: .*; choose another .*--out"):
+            enter(path)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("number", "said"), [(errno.EACCES, "Permission denied"), (errno.ENOSPC, "No space left")])
+def test_an_unwritable_folder_is_an_error_before_any_work(tmp_path, monkeypatch, number, said):
+    def refuse(*args, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(InputError, match=f"cannot write to {tmp_path}: {said}"):
+        enter(tmp_path)
+
+
+def test_a_second_run_in_the_folder_is_refused_while_the_first_lasts(tmp_path):
+    with RunDirectory(tmp_path / "run", IDENTITY):
+        with pytest.raises(InputError, match="in use by another process; wait until it ends, or choose .* --out"):
+            enter(tmp_path / "run")
+    enter(tmp_path / "run")
+
+
+def test_a_second_process_is_refused_until_the_first_ends_even_if_killed(tmp_path):
+    code = "import sys, json; from keras_rnncap.runs import RunDirectory\n"
+    code += "with RunDirectory(sys.argv[1], json.loads(sys.argv[2])):\n    print('in', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), json.dumps(IDENTITY)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes) as other:
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(InputError, match="in use by another process"):
+            enter(tmp_path / "run")
+        other.kill()
+        other.wait()
+    enter(tmp_path / "run")
+
+
+def test_an_exception_in_the_run_releases_the_folder(tmp_path):
+    with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path / "run", IDENTITY):
+        raise ZeroDivisionError
+    enter(tmp_path / "run")
+
+
+def write_file(path, text):
+    path.write_text(text)
+
+
+def write_folder(path, text):
+    (path / "deep").mkdir(parents=True)
+    (path / "deep" / "file").write_text(text)
+    (path / text).write_text(text)
+
+
+def content(path):
+    return path.read_text() if path.is_file() else {item.name: item.is_dir() or item.read_text() for item in path.iterdir()}
+
+
+KINDS = pytest.mark.parametrize("write", [write_file, write_folder])
+
+
+@KINDS
+def test_what_was_written_takes_the_place_of_what_was_there(tmp_path, write):
+    path = tmp_path / "thing"
+    for text in ("old", "new"):
+        with replacing(path) as new:
+            write(new, text)
+            assert not path.exists() or "old" in content(path)
+        assert text in content(path)
+        assert names(tmp_path) == ["thing"]
+    assert "old" not in content(path)
+
+
+@KINDS
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_an_error_while_writing_leaves_the_old_and_nothing_else(tmp_path, write, error):
+    with replacing(tmp_path / "thing") as new:
+        write(new, "old")
+    before = content(tmp_path / "thing")
+    with pytest.raises(error), replacing(tmp_path / "thing") as new:
+        write(new, "half")
+        raise error
+    assert content(tmp_path / "thing") == before
+    assert names(tmp_path) == ["thing"]
+
+
+@KINDS
+def test_an_error_before_there_was_any_leaves_nothing(tmp_path, write):
+    with pytest.raises(ValueError, match="half"), replacing(tmp_path / "thing") as new:
+        write(new, "half")
+        raise ValueError("half")
+    assert names(tmp_path) == []
+
+
+@KINDS
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_and_nothing_else(tmp_path, monkeypatch, write, call):
+    with replacing(tmp_path / "thing") as new:
+        write(new, "old")
+    before, real = content(tmp_path / "thing"), getattr(os, call)
+
+    def full(*arguments):
+        if call == "fsync" or Path(arguments[0]).name != "old" and Path(arguments[1]) == tmp_path / "thing":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments)
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"), replacing(tmp_path / "thing") as new:
+        write(new, "new")
+    assert content(tmp_path / "thing") == before
+    assert names(tmp_path) == ["thing"]
+
+
+def test_json_is_replaced_whole(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"a": object()})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_rows_keep_values_and_types_and_which_values_are_missing(tmp_path):
+    rows = [
+        {"trial": 0, "status": "completed", "accuracy": 0.1 + 0.2, "every_step": True, "note": 'a "b", c\nd'},
+        {"trial": 1, "status": "infeasible", "every_step": False},
+        {"trial": 2, "status": "completed", "accuracy": 1.0, "every_step": True, "late": 3e-300},
+    ]
+    write_rows(tmp_path / "rows.csv", rows)
+    back = read_rows(tmp_path / "rows.csv")
+    assert back == rows
+    assert [{key: type(value) for key, value in row.items()} for row in back] == [
+        {key: type(value) for key, value in row.items()} for row in rows
+    ]
+
+
+def test_no_file_has_no_rows(tmp_path):
+    assert read_rows(tmp_path / "rows.csv") == []
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_floats_come_back_bit_by_bit(values):
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(Path(folder) / "rows.csv", [{"x": value, "row": index} for index, value in enumerate(values)])
+        back = [row["x"] for row in read_rows(Path(folder) / "rows.csv")]
+    assert [float(value).hex() for value in back] == [float(value).hex() for value in values]
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\xff\xfe\x00\x01" * 9, b"a,b\n1,2\n3,4,5\n", b"a,b\n1,2,3\n4,5\n", b'a,b\n1,"2\n'], ids=repr
+)
+def test_a_damaged_table_is_an_error_that_says_what_to_do(tmp_path, damaged):
+    (tmp_path / "rows.csv").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"(?s)rows.csv is damaged .*delete it to start over, or restore it"):
+        read_rows(tmp_path / "rows.csv")
+
+
+def test_leftovers_of_ours_are_cleared_and_other_hidden_things_stay(tmp_path):
+    for name in (".trials.csv-abc123", ".best-trial-0.weights.h5-xyz", ".mine-abc", ".git", "best-trial-1.weights.h5"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x")
+    (tmp_path / ".trials.csv-file").write_text("a file is no leftover")
+    clear_leftovers(tmp_path, lambda name: name in {"trials.csv", "best-trial-0.weights.h5"})
+    assert names(tmp_path) == [".git", ".mine-abc", ".trials.csv-file", "best-trial-1.weights.h5"]

@@ -1,0 +1,358 @@
+"""The capacity measurement: its files, what it says, and that no trial is lost or counted twice."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import traceback
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_rnncap.saving as saving_module
+import keras_rnncap.tuners.capacity as capacity_module
+from keras_rnncap import RecurrentCell
+from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.errors import InputError
+from keras_rnncap.progress import StepCallback
+from keras_rnncap.tuners import measure_capacity
+
+SMALL = {"params": 60, "steps": 20, "length": 2}
+FILES = {"best", "capacity.json", "capacity.png", "run.json", "trials.csv"}
+
+
+def rows_in(folder):
+    """Reads `trials.csv` with nothing of ours."""
+    with (folder / "trials.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def without_time(rows):
+    return [{name: value for name, value in row.items() if name != "elapsed_s"} for row in rows]
+
+
+def visible(folder):
+    return {item.name for item in folder.iterdir()} - {".lock"}
+
+
+def check_complete(folder, trials):
+    """Checks that a finished folder is whole: each trial once, the answer from the best of them, nothing else left."""
+    rows, result = rows_in(folder), json.loads((folder / "capacity.json").read_text())
+    assert [int(row["trial"]) for row in rows] == list(range(trials))
+    assert result["trials"] == trials
+    best = max((row for row in rows if row["status"] == "completed"), key=lambda row: float(row["bits_per_parameter"]))
+    assert result["bits_per_parameter"] == float(best["bits_per_parameter"])
+    assert visible(folder) == FILES | {f"best-trial-{best['trial']}.weights.h5"}
+    assert {item.name for item in (folder / "best").iterdir()} == {"model.keras", "saved_model"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("capacity") / "deep" / "run"
+    return folder, measure_capacity("rnn", trials=3, out=folder, **SMALL)
+
+
+@pytest.fixture(autouse=True)
+def no_export(finished, monkeypatch):
+    """Saves the second that a SavedModel takes; `finished`, made before, has one."""
+    monkeypatch.setattr(saving_module, "export_saved_model", lambda model, directory: directory.mkdir())
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+def test_the_result_is_in_the_folder_with_all_that_tells_it_apart(finished):
+    folder, result = finished
+    written = json.loads((folder / "capacity.json").read_text())
+    assert written == json.loads(json.dumps(vars(result)))
+    assert (written["cell"], written["depth"], written["steps"], written["seed"]) == ("rnn", 1, 20, 0)
+    assert (written["input_dim"], written["length"], written["trials"], written["infeasible"]) == (16, 2, 3, 0)
+    assert (written["units"], written["parameters"]) == (2, 2 * 16 + 4 + 2 + 2 + 3)
+    assert written["bits_per_parameter"] == written["mutual_information_bits"] / written["parameters"]
+    assert {"python", "keras", "tensorflow", "keras-tuner", "keras-rnncap", "backend"} <= set(written["versions"])
+    check_complete(folder, 3)
+
+
+def test_each_row_is_consistent_with_equation_22_and_the_sum_of_times_with_the_result(finished):
+    folder, result = finished
+    rows = rows_in(folder)
+    for row in rows:
+        b, p = int(row["patterns"]), float(row["accuracy"])
+        assert b == max(1, round(float(row["patterns_per_parameter"]) * 43))
+        entropy = sum(-q * math.log2(q) for q in (p, 1 - p) if q)
+        assert float(row["mutual_information_bits"]) == pytest.approx(b * (1 - entropy), abs=1e-9)
+        assert float(row["bits_per_parameter"]) == pytest.approx(b * (1 - entropy) / 43, abs=1e-9)
+        assert round(p * b) == pytest.approx(p * b, abs=1e-9)
+    assert result.elapsed_s == pytest.approx(sum(float(row["elapsed_s"]) for row in rows), abs=0.1)
+    assert rows[0]["patterns_per_parameter"] == "3.5"  # the first trial takes the defaults
+    assert len({row["learning_rate"] for row in rows}) == 3
+
+
+def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_alone(finished):
+    folder, result = finished
+    task = PerceptronCapacity(
+        result.patterns, result.input_dim, result.length, bool(result.hyperparameters["every_step"]), result.seed
+    )
+    model = keras.saving.load_model(folder / "best" / "model.keras")
+    assert task.accuracy(model) == result.accuracy
+    assert task.score(model) == result.mutual_information_bits
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == result.parameters
+    loaded = tf.saved_model.load(folder / "best" / "saved_model")
+    np.testing.assert_allclose(loaded.serve(task.inputs), model(task.inputs), atol=1e-5)
+
+
+class Training:
+    """Counts trainings, and does them unless told otherwise."""
+
+    def __init__(self, monkeypatch, replacement=None):
+        self.count, real = 0, replacement or capacity_module.fit
+
+        def fit(*arguments):
+            self.count += 1
+            return real(*arguments)
+
+        monkeypatch.setattr(capacity_module, "fit", fit)
+
+
+@pytest.mark.parametrize("trials", [3, 2])
+def test_the_same_call_again_and_one_with_fewer_trials_train_nothing(finished, copy, monkeypatch, trials):
+    training = Training(monkeypatch)
+    again = measure_capacity("rnn", trials=trials, out=copy, **SMALL)
+    assert training.count == 0
+    assert again == finished[1]
+    assert (copy / "trials.csv").read_bytes() == (finished[0] / "trials.csv").read_bytes()
+    check_complete(copy, 3)
+
+
+def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch):
+    training = Training(monkeypatch)
+    result = measure_capacity("rnn", trials=4, out=copy, **SMALL)
+    assert (training.count, result.trials) == (1, 4)
+    assert (copy / "trials.csv").read_text().startswith((finished[0] / "trials.csv").read_text())
+    assert len({row["learning_rate"] for row in rows_in(copy)}) == 4
+    assert result.bits_per_parameter >= finished[1].bits_per_parameter
+    check_complete(copy, 4)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, monkeypatch, at):
+    class Interrupt(StepCallback):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            if self._offset == at * SMALL["steps"]:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(capacity_module, "StepCallback", Interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
+    if at:
+        check_complete(tmp_path / "run", at)
+    else:
+        assert visible(tmp_path / "run") == {"run.json"}
+    monkeypatch.setattr(capacity_module, "StepCallback", StepCallback)
+    training = Training(monkeypatch)
+    measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
+    assert training.count == 2 - at
+    check_complete(tmp_path / "run", 2)
+
+
+def test_what_a_killed_process_leaves_half_written_is_cleared(copy):
+    for name in (".trials.csv-x1", ".best-trial-7.weights.h5-x2", ".capacity.json-x3", "best/.model.keras-x4"):
+        (copy / name).mkdir()
+        (copy / name / "half").write_text("half")
+    (copy / "best-trial-9.weights.h5").write_text("of a trial whose row was never written")
+    measure_capacity("rnn", trials=3, out=copy, **SMALL)
+    check_complete(copy, 3)
+
+
+# One process imports Keras; a fork of it, before TensorFlow has started its threads, is a run that can be killed.
+DRIVER = """
+import json, os, pathlib, random, signal, sys, time
+from keras_rnncap.tuners import measure_capacity
+folder, settings = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+
+def start(name, trials):
+    if child := os.fork():
+        return child
+    measure_capacity("rnn", trials=trials, out=folder / name, **settings)
+    os._exit(0)
+
+assert os.waitpid(start("twin", 3), 0)[1] == 0
+rng = random.Random(4)
+for _ in range(3):
+    child, table = start("killed", 4), folder / "killed" / "trials.csv"
+    there = table.stat().st_mtime_ns if table.exists() else 0
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (table.stat().st_mtime_ns if table.exists() else 0) == there:
+        time.sleep(0.002)
+    time.sleep(rng.choice([0.0, 0.01, 0.3, 0.8]))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print(json.dumps(table.read_text() if table.exists() else ""), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driven")
+    command = [sys.executable, "-c", DRIVER, str(folder), json.dumps(SMALL)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_same_seed_gives_the_same_rows_in_another_process(finished, driven):
+    assert without_time(rows_in(driven[0] / "twin")) == without_time(rows_in(finished[0]))
+
+
+def test_another_seed_gives_other_rows(finished, tmp_path):
+    measure_capacity("rnn", trials=1, seed=1, out=tmp_path / "run", **SMALL)
+    here, there = rows_in(tmp_path / "run")[0], rows_in(finished[0])[0]
+    assert here["learning_rate"] == there["learning_rate"]  # the defaults
+    assert here["loss"] != there["loss"]
+
+
+def test_killed_at_any_moment_no_row_is_lost_or_doubled_and_the_run_can_be_finished(driven):
+    folder, tables = driven
+    assert len(tables) == 3
+    for before, after in zip(tables[:-1], tables[1:], strict=True):
+        assert after.startswith(before)
+    assert tables[-1].count("\n") >= 2
+    measure_capacity("rnn", trials=4, out=folder / "killed", **SMALL)
+    assert (folder / "killed" / "trials.csv").read_text().startswith(tables[-1])
+    check_complete(folder / "killed", 4)
+
+
+def diverge(model, data, callbacks=()):
+    return math.nan
+
+
+def explode(model, data, callbacks=()):
+    for weight in model.trainable_variables:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape) * 1e3)
+    return 0.1  # the loss of the last step was fine
+
+
+@pytest.mark.parametrize("fit", [diverge, explode])
+def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, fit):
+    Training(monkeypatch, fit)
+    result = measure_capacity("ugrnn", trials=7, out=tmp_path / "run", **SMALL)
+    assert (result.trials, result.infeasible) == (7, 7)
+    assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None
+    rows = rows_in(tmp_path / "run")
+    assert [row["status"] for row in rows] == ["infeasible"] * 7
+    assert all(row["learning_rate"] and row["patterns"] and "accuracy" not in row for row in rows)
+    assert json.loads((tmp_path / "run" / "capacity.json").read_text())["bits_per_parameter"] is None
+    assert visible(tmp_path / "run") == FILES - {"best"}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class NaNWithReLU(RecurrentCell):
+    blocks = ("hidden",)
+    activations = ("relu", "tanh")
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (self.activation(a) * (math.nan if self.activation is keras.activations.relu else 1.0),)
+
+
+def test_infeasible_trials_are_counted_and_learned_around_and_survive_a_restart(tmp_path, monkeypatch):
+    result = measure_capacity(NaNWithReLU, trials=3, out=tmp_path / "run", **SMALL)
+    rows = rows_in(tmp_path / "run")
+    assert [row["status"] == "infeasible" for row in rows] == [row["activation"] == "relu" for row in rows]
+    assert result.infeasible == sum(row["activation"] == "relu" for row in rows)
+    assert 0 < result.infeasible < 3
+    assert result.hyperparameters["activation"] == "tanh"
+    assert all((row["accuracy"] == "") == (row["status"] == "infeasible") for row in rows)
+    again = measure_capacity(NaNWithReLU, trials=3, out=tmp_path / "run", **SMALL)
+    assert again == result
+
+
+CELL = """
+import keras
+from keras_rnncap import RecurrentCell
+
+@keras.saving.register_keras_serializable(package="my_cells")
+class Leaky(RecurrentCell):
+    blocks = ("hidden",)
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (0.5 * states[0] + 0.5 * self.activation(a),)
+
+@keras.saving.register_keras_serializable(package="my_cells")
+class Broken(Leaky):
+    def step(self, x, states, w):
+        if self.activation is keras.activations.relu:
+            raise ZeroDivisionError("the bug of a user")
+        return super().step(x, states, w)
+"""
+
+
+@pytest.mark.parametrize("name", ["my_cells:Leaky", "keras.layers:GRUCell"])
+def test_a_cell_of_the_user_and_a_stock_keras_cell_are_measured(tmp_path, monkeypatch, name):
+    (tmp_path / "my_cells.py").write_text(CELL)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = measure_capacity(name, trials=1, out=tmp_path / "run", params=80, steps=5, length=2)
+    assert result.cell == name
+    assert result.parameters <= 80
+    model = keras.saving.load_model(tmp_path / "run" / "best" / "model.keras")
+    task = PerceptronCapacity(result.patterns, 16, 2)
+    assert task.score(model) == result.mutual_information_bits
+
+
+def test_a_bug_in_a_users_cell_shows_with_its_own_traceback_and_earlier_trials_stay(tmp_path, monkeypatch):
+    (tmp_path / "buggy_cells.py").write_text(CELL)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ZeroDivisionError, match="the bug of a user") as caught:
+        measure_capacity("buggy_cells:Broken", trials=20, out=tmp_path / "run", **SMALL)
+    assert "buggy_cells.py" in "".join(traceback.format_exception(caught.value))
+    rows = rows_in(tmp_path / "run")
+    assert rows
+    assert all(row["status"] == "completed" for row in rows)
+    check_complete(tmp_path / "run", len(rows))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"params": 0}, "params must be an integer of at least 1"),
+        ({"params": 5}, "a budget of 5 parameters is too small: one unit needs 21"),
+        ({"depth": 0}, "depth must be an integer of at least 1"),
+        ({"trials": 0}, "trials must be an integer of at least 1"),
+        ({"trials": 2.0}, "trials must be an integer"),
+        ({"steps": 0}, "steps must be an integer of at least 1"),
+        ({"length": 0}, "length must be an integer of at least 1"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"input_dim": 0}, "input_dim must be an integer of at least 1"),
+        ({"input_dim": 9}, r"input_dim=9 allows 512 distinct patterns; .* at least 10"),
+        ({"cell": "ugrn"}, "unknown cell 'ugrn': did you mean 'ugrnn'"),
+    ],
+)
+def test_bad_input_is_named_before_a_folder_is_made(tmp_path, wrong, said):
+    with pytest.raises(InputError, match=said):
+        measure_capacity(**{"cell": "rnn", "trials": 1, "out": tmp_path / "run", **SMALL, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("other", [{"params": 61}, {"steps": 21}, {"seed": 1}, {"length": 3}, {"input_dim": 17}])
+def test_another_measurement_in_the_folder_is_refused_and_changes_nothing(copy, other):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=f"holds another run: {next(iter(other))} .* there, .* here"):
+        measure_capacity("rnn", trials=3, out=copy, **{**SMALL, **other})
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_without_a_folder_there_is_one_for_each_measurement(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Training(monkeypatch, diverge)
+    measure_capacity("+rnn", trials=1, seed=2, depth=2, params=200, steps=1)
+    measure_capacity("keras.layers:GRUCell", trials=1, params=200, steps=1)
+    assert sorted(os.listdir("runs")) == ["capacity-+rnn-200x2-seed2", "capacity-keras.layers.GRUCell-200x1-seed0"]
