@@ -25,8 +25,8 @@ class CharacterModelling(Task):
 
     One sample with T = 5: inputs `the_c`, targets `he_ca`.
 
-    On held-out text the windows stand in a row, 37 characters apart, so that every character after the first 13 is
-    scored once. The unit is bits per character.
+    On held-out text the windows stand in a row, 37 characters apart, so that every character is scored once from the
+    first window's 14th to the last whole window's end. The unit is bits per character.
 
     Args:
         corpus: The text.

@@ -70,8 +70,6 @@ def _from_tensorflow_datasets() -> bytes:
     try:
         builder = tfds.builder("text8")
         builder.download_and_prepare()
-        splits = [builder.as_data_source(split) for split in ("train", "validation", "test")]
-        return b"".join(split[0]["text"] for split in splits)
     except Exception as error:  # what a failed download raises depends on how it failed
         cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise InputError(
@@ -80,3 +78,5 @@ def _from_tensorflow_datasets() -> bytes:
             f"TensorFlow Datasets download it from {HOMEPAGE}, which failed just now: {cause}. "
             "The task python-docs needs no data"
         ) from error
+    splits = [builder.as_dataset(split=split) for split in ("train", "validation", "test")]
+    return b"".join(example["text"] for split in splits for example in tfds.as_numpy(split))

@@ -35,9 +35,8 @@ def mutual_information_bits(patterns: Any, accuracy: Any) -> Any:
     >>> mutual_information_bits(1000, 1.0), mutual_information_bits(1000, 0.5)
     (1000.0, 0.0)
     """
-    b = np.asarray(patterns, dtype=float)
-    p = np.asarray(accuracy, dtype=float)
-    if not (b >= 0).all() or not np.isfinite(b).all():
+    b, p = _numbers(patterns), _numbers(accuracy)
+    if not ((b >= 0) & np.isfinite(b)).all():
         raise InputError(f"patterns must be finite and at least 0; got {patterns!r}")
     if not ((p >= 0) & (p <= 1)).all():
         raise InputError(f"accuracy must be in [0, 1]; got {accuracy!r}")
@@ -60,6 +59,14 @@ def bits_per_parameter(bits: Any, parameters: Any) -> Any:
     >>> bits_per_parameter(1500.0, 300)
     5.0
     """
-    if not (np.asarray(parameters) >= 1).all():
+    if not (_numbers(parameters) >= 1).all():
         raise InputError(f"parameters must be at least 1; got {parameters!r}")
     return bits / parameters
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Returns values as floats, NaN for all where one is no number: NaN is within no range."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return np.asarray(np.nan)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,6 +51,8 @@ class RunDirectory:
             ) from None
         try:
             self._check_identity()
+            for leftover in self.path.rglob(".*-*"):  # of a process killed while it replaced something
+                shutil.rmtree(leftover, ignore_errors=True)
         except BaseException:
             self._lock.release()
             raise
@@ -78,7 +81,8 @@ class RunDirectory:
     def _check_identity(self) -> None:
         file = self.path / IDENTITY
         if not file.exists():
-            others = sorted(item.name for item in self.path.iterdir() if item.name != LOCK)
+            # Hidden files are the lock, and what a process left that was killed while it wrote the identity.
+            others = sorted(item.name for item in self.path.iterdir() if not item.name.startswith("."))
             if others:
                 named = ", ".join(others[:3]) + (", ..." if others[3:] else "")
                 raise InputError(
@@ -88,7 +92,9 @@ class RunDirectory:
             return
         try:
             there = json.loads(file.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            if not isinstance(there, dict):
+                raise ValueError(f"it holds {there!r}, not what a run is")
+        except ValueError as error:
             raise InputError(f"{file} is damaged ({error}); delete {self.path}, or choose another --out") from error
         wanted = json.loads(json.dumps(self.identity))
         if there != wanted:
@@ -115,11 +121,22 @@ def replacing(path: Path) -> Iterator[Path]:
         new = temporary / path.name
         yield new
         _flush(new)
-        if new.is_dir() and path.exists():
-            os.replace(path, temporary / "old")
-        os.replace(new, path)
+        _swap(new, path, temporary / "old")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path, old: Path) -> None:
+    """Moves `new` to `path`; a folder that is there is moved to `old`, and back if that fails."""
+    aside = new.is_dir() and path.exists()
+    if aside:
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        if aside:
+            os.replace(old, path)
+        raise
 
 
 def _flush(path: Path) -> None:
@@ -146,17 +163,13 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            if len({len(row) for row in csv.reader(stream, strict=True)}) > 1:
+                raise ValueError("its rows have different lengths")  # pandas would take first values for labels
         table = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); delete it to start over, or restore it") from error
     return [
         {str(name): value for name, value in row.items() if not pd.isna(value)}
         for row in table.to_dict(orient="records")
     ]
-
-
-def clear_leftovers(path: Path, is_ours: Callable[[str], bool]) -> None:
-    """Deletes the temporary folders that killed processes left in `path`, by the name of what they were to replace."""
-    for item in path.glob(".*-*"):
-        if item.is_dir() and is_ours(item.name[1:].rsplit("-", 1)[0]):
-            shutil.rmtree(item, ignore_errors=True)

@@ -19,14 +19,13 @@ from keras_rnncap.datasets import Task
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.models import sequence_model
 from keras_rnncap.progress import StepCallback, WorkProgress
-from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
 from keras_rnncap.saving import save_model
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 from keras_rnncap.versions import versions
 
 RECORDS = 20
 """Records of a run: after each, there is a row and a checkpoint."""
-FILES = ("history.csv", "checkpoint.keras", "model.keras", "saved_model", "train.json", "train.png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +168,6 @@ class _TrainingRun:
         self.task = task
         self.budget = budget
         self.settings = settings
-        clear_leftovers(directory.path, lambda name: name in FILES)
         self.checkpoint = directory / "checkpoint.keras"
         if self.checkpoint.exists():
             self.model = _load_checkpoint(self.checkpoint)

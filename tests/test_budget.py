@@ -65,6 +65,7 @@ def test_cells_of_keras_are_itemized_and_strange_weights_are_other():
         def build(self, input_shape):
             super().build(input_shape)
             self.extra = self.add_weight(shape=(7,), name="extra")
+            self.fixed = self.add_weight(shape=(9,), name="fixed", trainable=False)
 
     table = count_parameters(sequence_model(Strange, 4, input_dim=3, output_dim=2))
     assert table.loc["layer_1"].to_dict() == {

@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import keras_rnncap.tuners.capacity as capacity_module
 import pytest
 from typer.testing import CliRunner
 
 import keras_rnncap.calibration
 import keras_rnncap.train
-import keras_rnncap.tuners.capacity as capacity_module
 from keras_rnncap.cells import CELLS
 from keras_rnncap.cli import app, main
 from keras_rnncap.errors import InputError
@@ -55,6 +55,10 @@ def invoke(monkeypatch, tmp_path):
     return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})
 
 
+def diverge(model, data, callbacks):
+    return float("nan")
+
+
 def words(text):
     return " ".join(re.sub(r"[│┃┏┓┗┛┡┩└┘─━┳┴╇┬┼╭╮╰╯]", " ", text).split())
 
@@ -70,7 +74,9 @@ def test_help_is_fast_because_it_imports_nothing_heavy(arguments, tmp_path):
 
 
 def test_budget_prints_a_table_and_nothing_on_stderr(tmp_path):
-    code, output, errors = run("budget", "ugrnn", "--params", "300", "--input-dim", "16", "--output-dim", "1", cwd=tmp_path)
+    code, output, errors = run(
+        "budget", "ugrnn", "--params", "300", "--input-dim", "16", "--output-dim", "1", cwd=tmp_path
+    )
     assert (code, errors) == (0, "")
     assert "ugrnn: 6 units per layer, 289 of 300 parameters" in output  # 2 (6x16 + 6x6 + 6) + 6 + 7
     assert "layer_1 192 72 12 6 0 282" in words(output)
@@ -121,7 +127,7 @@ def test_an_interrupt_while_keras_is_imported_exits_with_130_too(tmp_path):
     process = start("budget", "rnn", cwd=tmp_path)
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
 
@@ -170,10 +176,15 @@ def test_bad_input_is_an_input_error_that_says_what_is_allowed(invoke, arguments
 @pytest.mark.parametrize("cell", CELLS)
 def test_budget_knows_every_cell_and_adds_up(invoke, cell):
     output = words(invoke("budget", cell, "--params", 5000, "--depth", 2).output)
-    units, parameters = (int(found.replace(",", "")) for found in re.findall(r": ([\d,]+) units per layer, ([\d,]+)", output)[0])
+    units, parameters = (
+        int(found.replace(",", "")) for found in re.findall(r": ([\d,]+) units per layer, ([\d,]+)", output)[0]
+    )
     assert units > 1
     assert parameters <= 5000
-    totals = [int(one.replace(",", "")) for one in re.findall(r"(?:layer_1|layer_2|readout|total) [\d, ]*?([\d,]+)(?= [a-z]|$)", output)]
+    totals = [
+        int(one.replace(",", ""))
+        for one in re.findall(r"(?:layer_1|layer_2|readout|total) [\d, ]*?([\d,]+)(?= [a-z]|$)", output)
+    ]
     assert len(totals) == 4
     assert sum(totals[:3]) == totals[3] == parameters
 
@@ -198,7 +209,7 @@ def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invok
 
 @pytest.mark.parametrize("name", ["runs[red]", "runs[/red]"])
 def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(invoke, monkeypatch, name):
-    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    monkeypatch.setattr(capacity_module, "fit", diverge)
     done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 1, "--out", name)
     assert done.exit_code == 1
     assert f"In {name}: capacity.json" in done.output
@@ -206,14 +217,14 @@ def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(invoke, monkeypatc
 
 
 def test_a_name_in_capitals_means_the_same_run(invoke, monkeypatch):
-    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    monkeypatch.setattr(capacity_module, "fit", diverge)
     for name in ("RNN", "rnn"):
         invoke("capacity", name, "--params", 60, "--steps", 5, "--trials", 1)
     assert os.listdir("runs") == ["capacity-rnn-60x1-seed0"]
 
 
 def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monkeypatch):
-    monkeypatch.setattr(capacity_module, "fit", lambda *arguments: float("nan"))
+    monkeypatch.setattr(capacity_module, "fit", diverge)
     done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 2)
     assert done.exit_code == 1
     assert "no trial was feasible" in done.output
@@ -224,7 +235,9 @@ def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monk
 def test_train_prints_the_score_beside_the_baselines_and_hands_on_all_options(invoke, monkeypatch):
     options = {"steps": 2, "batch-size": 2, "optimizer": "momentum", "learning-rate": 0.01, "learning-rate-decay": 0.5}
     options |= {"momentum": 0.8, "clip-norm": 2.0, "l2": 1e-4, "params": 300, "seed": 4, "out": "here"}
-    done = invoke("train", "python-docs", "gru", *(part for name, value in options.items() for part in (f"--{name}", value)))
+    done = invoke(
+        "train", "python-docs", "gru", *(part for name, value in options.items() for part in (f"--{name}", value))
+    )
     assert done.exit_code == 0, done.output
     result, output = json.loads(Path("here/train.json").read_text()), words(done.output)
     assert result["settings"] == {

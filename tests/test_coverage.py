@@ -12,16 +12,27 @@ import keras_rnncap.datasets
 TESTS = Path(__file__).parent
 
 
+def classes(files) -> list[tuple[ast.ClassDef, set[str]]]:
+    """Classes in some files, and the names of their bases."""
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef)]
+    return [(node, {ast.unparse(base).split(".")[-1] for base in node.bases}) for node in nodes]
+
+
+def text(value: ast.expr) -> str:
+    """What an expression, or a string or f-string of one, starts with."""
+    if isinstance(value, ast.JoinedStr):
+        value = value.values[0]
+    return value.value if isinstance(value, ast.Constant) else ast.unparse(value)
+
+
 def joined(contract: str, attribute: str) -> set[str]:
-    """Names of the classes that test classes with this base name in `attribute`, by itself or at the head of a call."""
+    """Names of the classes that test classes with this contract have in `attribute`, alone or at the head of a call."""
+    contracts = {contract} | {n.name for n, bases in classes((TESTS / "contracts").glob("*.py")) if contract in bases}
     found = set()
-    for file in TESTS.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ClassDef) and contract in {ast.unparse(base).split(".")[-1] for base in node.bases}:
-                for line in node.body:
-                    if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute:
-                        value = line.value.value if isinstance(line.value, ast.Constant) else ast.unparse(line.value)
-                        found.add(value.split("(")[0].split(".")[-1])
+    for node, bases in classes(TESTS.rglob("test_*.py")):
+        for line in node.body if bases & contracts else []:
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute:
+                found.add(text(line.value).split("(")[0].split(".")[-1])
     return found
 
 

@@ -92,9 +92,9 @@ def test_an_unwritable_folder_is_an_error_before_any_work(tmp_path, monkeypatch,
 
 
 def test_a_second_run_in_the_folder_is_refused_while_the_first_lasts(tmp_path):
-    with RunDirectory(tmp_path / "run", IDENTITY):
-        with pytest.raises(InputError, match="in use by another process; wait until it ends, or choose .* --out"):
-            enter(tmp_path / "run")
+    said = r"in use by another process; wait until it ends, or choose .* --out"
+    with RunDirectory(tmp_path / "run", IDENTITY), pytest.raises(InputError, match=said):
+        enter(tmp_path / "run")
     enter(tmp_path / "run")
 
 
@@ -129,7 +129,17 @@ def write_folder(path, text):
 
 
 def content(path):
-    return path.read_text() if path.is_file() else {item.name: item.is_dir() or item.read_text() for item in path.iterdir()}
+    return (
+        path.read_text()
+        if path.is_file()
+        else {item.name: item.is_dir() or item.read_text() for item in path.iterdir()}
+    )
+
+
+def fail_half_way(write, path, error):
+    with replacing(path) as new:
+        write(new, "half")
+        raise error
 
 
 KINDS = pytest.mark.parametrize("write", [write_file, write_folder])
@@ -153,18 +163,16 @@ def test_an_error_while_writing_leaves_the_old_and_nothing_else(tmp_path, write,
     with replacing(tmp_path / "thing") as new:
         write(new, "old")
     before = content(tmp_path / "thing")
-    with pytest.raises(error), replacing(tmp_path / "thing") as new:
-        write(new, "half")
-        raise error
+    with pytest.raises(error):
+        fail_half_way(write, tmp_path / "thing", error)
     assert content(tmp_path / "thing") == before
     assert names(tmp_path) == ["thing"]
 
 
 @KINDS
 def test_an_error_before_there_was_any_leaves_nothing(tmp_path, write):
-    with pytest.raises(ValueError, match="half"), replacing(tmp_path / "thing") as new:
-        write(new, "half")
-        raise ValueError("half")
+    with pytest.raises(KeyError):
+        fail_half_way(write, tmp_path / "thing", KeyError)
     assert names(tmp_path) == []
 
 
@@ -176,7 +184,7 @@ def test_a_full_disk_leaves_the_old_and_nothing_else(tmp_path, monkeypatch, writ
     before, real = content(tmp_path / "thing"), getattr(os, call)
 
     def full(*arguments):
-        if call == "fsync" or Path(arguments[0]).name != "old" and Path(arguments[1]) == tmp_path / "thing":
+        if call == "fsync" or (Path(arguments[0]).name != "old" and Path(arguments[1]) == tmp_path / "thing"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(*arguments)
 

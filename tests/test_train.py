@@ -7,11 +7,11 @@ import math
 import keras
 import numpy as np
 import pytest
+from keras_rnncap.datasets import PythonDocs
 
 import keras_rnncap.saving as saving_module
 import keras_rnncap.train as train_module
 import keras_rnncap.training as training_module
-from keras_rnncap.datasets import PythonDocs
 from keras_rnncap.errors import InputError
 from keras_rnncap.progress import StepCallback
 from keras_rnncap.train import train_model
@@ -38,7 +38,7 @@ def few_records():
 @pytest.fixture(autouse=True)
 def no_export(finished, monkeypatch):
     """Saves the second that a SavedModel takes; `finished`, made before, has one."""
-    monkeypatch.setattr(saving_module, "export_saved_model", lambda model, directory: directory.mkdir())
+    monkeypatch.setattr(saving_module, "export_saved_model", lambda _, directory: directory.mkdir())
 
 
 def train(task, out, steps=STEPS, cell="rnn", **settings):
@@ -210,7 +210,9 @@ def test_a_loss_beyond_what_the_task_calls_infeasible_is_a_divergence_though_it_
 
 
 def test_another_run_in_the_folder_is_refused_and_names_the_difference(task, finished):
-    with pytest.raises(InputError, match=r"holds another run: steps 40 there, 41 here, learning_rate 0.02 there, 0.1 here"):
+    with pytest.raises(
+        InputError, match=r"holds another run: steps 40 there, 41 here, learning_rate 0.02 there, 0.1 here"
+    ):
         train(task, finished[0], steps=41, learning_rate=0.1)
 
 

@@ -23,7 +23,10 @@ def linear_model():
 
 def batches(steps, size=5):
     rng = np.random.default_rng(1)
-    return [(rng.normal(size=(size, 3)).astype("float32"), rng.normal(size=(size, 1)).astype("float32")) for _ in range(steps)]
+    return [
+        (rng.normal(size=(size, 3)).astype("float32"), rng.normal(size=(size, 1)).astype("float32"))
+        for _ in range(steps)
+    ]
 
 
 def train(settings, data):
@@ -41,7 +44,7 @@ def dataset(data):
 
 
 def reference(settings, data):
-    """The same in NumPy. RMSProp: Tieleman and Hinton (2012), with momentum; Adam: Kingma and Ba (2014), algorithm 1."""
+    """The same in NumPy. RMSProp: Tieleman, Hinton (2012), with momentum; Adam: Kingma and Ba (2014), algorithm 1."""
     w, m, v, losses = START.copy(), np.zeros(4), np.zeros(4), []
     for t, (x, y) in enumerate(data):
         inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(float)

@@ -23,7 +23,7 @@ from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.progress import StepCallback, WorkProgress
-from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
 from keras_rnncap.saving import save_model
 from keras_rnncap.training import compile_model, fit
 from keras_rnncap.versions import versions
@@ -171,7 +171,6 @@ class _CapacityRun:
         self.trials = trials
         self.space = CollinsSpace(cell)
         self.rows = read_rows(directory / "trials.csv")
-        clear_leftovers(directory.path, lambda name: name in {"best", "trials.csv", "capacity.json", "capacity.png"})
 
     def search(self, bar: WorkProgress) -> None:
         """Runs the trials that are missing."""

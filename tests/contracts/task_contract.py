@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import keras
+import keras_rnncap.datasets
 import numpy as np
 import pytest
-
-import keras_rnncap.datasets
 from keras_rnncap.datasets import ALPHABET, CharacterModelling, Task, decode
+
 from keras_rnncap.errors import InputError
 
 TESTS = Path(__file__).parents[1]
@@ -102,9 +102,9 @@ class TaskContract:
         assert (one != other).any()
 
     def test_loss_is_finite_scalar_and_a_mean_over_samples(self, task):
-        inputs, targets, *weights = next(task.batches(4, seed=0))
-        outputs = np.random.default_rng(1).normal(size=(*targets.shape[:2], 1)[:2] + (task.output_dim,))
-        outputs = outputs.astype("float32") if task.return_sequences else outputs[:, 0].astype("float32")
+        _, targets, *weights = next(task.batches(4, seed=0))
+        shape = (4, task.length, task.output_dim) if task.return_sequences else (4, task.output_dim)
+        outputs = np.random.default_rng(1).normal(size=shape).astype("float32")
         loss, twice = task.loss(), [np.concatenate([part, part]) for part in (targets, outputs, *weights)]
         once = loss(targets, outputs, *weights)
         assert tuple(once.shape) == ()
@@ -181,7 +181,7 @@ class TextContract(TaskContract):
 
     def test_the_first_13_of_50_steps_are_not_scored(self, task: CharacterModelling):
         assert task.mask.tolist() == [0.0] * 13 + [1.0] * 37
-        inputs, targets, weights = next(task.batches(4, seed=0))
+        _, targets, weights = next(task.batches(4, seed=0))
         outputs = np.random.default_rng(1).normal(size=(4, 50, 27)).astype("float32")
         before, scored = np.array(outputs), np.array(outputs)
         before[:, :13] += np.random.default_rng(2).normal(size=(4, 13, 27))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from keras_rnncap.datasets import ALPHABET, decode, encode
 from keras_rnncap.datasets.corpus import data_dir, read_bytes, split_corpus
+
 from keras_rnncap.errors import InputError
 
 TEXT = b"it was the best of times it was the worst of times " * 40

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
+from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
 from scipy import stats
 
-from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
 from keras_rnncap.errors import InputError
 
 
@@ -32,7 +32,8 @@ class KnowsByHeart:
         if wrong_logit is not None:
             self.logits |= {task.inputs[index].tobytes(): np.array([wrong_logit]) for index in range(wrong)}
 
-    def __call__(self, inputs, training=False):
+    def __call__(self, inputs, training):
+        assert not training
         return np.stack([self.logits[pattern.tobytes()] for pattern in inputs]).astype("float32")
 
 

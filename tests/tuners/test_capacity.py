@@ -1,6 +1,7 @@
 """The capacity measurement: its files, what it says, and that no trial is lost or counted twice."""
 
 import csv
+import itertools
 import json
 import math
 import os
@@ -10,17 +11,17 @@ import sys
 import traceback
 
 import keras
+import keras_rnncap.tuners.capacity as capacity_module
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.tuners import measure_capacity
 
 import keras_rnncap.saving as saving_module
-import keras_rnncap.tuners.capacity as capacity_module
 from keras_rnncap import RecurrentCell
-from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.errors import InputError
 from keras_rnncap.progress import StepCallback
-from keras_rnncap.tuners import measure_capacity
 
 SMALL = {"params": 60, "steps": 20, "length": 2}
 FILES = {"best", "capacity.json", "capacity.png", "run.json", "trials.csv"}
@@ -60,7 +61,7 @@ def finished(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_export(finished, monkeypatch):
     """Saves the second that a SavedModel takes; `finished`, made before, has one."""
-    monkeypatch.setattr(saving_module, "export_saved_model", lambda model, directory: directory.mkdir())
+    monkeypatch.setattr(saving_module, "export_saved_model", lambda _, directory: directory.mkdir())
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_another_seed_gives_other_rows(finished, tmp_path):
 def test_killed_at_any_moment_no_row_is_lost_or_doubled_and_the_run_can_be_finished(driven):
     folder, tables = driven
     assert len(tables) == 3
-    for before, after in zip(tables[:-1], tables[1:], strict=True):
+    for before, after in itertools.pairwise(tables):
         assert after.startswith(before)
     assert tables[-1].count("\n") >= 2
     measure_capacity("rnn", trials=4, out=folder / "killed", **SMALL)

@@ -6,16 +6,17 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 
 from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 
 # Equations 1-20: the affine maps of each cell, and which b^fg it has.
 MAPS = {"rnn": 1, "irnn": 1, "ugrnn": 2, "gru": 3, "lstm": 4, "+rnn": 4}
 FORGET_BIASES = {"rnn": 0, "irnn": 0, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
-NONLINEARITIES = {**dict.fromkeys(MAPS, {"relu", "tanh"}), "irnn": {"relu"}, "+rnn": {"tanh"}}  # +RNN: s2, section 1.4
-SQUARE = {**dict.fromkeys(MAPS, {"identity", "orthogonal", "normal"})}
+NONLINEARITIES = {cell: {"relu", "tanh"} for cell in MAPS}
+NONLINEARITIES |= {"irnn": {"relu"}, "+rnn": {"tanh"}}  # +RNN: s2, section 1.4
+SQUARE = {cell: {"identity", "orthogonal", "normal"} for cell in MAPS}
 SQUARE |= {"rnn": {"orthogonal", "normal"}, "irnn": {"identity"}}
 LEARNING = {
     "optimizer": {"sgd", "momentum", "rmsprop", "adam"},

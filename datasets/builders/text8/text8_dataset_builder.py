@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 URL = "http://mattmahoney.net/dc/text8.zip"
 HELD_OUT = 0.05
@@ -15,6 +16,9 @@ HELD_OUT = 0.05
 class Builder(tfds.core.GeneratorBasedBuilder):
     """One example for each split, with the whole text of it: 90, 5 and 5 million characters."""
 
+    # In a checkout this file is not where TensorFlow Datasets infers from the module's name that it is.
+    code_path = epath.Path(__file__)
+    pkg_dir_path = code_path.parent
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The first release."}  # noqa: RUF012  TensorFlow Datasets reads it from the class
 

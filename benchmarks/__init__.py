@@ -1,0 +1,1 @@
+"""Side by side with peers: each module prints a table of ratios measured in one run. `python -m benchmarks.NAME`."""

@@ -1,0 +1,69 @@
+"""What distinguishes the members of a population."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_rnncap.cells import CellFactory
+from keras_rnncap.models import sequence_model
+from keras_rnncap.training import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One member: everything in which it may differ from the others.
+
+    Attributes:
+        settings: Its optimizer, learning rate and decay, momentum, clipping, l2 and number of steps.
+        cell_options: Its cell's arguments: initializers, activation, forget bias.
+        readout_options: Its readout's arguments.
+        seed: Seed of its weights.
+        every_step: Where inputs are static: whether it sees them at every time step, or at the first one only.
+        patterns: Where members draw from one table of patterns: how many of them, from the first, are its own.
+    """
+
+    settings: TrainingSettings
+    cell_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    readout_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    every_step: bool = False
+    patterns: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberBuilder:
+    """Builds the ordinary Keras model of a member: `sequence_model` with what all members share.
+
+    Attributes:
+        cell: The cell.
+        units: Units of each layer.
+        depth: Number of layers.
+        input_dim: Features of the input.
+        output_dim: Outputs of the readout.
+        return_sequences: Whether to read out at every time step.
+    """
+
+    cell: str | CellFactory
+    units: int
+    depth: int = 1
+    input_dim: int = 1
+    output_dim: int = 1
+    return_sequences: bool = False
+
+    def __call__(self, member: Member) -> keras.Model:
+        """Returns the member's model as it starts."""
+        return sequence_model(
+            self.cell,
+            self.units,
+            self.depth,
+            input_dim=self.input_dim,
+            output_dim=self.output_dim,
+            return_sequences=self.return_sequences,
+            cell_options=member.cell_options,
+            readout_options=member.readout_options,
+            seed=member.seed,
+        )
