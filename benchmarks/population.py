@@ -20,10 +20,10 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import tensorflow as tf
+from keras_rnncap.datasets import PerceptronCapacity
 from rich.console import Console
 from rich.table import Table
 
-from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 
@@ -53,7 +53,7 @@ def settings(steps: int = STEPS) -> TrainingSettings:
 
 
 def population_times(units: int, patterns: int, members: int, repeats: int) -> tuple[float, float]:
-    """Returns seconds for a step of one member, and for a whole trial of one member, building and compiling included."""
+    """Returns seconds for a step of one member, and for its whole trial with building and compiling."""
     task = PerceptronCapacity(patterns, INPUTS, LENGTH)
     table = PatternTable(task.inputs[:, 0], task.targets, LENGTH, patterns)
     build = MemberBuilder("ugrnn", units, 1, INPUTS, 1)

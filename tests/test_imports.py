@@ -11,7 +11,7 @@ FLOORS = [
     ["initializers", "information", "runs", "versions"],
     ["cells", "datasets"],
     ["models", "budget", "saving", "progress", "training", "analysis"],
-    ["train", "calibration", "api"],
+    ["train", "calibration", "population", "api"],
     ["tuners", "zoo", "saved_models"],
     ["cli"],
 ]

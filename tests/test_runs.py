@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import RunDirectory, clear_leftovers, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
 
 IDENTITY = {"command": "capacity", "cell": "ugrnn", "params": 60, "shape": (2, 3)}
 
@@ -238,10 +238,12 @@ def test_a_damaged_table_is_an_error_that_says_what_to_do(tmp_path, damaged):
         read_rows(tmp_path / "rows.csv")
 
 
-def test_leftovers_of_ours_are_cleared_and_other_hidden_things_stay(tmp_path):
-    for name in (".trials.csv-abc123", ".best-trial-0.weights.h5-xyz", ".mine-abc", ".git", "best-trial-1.weights.h5"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_text("x")
-    (tmp_path / ".trials.csv-file").write_text("a file is no leftover")
-    clear_leftovers(tmp_path, lambda name: name in {"trials.csv", "best-trial-0.weights.h5"})
-    assert names(tmp_path) == [".git", ".mine-abc", ".trials.csv-file", "best-trial-1.weights.h5"]
+def test_what_a_killed_process_left_goes_when_its_run_goes_on(tmp_path):
+    enter(tmp_path)
+    for leftover in (tmp_path / ".trials.csv-ab_1", tmp_path / "best" / ".model.keras-x2"):
+        leftover.mkdir(parents=True)
+        (leftover / "file").write_text("x")
+    (tmp_path / "best" / "model.keras").write_text("x")
+    enter(tmp_path)
+    assert [name for name in names(tmp_path) if name != ".lock"] == ["best", "run.json"]
+    assert names(tmp_path / "best") == ["model.keras"]

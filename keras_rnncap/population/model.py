@@ -168,7 +168,8 @@ class Population(keras.Model):
         cell = _Template(model).cells[0]
         activation = keras.activations.serialize(cell.activation)
         if activation not in cell.activations:
-            raise InputError(f"activation in a population must be one of {', '.join(cell.activations)}; got {activation}")
+            valid = ", ".join(cell.activations)
+            raise InputError(f"activation in a population must be one of {valid}; got {activation}")
         if self.table is not None and not 1 <= member.patterns <= len(self.table.inputs):
             raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
         own = [getattr(cell, name) for name in self._number_names]
@@ -179,10 +180,7 @@ class Population(keras.Model):
             raise InputError("all members of a population must have the same cell, units, depth, input and output")
         weights = [(w.name, w) for layer in model.layers for w in layer.trainable_weights]
         return np.concatenate(
-            [
-                slot.to_row(ops.convert_to_numpy(weight))
-                for slot, (_, weight) in zip(self.slots, weights, strict=True)
-            ]
+            [slot.to_row(ops.convert_to_numpy(weight)) for slot, (_, weight) in zip(self.slots, weights, strict=True)]
         )
 
     @classmethod
@@ -236,7 +234,7 @@ class Population(keras.Model):
         return ops.convert_to_numpy(self.optimizer.row_steps)[:, 0].astype(int)
 
     def take_losses(self) -> np.ndarray:
-        """Returns each member's mean loss over the steps since the last call, NaN where it diverged or none was made."""
+        """Returns each member's mean loss since the last call, NaN where it diverged or no step was made."""
         count = float(ops.convert_to_numpy(self._loss_count))
         sums = ops.convert_to_numpy(self._loss_sum)
         self._loss_sum.assign(np.zeros_like(sums))
@@ -245,7 +243,9 @@ class Population(keras.Model):
 
     # ---- training
 
-    def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100, jit: bool | None = None) -> None:
+    def compile_population(
+        self, loss: keras.losses.Loss, steps_per_execution: int = 100, jit: bool | None = None
+    ) -> None:
         """Compiles with the members' own optimizers.
 
         Args:
@@ -392,12 +392,13 @@ class Population(keras.Model):
         for cell, own in zip(self._template.cells, weights, strict=False):
             zeros = ops.zeros((members, cell.units, batch))
             learned = own.get("initial_state")
-            rows = {} if learned is None else {name: learned[:, i, :, None] for i, name in enumerate(cell.learned_states)}
+            names = () if learned is None else cell.learned_states
+            rows = {name: learned[:, index, :, None] for index, name in enumerate(names)}
             states.append(tuple(zeros + rows[name] if name in rows else zeros for name in cell.state_names))
         return states
 
     def _step(self, cells: Any, weights: Any, states: Any, x: Any, product: Any = None) -> tuple[Any, Any]:
-        """Runs one time step of all layers; returns their states and the output of the last, by the cells' own `step`."""
+        """Runs one time step of all layers by their cells' own `step`; returns all states and the last output."""
         new = []
         for layer, (cell, state) in enumerate(zip(cells, states, strict=True)):
             own = weights[layer]

@@ -19,16 +19,18 @@ RHO, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 class RowOptimizer(keras.optimizers.Optimizer):
     """SGD, momentum, RMSprop and Adam, a choice for each row of one weight matrix of shape `(members, parameters)`.
 
-    Each row has its own settings, its own clipping by the norm of its gradient, and its own count of steps, so that rows
-    do not know of each other. One pass does all four: with gradient g (l2 included, then clipped), learning rate e,
+    Each row has its own settings, its own clipping by the norm of its gradient, and its own count of steps, so that
+    rows do not know of each other. One pass does all four: with gradient g (l2 included, then clipped), learning rate
+    e,
 
         v <- s v + (1 - s) g^2                   s = rho of RMSprop, beta_2 of Adam; v is not used by the others
         u = g, or g / sqrt(v + epsilon)          the latter for RMSprop
         m <- a m + c u                           a = momentum, beta_1; c = e, and 1 - beta_1 for Adam
-        w <- w - m                               Adam: w - e' m / (sqrt(v) + epsilon), e' = e sqrt(1 - beta_2^t) / (1 - beta_1^t)
+        w <- w - m                               Adam: w - e' m / (sqrt(v) + epsilon), e' = e sqrt(1 - beta_2^t) / (1 -
+        beta_1^t)
 
-    which are Keras' formulas. A row whose gradient or weights stop being finite is frozen as it was, and `alive` says so;
-    a row that has done its steps is frozen as well.
+    which are Keras' formulas. A row whose gradient or weights stop being finite is frozen as it was, and `alive` says
+    so; a row that has done its steps is frozen as well.
 
     Args:
         settings: The settings of each row.

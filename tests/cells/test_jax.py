@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason=
 ROOT = Path(__file__).parents[2]
 
 
-# Compiling for JAX takes most of the time: all cells by their equations and masks, two by what else differs from TensorFlow.
+# Compiling takes long: all cells by their equations and masks, two by what else differs between backends.
 EQUATIONS = "outputs_and_states or masked_steps"
 OTHERS = "dropout_drops or dropout_masks or gradient or stateful or stacked or mixed"
 SOME = f"{EQUATIONS} or ((GRU or Intersection) and ({OTHERS}))"
