@@ -147,4 +147,5 @@ def derived_seed(*entropy: int) -> int:
     >>> derived_seed(0, 1) == derived_seed(1, 0)
     False
     """
-    return int(np.random.SeedSequence([abs(int(part)) for part in entropy]).generate_state(1)[0] >> 1)
+    parts = [len(entropy), *(2 * abs(int(part)) + (part < 0) for part in entropy)]  # NumPy takes no negative numbers
+    return int(np.random.SeedSequence(parts).generate_state(1)[0] >> 1)

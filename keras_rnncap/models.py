@@ -9,7 +9,7 @@ import keras
 
 from keras_rnncap import initializers
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
-from keras_rnncap.errors import check_integer
+from keras_rnncap.errors import InputError, check_integer
 
 
 def sequence_model(
@@ -44,7 +44,8 @@ def sequence_model(
         readout_options: Further arguments of the readout.
         unroll: Whether to unroll the time loop; needs `length`.
         length: Number of time steps, `None` for any.
-        seed: Seed of all weights and dropout masks, for cells that take a `seed`; `None` draws anew.
+        seed: Seed of all weights, as far as they are drawn by a cell's `..._initializer`, and of dropout masks, for
+            cells that take a `seed`; `None` draws anew.
         name: Name of the model.
 
     Returns:
@@ -63,6 +64,12 @@ def sequence_model(
     check_integer("depth", depth, 1)
     check_integer("input_dim", input_dim, 1)
     check_integer("output_dim", output_dim, 1)
+    if length is not None:
+        check_integer("length", length, 1)
+    elif unroll:
+        raise InputError("unroll=True needs a length")
+    if seed is not None:
+        check_integer("seed", seed, 0)
     options = dict(cell_options or {})
     accepted = constructor_options(factory)
     x = inputs = keras.Input((length, input_dim), name="inputs")
@@ -72,8 +79,11 @@ def sequence_model(
             more.setdefault("seed", initializers.derived_seed(seed, layer))
         if "input_projection" in accepted and layer == 0:
             more.setdefault("input_projection", True)
+        made = make_cell(factory, units, **more)
+        if seed is not None:
+            _seed_initializers(made, (seed, layer))
         x = keras.layers.RNN(
-            make_cell(factory, units, **more),
+            made,
             return_sequences=return_sequences or layer < depth - 1,
             unroll=unroll,
             name=f"layer_{layer + 1}",
@@ -87,3 +97,12 @@ def sequence_model(
         keras.layers.Dense(output_dim, kernel_initializer=kernel, name="readout", **readout)(x),
         name=name,
     )
+
+
+def _seed_initializers(cell: keras.layers.Layer, entropy: tuple[int, ...]) -> None:
+    """Gives a seed to every initializer of a cell that has none: the `seed` of Keras' own cells is of dropout alone."""
+    names = sorted(name for name in vars(cell) if name.endswith("_initializer"))
+    for position, name in enumerate(names):
+        initializer = getattr(cell, name)
+        if not isinstance(initializer, dict):
+            setattr(cell, name, initializers.reseeded(initializer, (*entropy, position), 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -13,7 +14,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_rnncap import initializers
 from keras_rnncap.cells.options import constructor_options
-from keras_rnncap.errors import check_integer
+from keras_rnncap.errors import InputError, check_integer
 
 
 class Affine(NamedTuple):
@@ -84,7 +85,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         recurrent_constraint: Constraint on `recurrent_kernel`.
         bias_constraint: Constraint on `bias`.
         learned_initial_state: Whether the initial state is a weight; if not, it is zero.
-        dropout: Fraction of the inputs to drop in `W^x x`, in [0, 1). The mask is the same at all time steps.
+        dropout: Fraction of the inputs to drop in `W^x x`, in [0, 1); where the input is projected first, of what is
+            projected. The mask is the same at all time steps.
         recurrent_dropout: Fraction of the state to drop in `W^h h`, in [0, 1).
         seed: Seed of the dropout masks and of all initializers that bring no seed of their own.
         **kwargs: What every Keras layer takes: `name`, `dtype`, `trainable`.
@@ -108,6 +110,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """The choices for `activation` in the search space of Collins et al. (2017), appendix A."""
     recurrent_kinds: ClassVar[tuple[initializers.MatrixKind, ...]] = ("identity", "orthogonal", "normal")
     """The choices for the square blocks in the same search space."""
+    member_numbers: ClassVar[tuple[str, ...]] = ()
+    """Attributes that `step` reads and that may differ, as numbers, between the members of a population."""
     tunes_bias: ClassVar[bool] = True
     """Whether that search space draws the biases; they stay zero if not."""
 
@@ -134,9 +138,9 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     ) -> None:
         units = check_integer("units", units, 1)
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not 0.0 <= rate < 1.0:
-                raise ValueError(f"{name} must be in [0, 1); got {rate!r}")
-        if unknown := sorted(set(kwargs) - constructor_options(type(self))):
+            if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
+                raise InputError(f"{name} must be in [0, 1); got {rate!r}")
+        if unknown := sorted(set(kwargs) - constructor_options(keras.layers.Layer)):
             valid = ", ".join(sorted(constructor_options(type(self))))
             raise TypeError(f"{type(self).__name__} does not take {', '.join(unknown)}; it takes {valid}")
         super().__init__(**kwargs)
@@ -284,6 +288,8 @@ class GatedCell(RecurrentCell):
         forget_bias: b^fg; Collins et al. (2017), appendix A, draw it uniformly from [0, 6].
         **kwargs: As for `RecurrentCell`.
     """
+
+    member_numbers = ("forget_bias",)
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)

@@ -52,6 +52,7 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     state_names = ("output", "hidden")
     learned_states = ("hidden",)
     activations = ("tanh",)
+    member_numbers = ("forget_bias", "depth_forget_bias")
 
     def __init__(
         self,

@@ -49,6 +49,8 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
     'UGRNNCell'
     """
     if not isinstance(cell, str):
+        if isinstance(cell, keras.layers.Layer) or not callable(cell):
+            raise InputError(f"{cell!r} is not a recurrent cell class: it must be a name, a class, or a function of units")
         return cell
     if ":" in cell:
         return _import_cell(cell)
@@ -78,10 +80,10 @@ def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Lay
     Raises:
         InputError: If the cell does not take an option, naming those that it takes; or if it is not a recurrent cell.
     """
-    valid = constructor_options(cell)
+    valid = constructor_options(get_cell(cell)) - {"units"}
     for option in options:
         if option not in valid:
-            raise unknown(f"option of {getattr(cell, '__name__', cell)}", option, sorted(valid - {"units"}))
+            raise unknown(f"option of {getattr(cell, '__name__', cell)}", option, sorted(valid))
     made = cell(units, **options)
     if not hasattr(made, "state_size") or not callable(made):
         raise InputError(
@@ -93,12 +95,14 @@ def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Lay
 
 def _import_cell(path: str) -> CellFactory:
     module_name, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
+        raise InputError(f"cell {path!r} is not of the form module:Class, module as in an import statement")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # a module that the user's module imports
         raise InputError(
             f"cannot import {module_name!r} for cell {path!r}: no such module in {os.getcwd()} or among the installed "

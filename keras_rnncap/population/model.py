@@ -268,7 +268,7 @@ class Population(keras.Model):
         ticks = tf.data.Dataset.from_tensors(np.zeros((1, 1), "float32")).repeat(steps)
         self.fit(ticks, verbose=0, shuffle=False, callbacks=list(callbacks))
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Any) -> Any:
         """Returns the members' outputs, `(members, batch, output_dim)` or `(members, batch, time, output_dim)`."""
         if self.table is None:
             return self._run_sequence(inputs)
@@ -280,6 +280,7 @@ class Population(keras.Model):
     ) -> Any:
         """Returns the sum of the members' losses, those that are not finite left out, and records each."""
         if self.table is not None:
+            del x
             y = ops.take(self._table_targets, self._own_rows(), axis=0)
             self._position.assign(self._position + self.table.batch_size)
         losses = self.member_losses(y, y_pred, sample_weight)
