@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from keras_rnncap.errors import InputError
@@ -106,7 +107,10 @@ def capacity(
         table.add_row(*row)
     console.print(table)
     console.print(
-        f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model", highlight=False
+        f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     if found is None:
         _fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
@@ -169,6 +173,8 @@ def train(
         f"{result.steps:,} steps in {result.elapsed_s:,.0f} s. "
         f"In {directory}: train.json, train.png, history.csv, model.keras, saved_model",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -236,8 +242,13 @@ def _interruptible(directory: Path, work: Callable[[], Any]) -> Any:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True).print(f"[bold red]rnncap:[/] {message}", highlight=False, soft_wrap=True)
+    _print_error(message)
     raise typer.Exit(code)
+
+
+def _print_error(message: str) -> None:
+    # Escaped: what people typed may have brackets, which are rich's markup.
+    Console(stderr=True).print(f"[bold red]rnncap:[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 def _import_keras() -> None:
@@ -266,5 +277,5 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True).print(f"[bold red]rnncap:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        _print_error(str(error))
         sys.exit(2)

@@ -49,7 +49,7 @@ class WorkProgress:
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
         """Moves the bar to `done` steps."""

@@ -83,7 +83,7 @@ def train_model(
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
-    In `out` are `history.csv` and `checkpoint.keras` while it trains, a record every twentieth of the steps, and at the
+    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and at the
     end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint
     and ends with the weights that an uninterrupted run would have had.
 
@@ -150,7 +150,7 @@ def train_model(
 
 def default_directory(task: str, cell: str, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a run that was given none."""
-    return Path("runs") / f"train-{task}-{cell.replace(':', '.')}-{params}x{depth}-seed{seed}"
+    return Path("runs") / f"train-{task}-{cell_name(cell).replace(':', '.')}-{params}x{depth}-seed{seed}"
 
 
 def _finished(file: Path) -> TrainResult | None:
@@ -168,12 +168,12 @@ class _TrainingRun:
         self.task = task
         self.budget = budget
         self.settings = settings
-        self.checkpoint = directory / "checkpoint.keras"
+        self.checkpoint = directory / "checkpoint.weights.h5"
+        self.model = build()
+        compile_model(self.model, task.loss(), settings)
+        self.model.optimizer.build(self.model.trainable_variables)
         if self.checkpoint.exists():
-            self.model = _load_checkpoint(self.checkpoint)
-        else:
-            self.model = build()
-            compile_model(self.model, task.loss(), settings)
+            _load_checkpoint(self.model, self.checkpoint)
         # A row is written before its checkpoint: rows beyond the checkpoint are trained again.
         self.rows = [row for row in read_rows(directory / "history.csv") if row["step"] <= self.step]
 
@@ -184,7 +184,8 @@ class _TrainingRun:
 
     @property
     def diverged(self) -> bool:
-        return bool(self.rows) and not math.isfinite(self.rows[-1].get("train_loss", math.nan))
+        loss = self.rows[-1].get("train_loss", math.nan) if self.rows else 0.0
+        return not loss <= self.task.infeasible_above
 
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""
@@ -221,12 +222,12 @@ class _TrainingRun:
     def _describe(self) -> str:
         if not self.rows:
             return ""
-        score = self.rows[-1].get(self._score)
-        return "diverged" if score is None else f"{score:.3f} {self.task.score_name.replace('_', ' ')} on validation"
+        score = self.rows[-1].get(self._score, math.nan)
+        return "diverged" if self.diverged else f"{score:.3f} {self.task.score_name.replace('_', ' ')} on validation"
 
     def _write_checkpoint(self) -> None:
         with replacing(self.checkpoint) as new:
-            self.model.save(new)
+            self.model.save_weights(new)  # and the optimizer's state
 
     def finish(self) -> TrainResult:
         """Scores the model and writes all files that follow."""
@@ -262,8 +263,8 @@ class _TrainingRun:
         return result
 
 
-def _load_checkpoint(file: Path) -> keras.Model:
+def _load_checkpoint(model: keras.Model, file: Path) -> None:
     try:
-        return keras.saving.load_model(file)
+        model.load_weights(file)
     except Exception as error:  # a damaged archive raises whatever its first damaged part raises
         raise InputError(f"cannot continue from {file} ({error}); delete its folder to start over") from error

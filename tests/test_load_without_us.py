@@ -81,10 +81,11 @@ def test_saving_again_replaces_both_and_leaves_nothing_else(loaded):
 
 
 def test_the_line_in_the_docstring_works(loaded):
-    """`tf.saved_model.load(folder).serve(inputs)`, as `save_model` says."""
+    """As `save_model` says."""
     import tensorflow as tf
 
     folder, models = loaded
     inputs = np.zeros((2, 3, 4), "float32")
-    outputs = tf.saved_model.load(folder / "lstm" / "saved_model").serve(inputs)
+    model = tf.saved_model.load(folder / "lstm" / "saved_model")
+    outputs = model.serve(inputs)
     np.testing.assert_allclose(outputs, models["lstm"](inputs), atol=1e-5)

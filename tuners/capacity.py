@@ -157,7 +157,7 @@ def measure_capacity(
 
 def default_directory(cell: str, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a measurement that was given none."""
-    return Path("runs") / f"capacity-{cell.replace(':', '.')}-{params}x{depth}-seed{seed}"
+    return Path("runs") / f"capacity-{cell_name(cell).replace(':', '.')}-{params}x{depth}-seed{seed}"
 
 
 class _CapacityRun:
@@ -171,6 +171,10 @@ class _CapacityRun:
         self.trials = trials
         self.space = CollinsSpace(cell)
         self.rows = read_rows(directory / "trials.csv")
+        best = self.best()
+        for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
+            if best is None or weights != self._weights_file(best):
+                weights.unlink()
 
     def search(self, bar: WorkProgress) -> None:
         """Runs the trials that are missing."""

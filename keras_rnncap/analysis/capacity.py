@@ -52,7 +52,7 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     for axes in (left, right):
         axes.axhspan(*PAPER_RANGE, color="0.92", zorder=0, label="Collins et al. 2017: 3 to 6")
         axes.set_ylabel("bits per parameter")
-        axes.set_ylim(0, PAPER_RANGE[1] + 0.2)
+        axes.set_ylim(0, max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0)) + 0.2)
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
     infeasible = np.isnan(curve.bits_per_parameter)

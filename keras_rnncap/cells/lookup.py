@@ -50,7 +50,9 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
     """
     if not isinstance(cell, str):
         if isinstance(cell, keras.layers.Layer) or not callable(cell):
-            raise InputError(f"{cell!r} is not a recurrent cell class: it must be a name, a class, or a function of units")
+            raise InputError(
+                f"{cell!r} is not a recurrent cell class: it must be a name, a class, or a function of units"
+            )
         return cell
     if ":" in cell:
         return _import_cell(cell)
