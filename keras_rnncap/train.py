@@ -83,9 +83,9 @@ def train_model(
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
-    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and at the
-    end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint
-    and ends with the weights that an uninterrupted run would have had.
+    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and
+    at the end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the
+    checkpoint and ends with the weights that an uninterrupted run would have had.
 
     Args:
         task: The task.
@@ -184,8 +184,10 @@ class _TrainingRun:
 
     @property
     def diverged(self) -> bool:
-        loss = self.rows[-1].get("train_loss", math.nan) if self.rows else 0.0
-        return not loss <= self.task.infeasible_above
+        if not self.rows:
+            return False
+        penalty = sum(float(loss) for loss in self.model.losses)  # of the weights, which the task does not know of
+        return not self.rows[-1].get("train_loss", math.nan) - penalty <= self.task.infeasible_above
 
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""
