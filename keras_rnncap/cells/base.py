@@ -289,7 +289,7 @@ class GatedCell(RecurrentCell):
         **kwargs: As for `RecurrentCell`.
     """
 
-    member_numbers = ("forget_bias",)
+    member_numbers: ClassVar[tuple[str, ...]] = ("forget_bias",)
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)

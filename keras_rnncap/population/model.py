@@ -306,6 +306,7 @@ class Population(keras.Model):
 
     def _own_rows(self) -> Any:
         """Returns the places in the table of each member's next batch, `(members, batch)`."""
+        assert self.table is not None
         patterns = ops.cast(ops.convert_to_tensor(self._numbers)[:, 1:2], "int32")
         return (self._position + ops.arange(self.table.batch_size, dtype="int32")) % patterns
 
@@ -342,6 +343,7 @@ class Population(keras.Model):
 
     def _run_static(self, x: Any) -> Any:
         """Runs inputs that stay: `(members, batch, input_dim)`, or `(input_dim, batch)` for all members."""
+        assert self.table is not None
         length = self.table.length
         batch = x.shape[1]
         weights = self._weights()
@@ -392,7 +394,7 @@ class Population(keras.Model):
         states = []
         for cell, own in zip(self._template.cells, weights, strict=False):
             zeros = ops.zeros((members, cell.units, batch))
-            learned = own.get("initial_state")
+            learned: Any = own.get("initial_state")
             names = () if learned is None else cell.learned_states
             rows = {name: learned[:, index, :, None] for index, name in enumerate(names)}
             states.append(tuple(zeros + rows[name] if name in rows else zeros for name in cell.state_names))
@@ -429,7 +431,7 @@ class _Template:
 
 
 def _cell_of(layer: Any) -> Any:
-    cell = getattr(layer, "cell", None)
+    cell: Any = getattr(layer, "cell", None)
     if not hasattr(cell, "step"):
         raise InputError(
             f"layer {layer.name} of a population must be keras.layers.RNN(cell) with a cell that has a step, as "
