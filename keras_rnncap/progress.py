@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import keras
@@ -13,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 class WorkProgress:
     """A bar over the steps of a piece of work, and lines of news above it; in a pipe only the lines.
+
+    While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`: Python drops one that comes while
+    an object is being deleted, as TensorFlow's often are.
 
     Args:
         total: Steps in all.
@@ -35,9 +40,13 @@ class WorkProgress:
             disable=not (enabled and self.console.is_terminal),
         )
         self._task = self._bar.add_task("", total=total, completed=done)
+        self._interrupted = False
+        self._handler: Any = None
 
     def __enter__(self) -> WorkProgress:
         """Shows the bar."""
+        if threading.current_thread() is threading.main_thread():  # nowhere else can a handler be set
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         self._bar.start()
         return self
 
@@ -46,13 +55,22 @@ class WorkProgress:
     ) -> None:
         """Takes the bar away; the lines stay."""
         self._bar.stop()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
-        """Moves the bar to `done` steps."""
+        """Moves the bar to `done` steps; raises `KeyboardInterrupt` if there was one."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         self._done = done
         self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
 

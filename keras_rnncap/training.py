@@ -84,6 +84,16 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
     )
 
 
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Ends training when the loss is NaN or infinite; Keras' `TerminateOnNaN`, but silent."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras after each call of the compiled graph."""
+        del batch
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.model.stop_training = True
+
+
 def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
     """Trains a compiled model once on each batch of a data set, which may be thousands of repetitions of one batch.
 
@@ -97,7 +107,7 @@ def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callb
     Returns:
         The mean training loss; NaN if it, or a weight, became NaN or infinite, where training ends early.
     """
-    history = model.fit(data, verbose=0, shuffle=False, callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks])
+    history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks])
     loss = history.history["loss"][-1]
     weights = (keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables)
     return loss if math.isfinite(loss) and all(np.isfinite(weight).all() for weight in weights) else math.nan

@@ -17,13 +17,23 @@ COMPLETED, INFEASIBLE = "completed", "infeasible"
 """The `status` of a row: the trial ended with a score, or its training diverged."""
 
 
-class DefaultsFirstOracle(kt.oracles.BayesianOptimizationOracle):
-    """KerasTuner's Bayesian optimization, whose first trial takes the default values of the space."""
+class StartingPointsOracle(kt.oracles.BayesianOptimizationOracle):
+    """KerasTuner's Bayesian optimization, whose first trials take given values.
+
+    Args:
+        starts: For each of the first trials, what differs from the default values of the space.
+        **options: As for `keras_tuner.oracles.BayesianOptimizationOracle`.
+    """
+
+    def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
+        super().__init__(**options)
+        self._starts = list(starts)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of the next trial."""
-        if not self.trials:
-            return {"status": TrialStatus.RUNNING, "values": dict(self.get_space().values)}
+        if len(self.trials) < len(self._starts):
+            values = {**self.get_space().values, **self._starts[len(self.trials)]}
+            return {"status": TrialStatus.RUNNING, "values": values}
         return super().populate_space(trial_id)
 
 

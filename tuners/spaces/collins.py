@@ -21,7 +21,7 @@ class CollinsSpace:
     Ranges are the paper's. "Exponentially distributed in [a, b]" is log-uniform; the momentum is the sigmoid of
     `momentum_logit`. Hyperparameters of a cell are those that its constructor takes: each of its `blocks` has an
     initialization of its own, a cell without `blocks` has one for the whole matrix. The default values are not the
-    paper's, which gives none: they are a sensible first trial.
+    paper's, which gives none: they are a sensible start.
 
     Args:
         cell: The cell.
@@ -42,7 +42,7 @@ class CollinsSpace:
             if option in self._options:
                 hp.Float(option, 0.0, 6.0, default=1.0)
         hp.Choice("optimizer", list(get_args(OptimizerName)), default="adam", ordered=False)
-        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.02)
+        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.03)
         hp.Float("learning_rate_decay", 1e-3, 1.0, sampling="log", default=0.01)
         with hp.conditional_scope("optimizer", ["momentum", "rmsprop", "adam"]):
             hp.Float("momentum_logit", 1.0, 7.0, default=2.2)
@@ -120,5 +120,5 @@ class CollinsSpace:
 
 def add_capacity_hyperparameters(hp: kt.HyperParameters) -> None:
     """Adds the perceptron task's own: b as a multiple of the parameters, and when the input is given."""
-    hp.Float("patterns_per_parameter", 0.1, 10.0, default=3.5)
+    hp.Float("patterns_per_parameter", 0.1, 10.0, default=3.0)
     hp.Boolean("every_step", default=False)
