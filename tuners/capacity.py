@@ -97,8 +97,8 @@ def measure_capacity(
 
     Models of at most `params` parameters learn b random patterns by heart. KerasTuner's Bayesian optimization chooses b
     and the paper's hyperparameters (appendix A) for the largest mutual information; the first three trials take the
-    starting points in `STARTS`. The best trial's bits are a lower bound on what the cell can store, and rise with `trials` and
-    `steps`.
+    starting points in `STARTS`. The best trial's bits are a lower bound on what the cell can store, and rise with
+    `trials` and `steps`.
 
     Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end
     `capacity.json`, `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the
