@@ -56,7 +56,7 @@ def capacity(
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 14,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 12,
     steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 5000,
     seed: Seed = 0,
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,

@@ -85,7 +85,7 @@ def measure_capacity(
     *,
     params: int = 300,
     depth: int = 1,
-    trials: int = 14,
+    trials: int = 12,
     steps: int = 5000,
     seed: int = 0,
     input_dim: int | None = None,

@@ -50,7 +50,14 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     figure, (left, right) = new_figure(2)
     color = cell_color(cell)
     for axes in (left, right):
-        axes.axhspan(*PAPER_RANGE, color="0.92", zorder=0, label="Collins et al. 2017: 3 to 6")
+        axes.axhspan(
+            *PAPER_RANGE,
+            facecolor="0.92",
+            edgecolor="0.7",
+            linewidth=0.5,
+            zorder=0,
+            label="Collins et al. 2017: 3 to 6",
+        )
         axes.set_ylabel("bits per parameter")
         axes.set_ylim(0, max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0)) + 0.2)
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
