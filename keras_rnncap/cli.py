@@ -97,9 +97,9 @@ def capacity(
         ("bits stored", f"{result.mutual_information_bits:,.0f}" if found is not None else "-", ""),
         ("patterns", f"{result.patterns:,}" if found is not None else "-", ""),
         ("of them right", f"{result.accuracy:.1%}" if found is not None else "-", ""),
-        ("parameters", f"{result.parameters:,} (budget {params:,})", "100s to 10,000s"),
+        ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
-        ("trials", f"{result.trials}, {result.infeasible} infeasible", "1,000s"),
+        ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
         ("training steps", f"{result.steps:,}", "50,000 to 20 million"),
         ("time", f"{result.elapsed_s:,.0f} s", "CPU-millennia for all figures"),
     ]
