@@ -14,9 +14,6 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
 
-UNROLL_UP_TO = 16
-"""Time steps up to which the loop is written out."""
-
 
 class Slot(NamedTuple):
     """Where a weight stands in a member's row, and in which form.
@@ -298,8 +295,8 @@ class Population(keras.Model):
         axes = tuple(range(1, len(each.shape)))
         if sample_weight is None:
             return ops.mean(each, axis=axes)
-        weight = ops.cast(sample_weight, each.dtype)
-        return ops.sum(each * weight, axis=axes) / ops.sum(weight)
+        weight = ops.broadcast_to(ops.cast(sample_weight, each.dtype), ops.shape(each))
+        return ops.sum(each * weight, axis=axes) / ops.sum(weight, axis=axes)
 
     def _compile_loss_function(self) -> keras.losses.Loss:
         return self.loss
@@ -370,23 +367,13 @@ class Population(keras.Model):
         cells = self._all_cells()
         states = self._initial_states(weights, ops.shape(x)[-1])
 
-        def step(states: Any, x_t: Any) -> tuple[Any, Any]:
-            states, y = self._step(cells, weights, states, x_t)
-            return states, y
-
-        length = x.shape[0]
-        if length is not None and length <= UNROLL_UP_TO:
-            ys = []
-            for t in range(length):
-                states, y = step(states, x[t])
-                ys.append(y)
-            every = ops.stack(ys) if self._template.returns_sequences else None
-        else:
-            states, every = ops.scan(step, states, x)
-            y = every[-1]
+        ys = []
+        for t in range(x.shape[0]):
+            states, y = self._step(cells, weights, states, x[t])
+            ys.append(y)
         if not self._template.returns_sequences:
             return self._read_out(weights[-1], y)
-        outputs = self._read_out(weights[-1], every)  # (time, members, batch, output_dim)
+        outputs = self._read_out(weights[-1], ops.stack(ys))  # (time, members, batch, output_dim)
         return ops.moveaxis(outputs, 0, 2)
 
     def _initial_states(self, weights: list[dict[str, Any]], batch: Any) -> list[tuple[Any, ...]]:
