@@ -288,18 +288,14 @@ class Population(keras.Model):
 
     def member_losses(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Returns the loss of each member, shape `(members,)`."""
-        loss = self._compile_loss_function()
         if len(y.shape) < len(y_pred.shape) and y.shape[0] != y_pred.shape[0]:
             y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
-        each = loss.call(y, y_pred)
+        each = self.loss.call(y, y_pred)
         axes = tuple(range(1, len(each.shape)))
         if sample_weight is None:
             return ops.mean(each, axis=axes)
         weight = ops.broadcast_to(ops.cast(sample_weight, each.dtype), ops.shape(each))
         return ops.sum(each * weight, axis=axes) / ops.sum(weight, axis=axes)
-
-    def _compile_loss_function(self) -> keras.losses.Loss:
-        return self.loss
 
     def _own_rows(self) -> Any:
         """Returns the places in the table of each member's next batch, `(members, batch)`."""
