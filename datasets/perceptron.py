@@ -22,7 +22,7 @@ class PerceptronCapacity(Task):
     information of eq. 22, on the very patterns that were trained on.
 
     The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be
-    right.
+    right. A task of fewer patterns has the first patterns of a larger one with the same seed.
 
     One sample with 4 inputs, at the first time step only: inputs `1001 0000 0000 0000 0000`, target `1`.
 
@@ -59,11 +59,10 @@ class PerceptronCapacity(Task):
             )
         self.output_dim = 1
         self.every_step = every_step
-        rng = np.random.default_rng(seed)
-        vectors = _distinct_bits(rng, patterns, self.input_dim)
+        vectors = _distinct_bits(np.random.default_rng([seed, 0]), patterns, self.input_dim)
         self.inputs = np.zeros((patterns, self.length, self.input_dim), "float32")
         self.inputs[:, : self.length if every_step else 1] = vectors[:, np.newaxis]
-        self.targets = rng.integers(0, 2, (patterns, 1)).astype("float32")
+        self.targets = np.random.default_rng([seed, 1]).integers(0, 2, (patterns, 1)).astype("float32")
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws patterns with replacement. All splits are the same set: what was stored is measured on itself."""
@@ -77,14 +76,22 @@ class PerceptronCapacity(Task):
 
     def accuracy(self, model: keras.Model) -> float:
         """Returns the fraction p of patterns whose logit has the right sign; an undefined logit is wrong."""
-        logits = self._logits(model)
+        return self.accuracy_of(self.logits(model))
+
+    def accuracy_of(self, logits: np.ndarray) -> float:
+        """Returns the same for the logits of all patterns, `(patterns, 1)`."""
         return float(np.mean(((logits > 0) == (self.targets > 0.5)) & np.isfinite(logits)))
 
     def mean_loss(self, model: keras.Model) -> float:
         """Returns the cross-entropy over all patterns, in nats."""
-        return float(self.loss()(self.targets, self._logits(model)))
+        return self.mean_loss_of(self.logits(model))
 
-    def _logits(self, model: keras.Model) -> np.ndarray:
+    def mean_loss_of(self, logits: np.ndarray) -> float:
+        """Returns the same for the logits of all patterns, `(patterns, 1)`."""
+        return float(self.loss()(self.targets, logits))
+
+    def logits(self, model: keras.Model) -> np.ndarray:
+        """Returns a model's outputs for all patterns, `(patterns, 1)`."""
         # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.
         return keras.ops.convert_to_numpy(model(self.inputs, training=False))
 
@@ -108,6 +115,18 @@ class PerceptronCapacity(Task):
         """One bit for each pattern."""
         return float(self.patterns)
 
+    def cycled_batches(self, steps: int, batch_size: int) -> Any:
+        """Returns a `tf.data.Dataset` of `steps` batches: the patterns in order, and again from the start."""
+        import tensorflow as tf
+
+        inputs, targets = tf.constant(self.inputs), tf.constant(self.targets)
+
+        def batch(step: Any) -> tuple[Any, Any]:
+            rows = (step * batch_size + tf.range(batch_size, dtype=tf.int64)) % self.patterns
+            return tf.gather(inputs, rows), tf.gather(targets, rows)
+
+        return tf.data.Dataset.range(steps).map(batch).prefetch(tf.data.AUTOTUNE)
+
     def full_batches(self, steps: int) -> Any:
         """Returns a `tf.data.Dataset` of `steps` batches, each the whole set."""
         import tensorflow as tf
@@ -124,12 +143,13 @@ def capacity_input_dim(parameters: int) -> int:
 
 
 def _distinct_bits(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """Returns `count` distinct rows of `width` bits, uniform among all such choices in order."""
+    """Returns `count` distinct rows of `width` bits, uniform among all such choices in order.
+
+    The rows for a smaller count are the first of those for a larger one.
+    """
     if width <= 20:
-        codes = rng.choice(2**width, size=count, replace=False)
-        return (codes[:, np.newaxis] >> np.arange(width)) & 1
+        return (rng.permutation(2**width)[:count, np.newaxis] >> np.arange(width)) & 1
     rows = rng.integers(0, 2, (count, width))
-    while len(unique := np.unique(rows, axis=0)) < count:  # rare at these widths: fill the places of repeated rows
-        rows = np.concatenate([unique, rng.integers(0, 2, (count - len(unique), width))])
-        rng.shuffle(rows)
-    return rows
+    while len(firsts := np.unique(rows, axis=0, return_index=True)[1]) < count:  # rare at these widths
+        rows = np.concatenate([rows, rng.integers(0, 2, (count - len(firsts), width))])
+    return rows[np.sort(firsts)]

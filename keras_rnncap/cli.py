@@ -56,8 +56,9 @@ def capacity(
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 12,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 5000,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 60,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 20_000,
+    batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
     seed: Seed = 0,
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
     out: Out = None,
@@ -76,6 +77,7 @@ def capacity(
             depth=depth,
             trials=trials,
             steps=steps,
+            batch_size=batch_size,
             seed=seed,
             input_dim=input_dim,
             out=directory,
@@ -100,7 +102,7 @@ def capacity(
         ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
         ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
-        ("training steps", f"{result.steps:,}", "50,000 to 20 million"),
+        ("training steps", f"{result.steps:,} of {result.batch_size:,} patterns", "50,000 to 20 million"),
         ("time", f"{result.elapsed_s:,.0f} s", "CPU-millennia for all figures"),
     ]
     for row in rows:

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import keras_rnncap.tuners.capacity as capacity_module
 import pytest
+from keras_rnncap.tuners.capacity_run import CapacityRun
 from typer.testing import CliRunner
 
 import keras_rnncap.calibration
@@ -54,6 +54,13 @@ def invoke(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("keras_rnncap.cli.console.width", 150, raising=False)
     return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})
+
+
+def all_diverge(monkeypatch):
+    real = CapacityRun.record
+    monkeypatch.setattr(
+        CapacityRun, "record", lambda run, trial, member, _, model: real(run, trial, member, None, model)
+    )
 
 
 def diverge(model, data, callbacks):
@@ -214,7 +221,7 @@ def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invok
 
 @pytest.mark.parametrize("name", ["runs[red]", "runs[/red]"])
 def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(invoke, monkeypatch, name):
-    monkeypatch.setattr(capacity_module, "fit", diverge)
+    all_diverge(monkeypatch)
     done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 1, "--out", name)
     assert done.exit_code == 1
     assert f"In {name}: capacity.json" in done.output
@@ -222,14 +229,14 @@ def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(invoke, monkeypatc
 
 
 def test_a_name_in_capitals_means_the_same_run(invoke, monkeypatch):
-    monkeypatch.setattr(capacity_module, "fit", diverge)
+    all_diverge(monkeypatch)
     for name in ("RNN", "rnn"):
         invoke("capacity", name, "--params", 60, "--steps", 5, "--trials", 1)
     assert os.listdir("runs") == ["capacity-rnn-60x1-seed0"]
 
 
 def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monkeypatch):
-    monkeypatch.setattr(capacity_module, "fit", diverge)
+    all_diverge(monkeypatch)
     done = invoke("capacity", "rnn", "--params", 60, "--steps", 5, "--trials", 2)
     assert done.exit_code == 1
     assert "no trial was feasible" in done.output

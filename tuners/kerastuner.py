@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras_tuner as kt
 import numpy as np
@@ -30,42 +30,73 @@ class StartingPointsOracle(kt.oracles.BayesianOptimizationOracle):
         self._starts = list(starts)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the values of the next trial."""
-        if len(self.trials) < len(self._starts):
-            values = {**self.get_space().values, **self._starts[len(self.trials)]}
-            return {"status": TrialStatus.RUNNING, "values": values}
+        """Returns the values of the next trial: the first starting point that no trial has, or a proposal."""
+        for start in self._starts:
+            values = {**self.get_space().values, **start}
+            if all(trial.hyperparameters.values != values for trial in self.trials.values()):
+                return {"status": TrialStatus.RUNNING, "values": values}
         return super().populate_space(trial_id)
 
 
-def search(
-    run: Callable[[int, dict[str, Any]], Row], oracle: kt.Oracle, rows: Sequence[Row], values_of: Callable[[Row], Any]
-) -> None:
-    """Lets an oracle propose trials until its `max_trials` are reached.
+class Proposal(NamedTuple):
+    """A trial to run.
+
+    Attributes:
+        number: Counts the proposals of an oracle, those of earlier processes included.
+        values: Values of the hyperparameters.
+        trial: KerasTuner's own trial.
+    """
+
+    number: int
+    values: dict[str, Any]
+    trial: Trial
+
+
+class Proposals:
+    """What an oracle proposes, with any number of trials running at the same time. A context manager.
 
     Args:
-        run: Runs trial number `i` with these hyperparameter values, keeps its row, and returns it. A row has `status`
-            and, where that is `COMPLETED`, a column with the name of the oracle's objective. An exception ends it all.
         oracle: A KerasTuner oracle without trials. Failed trials must not stop it.
-        rows: The rows of trials that ended in an earlier process; the oracle is told of them first.
+        rows: The rows of trials that ended in an earlier process; the oracle is told of them first. A row has `status`
+            and, where that is `COMPLETED`, a column with the name of the oracle's objective.
         values_of: Returns the hyperparameter values of such a row.
     """
-    for number, row in enumerate(rows):
-        _replay(oracle, number, row, values_of(row))
-    name = oracle.objective.name
-    with tempfile.TemporaryDirectory() as scratch:
-        BaseTuner(oracle, directory=scratch, overwrite=True)  # gives the oracle a folder for its files
-        oracle.verbose = 0
-        while (trial := oracle.create_trial("tuner0")).status != TrialStatus.STOPPED:
-            # KerasTuner's GP proposes NumPy numbers
-            values = {
-                key: value.item() if isinstance(value, np.generic) else value
-                for key, value in trial.hyperparameters.values.items()
-            }
-            row = run(int(trial.trial_id), values)
-            if row["status"] == COMPLETED:
-                oracle.update_trial(trial.trial_id, {name: row[name]})
-            trial.status = TrialStatus.COMPLETED if row["status"] == COMPLETED else TrialStatus.FAILED
-            oracle.end_trial(trial)
+
+    def __init__(self, oracle: kt.Oracle, rows: Sequence[Row], values_of: Callable[[Row], Mapping[str, Any]]) -> None:
+        self.oracle = oracle
+        for number, row in enumerate(rows):
+            _replay(oracle, number, row, values_of(row))
+        self._scratch = tempfile.TemporaryDirectory()
+
+    def __enter__(self) -> Proposals:
+        """Gives the oracle a folder for its files, which nobody reads."""
+        BaseTuner(self.oracle, directory=self._scratch.name, overwrite=True)
+        self.oracle.verbose = 0
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Throws the files away."""
+        self._scratch.cleanup()
+
+    def ask(self) -> Proposal | None:
+        """Returns the next trial to run, or `None` if there are `max_trials`."""
+        number = len(self.oracle.trials)
+        trial = self.oracle.create_trial(f"asker {number}")  # for an asker with a running trial, it would be that again
+        if trial.status == TrialStatus.STOPPED:
+            return None
+        values = {
+            key: value.item() if isinstance(value, np.generic) else value  # KerasTuner's GP proposes NumPy numbers
+            for key, value in trial.hyperparameters.values.items()
+        }
+        return Proposal(number, values, trial)
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Tells the oracle how a trial ended."""
+        trial, name = proposal.trial, self.oracle.objective.name
+        if row["status"] == COMPLETED:
+            self.oracle.update_trial(trial.trial_id, {name: row[name]})
+        trial.status = TrialStatus.COMPLETED if row["status"] == COMPLETED else TrialStatus.FAILED
+        self.oracle.end_trial(trial)
 
 
 def _replay(oracle: kt.Oracle, number: int, row: Row, values: Mapping[str, Any]) -> None:

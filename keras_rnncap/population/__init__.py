@@ -1,7 +1,19 @@
 """Populations: hundreds of models trained as one."""
 
+from keras_rnncap.population.forward import CannotShareError
+from keras_rnncap.population.history import MemberHistory
 from keras_rnncap.population.member import Member, MemberBuilder
 from keras_rnncap.population.model import PatternTable, Population
 from keras_rnncap.population.optimizer import RowOptimizer
+from keras_rnncap.population.parallel import ParallelPopulation
 
-__all__ = ["Member", "MemberBuilder", "PatternTable", "Population", "RowOptimizer"]
+__all__ = [
+    "CannotShareError",
+    "Member",
+    "MemberBuilder",
+    "MemberHistory",
+    "ParallelPopulation",
+    "PatternTable",
+    "Population",
+    "RowOptimizer",
+]

@@ -10,96 +10,31 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnncap.errors import InputError
+from keras_rnncap.errors import InputError, check_number
+from keras_rnncap.population.forward import SHARED_NUMBERS, Template, slots_of
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
 
+MEMORY_LIMIT = 4e9
+"""Bytes: what a population takes by default before it computes its members in groups, one after another."""
 
-class Slot(NamedTuple):
-    """Where a weight stands in a member's row, and in which form.
+
+class PatternTable(NamedTuple):
+    """Patterns that all members of a population draw from, each from the first `patterns` of them.
 
     Attributes:
-        layer: Index of its layer among those with weights.
-        name: The weight's name.
-        shape: Its shape in the member's own model.
-        stored: Its shape in the row: matrices transposed, `(outputs, inputs)`; vectors `(size, 1)`.
+        inputs: Shape `(patterns, input_dim)`, given at the first time step or at every one, as the member says.
+        targets: Shape `(patterns, output_dim)`.
+        length: Time steps before the output is read.
+        batch_size: Patterns in a step of each member.
     """
 
-    layer: int
-    name: str
-    shape: tuple[int, ...]
-    stored: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of parameters."""
-        return int(np.prod(self.shape))
-
-    def to_row(self, weight: np.ndarray) -> np.ndarray:
-        """Returns the weight's stretch of the row."""
-        return (weight if self.name == "initial_state" else weight.T).ravel()
-
-    def from_row(self, stretch: np.ndarray) -> np.ndarray:
-        """Returns the weight from its stretch of the row."""
-        if self.name == "initial_state" or len(self.shape) == 1:
-            return stretch.reshape(self.shape)
-        return stretch.reshape(self.shape[::-1]).T
+    inputs: np.ndarray
+    targets: np.ndarray
+    length: int
+    batch_size: int
 
 
-class MemberAffine(NamedTuple):
-    """`Affine` for all members at once, with the batch innermost: `(members, features, batch)`.
-
-    Matrix products with the batch as their long, contiguous axis, and elementwise work on it, are what a CPU does best.
-    """
-
-    kernel: Any  # (members, blocks * units, input_dim)
-    recurrent_kernel: Any  # (members, blocks * units, units)
-    bias: Any  # (members, blocks * units, 1) or None
-    units: int
-    product: Any = None  # W^x x where it is known already
-
-    def of_input(self, x: Any) -> list[Any]:
-        """Returns `W^x x + b`, a tensor for each block."""
-        a = self.input_product(x) if self.product is None else self.product
-        return self._split(a if self.bias is None else a + self.bias)
-
-    def input_product(self, x: Any) -> Any:
-        """Returns `W^x x`, `(members, blocks * units, batch)`; x may be one for all members, `(input_dim, batch)`."""
-        if len(x.shape) == 3:
-            return ops.matmul(self.kernel, x)
-        members, outputs, width = self.kernel.shape  # one large product instead of one for each member
-        return ops.reshape(ops.matmul(ops.reshape(self.kernel, (-1, width)), x), (members, outputs, -1))
-
-    def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
-        """Returns `W^h h`, a tensor for each of the blocks `first` to before `last`."""
-        kernel = self.recurrent_kernel
-        if first or last is not None:
-            kernel = kernel[:, first * self.units : None if last is None else last * self.units]
-        return self._split(ops.matmul(kernel, h))
-
-    def of_both(self, x: Any, h: Any) -> list[Any]:
-        """Returns `W^h h + W^x x + b`, a tensor for each block."""
-        a = self.input_product(x) if self.product is None else self.product
-        a = ops.matmul(self.recurrent_kernel, h) + a
-        return self._split(a if self.bias is None else a + self.bias)
-
-    def _split(self, a: Any) -> list[Any]:
-        count = a.shape[1] // self.units
-        return [a] if count == 1 else ops.split(a, count, axis=1)
-
-
-class _CellOfAll:
-    """A cell whose hyperparameters are tensors with a member axis; what is not one of them is the template's."""
-
-    def __init__(self, cell: Any, **hyperparameters: Any) -> None:
-        self._cell = cell
-        self.__dict__.update(hyperparameters)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cell, name)
-
-
-@keras.saving.register_keras_serializable(package="keras_rnncap")
 class Population(keras.Model):
     """N models of one shape that train as one Keras model.
 
@@ -111,73 +46,93 @@ class Population(keras.Model):
 
     - one batch for all members, `(batch, time, input_dim)`: it is not copied for each of them; or
     - a batch for each, `(members, batch, time, input_dim)`; or
-    - where the population has a `table`, anything: every member takes its next `batch_size` of its own patterns, the
-      first `patterns` of the table, in order and again from the start, as its static input.
+    - where the population has a `table`, the number of steps to make, as `fit_steps` gives it: in each of them every
+      member takes its next `batch_size` of its own patterns, the first `patterns` of the table, in order and again from
+      the start, as its static input.
 
     Args:
         build: From a member to its ordinary Keras model, as it starts: layers `keras.layers.RNN` with cells that have a
             `step`, and a `Dense` readout. `MemberBuilder` makes one.
         members: The members.
         table: The patterns from which members draw, if that is where their data are.
+        memory_limit: Bytes. Where a step of all members would need more, as `memory_needed` estimates it, they are
+            computed in groups, one after another; the results are the same.
 
     Raises:
-        InputError: If there are no members, their models differ in shape, or a model is not of that kind.
+        CannotShareError: If a model is not of that kind, or a cell's `step` computes something else here.
+        InputError: If there are no members, their models differ in shape, or a single member needs more than
+            `memory_limit`.
+
+    Example:
+    >>> build = MemberBuilder("ugrnn", units=4, input_dim=3, output_dim=1)
+    >>> members = [Member(TrainingSettings(steps=20, learning_rate=rate), seed=0) for rate in (0.001, 0.01, 0.1)]
+    >>> population = Population(build, members)
+    >>> population.compile_population(keras.losses.MeanSquaredError(), steps_per_execution=1)
+    >>> history = population.fit(np.ones((8, 5, 3)), np.ones((8, 1)), epochs=20, verbose=0)
+    >>> population.steps_done, population.member(1).output_shape
+    (array([20, 20, 20]), (None, 1))
     """
 
     def __init__(
-        self, build: Callable[[Member], keras.Model], members: Sequence[Member], table: PatternTable | None = None
+        self,
+        build: Callable[[Member], keras.Model],
+        members: Sequence[Member],
+        table: PatternTable | None = None,
+        memory_limit: float = MEMORY_LIMIT,
     ) -> None:
         super().__init__(name="population")
         if not members:
             raise InputError("a population needs at least one member; got none")
+        check_number("memory_limit", memory_limit, 1.0)
         self._build = build
         self.members = list(members)
         self.table = table
+        self.memory_limit = memory_limit
         models = [build(member) for member in members]
-        self._template = template = _Template(models[0])
-        self.slots = template.slots
+        self._template = Template(models[0])
+        if table is not None:
+            self._group_size(table.batch_size, table.length)  # an error now rather than when training starts
         count = len(members)
         self.rows = self.add_weight(
             shape=(count, sum(slot.size for slot in self.slots)), initializer="zeros", name="rows"
         )
         state = functools.partial(self.add_weight, trainable=False, initializer="zeros")
-        self._numbers = state(shape=(count, 3 + len(self._number_names)), name="numbers")
+        self._numbers = state(shape=(count, len(self._template.number_names)), name="numbers")
         self._position = state(shape=(count, 1), dtype="int32", name="position")
-        self._loss_sum = state(shape=(count,), name="loss_sum")
-        self._loss_count = state(shape=(), name="loss_count")
-        self.rows.assign(np.stack([self._row_of(model) for model in models]))
-        self._numbers.assign(np.stack([self._numbers_of(*pair) for pair in zip(members, models, strict=True)]))
-        if table is not None:
-            self._table_inputs = state(shape=table.inputs.shape, name="table_inputs")
+        self._loss_sum = state(shape=(count, 1), name="loss_sum")
+        self._loss_count = state(shape=(count, 1), name="loss_count")
+        self._turn = state(shape=(), dtype="int32", name="turn")
+        pairs = [self._checked(*pair) for pair in zip(members, models, strict=True)]
+        self.rows.assign(np.stack([row for row, _ in pairs]))
+        self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
+        if table is not None:  # patterns innermost, as they are computed with
+            self._table_inputs = state(shape=table.inputs.shape[::-1], name="table_inputs")
             self._table_targets = state(shape=table.targets.shape, name="table_targets")
-            self._table_inputs.assign(table.inputs)
+            self._table_inputs.assign(table.inputs.T)
             self._table_targets.assign(table.targets)
         self.built = True
 
     # ---- members and rows
 
     @property
-    def _number_names(self) -> tuple[str, ...]:
-        return self._template.cells[0].member_numbers
+    def slots(self) -> tuple[Any, ...]:
+        """Where each weight stands in a member's row."""
+        return self._template.slots
 
-    def _numbers_of(self, member: Member, model: keras.Model) -> np.ndarray:
-        """Returns what differs between members besides weights: every_step, patterns, activation, cell numbers."""
-        cell = _Template(model).cells[0]
-        activation = keras.activations.serialize(cell.activation)
-        if activation not in cell.activations:
-            valid = ", ".join(cell.activations)
-            raise InputError(f"activation in a population must be one of {valid}; got {activation}")
+    def _checked(self, member: Member, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a member's row and numbers, if it fits in here."""
         if self.table is not None and not 1 <= member.patterns <= len(self.table.inputs):
             raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
-        own = [getattr(cell, name) for name in self._number_names]
-        return np.array([member.every_step, member.patterns, cell.activations.index(activation), *own], "float32")
+        row, numbers = self._row_of(model), self._template.numbers(model, member.every_step, member.patterns)
+        self._template.check_same(model, row, numbers)
+        return row, numbers
 
     def _row_of(self, model: keras.Model) -> np.ndarray:
-        if _slots(model) != tuple(self.slots):
+        if slots_of(model) != tuple(self.slots):
             raise InputError("all members of a population must have the same cell, units, depth, input and output")
-        weights = [(w.name, w) for layer in model.layers for w in layer.trainable_weights]
+        weights = [weight for layer in model.layers for weight in layer.trainable_weights]
         return np.concatenate(
-            [slot.to_row(ops.convert_to_numpy(weight)) for slot, (_, weight) in zip(self.slots, weights, strict=True)]
+            [slot.to_row(ops.convert_to_numpy(weight)) for slot, weight in zip(self.slots, weights, strict=True)]
         )
 
     @classmethod
@@ -206,12 +161,15 @@ class Population(keras.Model):
     def replace(self, slot: int, member: Member) -> None:
         """Gives a member's place to a new one, with fresh weights and optimizer state; nothing is compiled again."""
         model = self._build(member)
-        row = self._row_of(model)  # checks before anything changes
-        numbers = self._numbers_of(member, model)
-        set_row(self.rows, slot, row)
-        set_row(self._numbers, slot, numbers)
-        set_row(self._position, slot, 0)
-        set_row(self._loss_sum, slot, 0.0)
+        row, numbers = self._checked(member, model)  # before anything changes
+        for variable, value in (
+            (self.rows, row),
+            (self._numbers, numbers),
+            (self._position, 0),
+            (self._loss_sum, 0.0),
+            (self._loss_count, 0.0),
+        ):
+            set_row(variable, slot, value)
         if self.optimizer is not None and self.optimizer.built:
             self.optimizer.reset_row(slot, member.settings)
         self.members[slot] = member
@@ -230,66 +188,161 @@ class Population(keras.Model):
             return np.zeros(len(self.members), int)
         return ops.convert_to_numpy(self.optimizer.row_steps)[:, 0].astype(int)
 
+    @property
+    def ended(self) -> np.ndarray:
+        """Which members have taken all their steps or have diverged, shape `(members,)`."""
+        return ~self.alive | (self.steps_done >= [member.settings.steps for member in self.members])
+
     def take_losses(self) -> np.ndarray:
-        """Returns each member's mean loss since the last call, NaN where it diverged or no step was made."""
-        count = float(ops.convert_to_numpy(self._loss_count))
-        sums = ops.convert_to_numpy(self._loss_sum)
-        self._loss_sum.assign(np.zeros_like(sums))
-        self._loss_count.assign(0.0)
-        return sums / count if count else np.full_like(sums, np.nan)
+        """Returns each member's mean training loss since the last call.
+
+        Shape `(members,)`; NaN where no step was made, NaN or infinite where the loss became so.
+        """
+        sums, counts = ops.convert_to_numpy(self._loss_sum)[:, 0], ops.convert_to_numpy(self._loss_count)[:, 0]
+        self._loss_sum.assign(np.zeros((len(sums), 1)))
+        self._loss_count.assign(np.zeros((len(sums), 1)))
+        return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+    # ---- memory
+
+    def memory_needed(self, batch_size: int, length: int, members: int | None = None) -> int:
+        """Returns an estimate of the bytes that a training step of so many members at once needs.
+
+        Counted are weights, gradients and moments of all members, and for those that are computed at once the inputs
+        and, for each layer and time step, what the gradient needs again.
+        """
+        count = len(self.members)
+        features = max(self.slots[0].shape)
+        for cell in self._template.cells:
+            features += (3 * len(cell.blocks) + 3 * len(cell.state_names)) * cell.units
+        activations = (members or count) * batch_size * length * features
+        return 4 * (6 * count * sum(slot.size for slot in self.slots) + activations)
+
+    def _group_size(self, batch_size: int, length: int) -> int:
+        """Returns how many members are computed at once."""
+        size = len(self.members)
+        while self.memory_needed(batch_size, length, size) > self.memory_limit:
+            if size == 1:
+                raise InputError(
+                    f"memory_limit={self.memory_limit:.3g} bytes is too small: {len(self.members)} members of which "
+                    f"one is computed at once need {self.memory_needed(batch_size, length, 1):.3g}; raise it, or take "
+                    "fewer members or a smaller batch"
+                )
+            size = -(-size // 2)
+        return size
 
     # ---- training
 
     def compile_population(
-        self, loss: keras.losses.Loss, steps_per_execution: int = 100, jit: bool | None = None
+        self, loss: keras.losses.Loss, steps_per_execution: int = 100, jit: bool | None = True
     ) -> None:
         """Compiles with the members' own optimizers.
 
         Args:
             loss: The loss of one model; members' losses add.
             steps_per_execution: Training steps in one call of the compiled graph.
-            jit: Whether to use XLA; `None` uses it where the time loop is written out.
+            jit: Whether to use XLA.
         """
+        self._steps_per_call = steps_per_execution
         self.compile(
             RowOptimizer([member.settings for member in self.members]),
             loss,
-            steps_per_execution=steps_per_execution,
-            jit_compile=self.table is not None if jit is None else jit,
+            steps_per_execution=1 if self.table is not None else steps_per_execution,
+            jit_compile=jit,
         )
         self.optimizer.build([self.rows])
 
     def fit_steps(self, steps: int, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
-        """Trains all members for `steps` steps on their own patterns of the table, in one epoch of `fit`."""
+        """Trains all members for `steps` steps on their own patterns of the table, in one epoch of `fit`.
+
+        A batch of this `fit`, after which callbacks are called, is `steps_per_execution` steps.
+        """
+        whole, rest = divmod(steps, self._steps_per_call)
+        counts: Any = np.array([self._steps_per_call] * whole + [rest] * (rest > 0), "int32")[:, None]
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            options = tf.data.Options()
+            options.autotune.enabled = False  # it delays the end of such a short data set by up to five seconds
+            counts = tf.data.Dataset.from_tensor_slices(counts[:, None]).with_options(options)
+            size = None
+        else:
+            size = 1
+        self.fit(counts, batch_size=size, verbose=0, shuffle=False, callbacks=list(callbacks))
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Makes one step, or, from a table, as many as the data say; each of them in turn with all groups.
+
+        The loop is in the compiled graph, so that memory is not asked for anew in every step.
+        """
+        step = super().train_step
+        x = keras.utils.unpack_x_y_sample_weight(arguments[-1])[0]
+        self.optimizer.group_size = group = (
+            self._group_size(*x.shape[-3:-1])
+            if self.table is None
+            else self._group_size(self.table.batch_size, self.table.length)
+        )
+        groups = -(-len(self.members) // group)
+        if self.table is None:
+            if groups == 1:
+                return step(*arguments)
+            rounds = groups
+        else:
+            rounds = ops.sum(ops.cast(x, "int32")) * groups
+        if keras.backend.backend() == "jax":
+            state, data = arguments
+            return {}, ops.fori_loop(0, rounds, lambda _, state: step(state, data)[1], state)
         import tensorflow as tf
 
-        ticks = tf.data.Dataset.from_tensors(np.zeros((1, 1), "float32")).repeat(steps)
-        self.fit(ticks, verbose=0, shuffle=False, callbacks=list(callbacks))
+        def once(turn: Any) -> Any:
+            step(*arguments)
+            return turn + 1
 
-    def call(self, inputs: Any) -> Any:
-        """Returns the members' outputs, `(members, batch, output_dim)` or `(members, batch, time, output_dim)`."""
+        tf.while_loop(lambda turn: turn < rounds, once, [0])
+        return self.get_metrics_result()
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns the members' outputs, `(members, batch, output_dim)` or `(members, batch, time, output_dim)`.
+
+        In training, those of the group whose turn it is.
+        """
+        rows, numbers = self._part(self.rows, training), self._part(self._numbers, training)
         if self.table is None:
-            return self._run_sequence(inputs)
-        outputs = self._run_static(ops.take(self._table_inputs, self._own_rows(), axis=0))
-        return outputs
+            own = len(inputs.shape) == 4
+            return self._template.sequence(rows, numbers, self._part(inputs, training) if own else inputs)
+        x = ops.swapaxes(ops.take(self._table_inputs, self._places(training), axis=1), 0, 1)
+        return self._template.static(rows, numbers, x, self.table.length)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Returns the sum of the members' losses, those that are not finite left out, and records each."""
         if self.table is not None:
-            del x
-            y = ops.take(self._table_targets, self._own_rows(), axis=0)
-            self._position.assign(self._position + self.table.batch_size)
+            y = ops.take(self._table_targets, self._places(training), axis=0)
+        elif len(x.shape) == 4:
+            y = self._part(y, training)
+            sample_weight = None if sample_weight is None else self._part(sample_weight, training)
+        else:
+            y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
         losses = self.member_losses(y, y_pred, sample_weight)
         if training:
-            self._loss_sum.assign(self._loss_sum + losses)
-            self._loss_count.assign(self._loss_count + 1.0)
-        return ops.sum(ops.where(ops.isfinite(losses), losses, 0.0))
+            self._add(self._loss_sum, losses[:, None])
+            self._add(self._loss_count, ops.ones_like(losses)[:, None])
+            if self.table is not None:
+                self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
+            self._turn.assign((self._turn + 1) % self._groups)
+        return ops.sum(ops.where(ops.isfinite(losses), losses, self._undefined(losses, training)))
+
+    def _undefined(self, losses: Any, training: bool) -> Any:
+        """Returns 0 for each member, with an undefined gradient for those whose loss is: the optimizer freezes them.
+
+        The gradient of sqrt at 0 is infinite, and infinite times 0 is not a number.
+        """
+        rows = self._part(self.rows, training)
+        return ops.sqrt(ops.where(ops.isfinite(losses), 1.0, 0.0 * ops.sum(rows, axis=1)))
 
     def member_losses(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Returns the loss of each member, shape `(members,)`."""
-        if len(y.shape) < len(y_pred.shape) and y.shape[0] != y_pred.shape[0]:
-            y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
         each = self.loss.call(y, y_pred)
         axes = tuple(range(1, len(each.shape)))
         if sample_weight is None:
@@ -297,155 +350,45 @@ class Population(keras.Model):
         weight = ops.broadcast_to(ops.cast(sample_weight, each.dtype), ops.shape(each))
         return ops.sum(each * weight, axis=axes) / ops.sum(weight, axis=axes)
 
-    def _own_rows(self) -> Any:
-        """Returns the places in the table of each member's next batch, `(members, batch)`."""
-        assert self.table is not None
-        patterns = ops.cast(ops.convert_to_tensor(self._numbers)[:, 1:2], "int32")
-        return (self._position + ops.arange(self.table.batch_size, dtype="int32")) % patterns
-
     def outputs_on_table(self) -> np.ndarray:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
-        x = ops.transpose(ops.convert_to_tensor(self._table_inputs))
-        return ops.convert_to_numpy(self._run_static(x))
-
-    # ---- the forward pass
-
-    def _weights(self) -> list[dict[str, Any]]:
-        """Returns the stored weights of each layer, `(members, *stored)`."""
-        members = len(self.members)
-        cuts = np.cumsum([slot.size for slot in self.slots])[:-1].tolist()
-        parts = ops.split(ops.convert_to_tensor(self.rows), cuts, axis=1)
-        layers: list[dict[str, Any]] = [{} for _ in range(len(self._template.cells) + 1)]
-        for slot, part in zip(self.slots, parts, strict=True):
-            layers[slot.layer][slot.name] = ops.reshape(part, (members, *slot.stored))
-        return layers
-
-    def _all_cells(self) -> list[_CellOfAll]:
-        numbers = ops.convert_to_tensor(self._numbers)[:, :, None, None]
-        own = {name: numbers[:, 3 + index] for index, name in enumerate(self._number_names)}
-        names = self._template.cells[0].activations
-        functions = [keras.activations.get(name) for name in names]
-
-        def activation(a: Any) -> Any:
-            chosen = functions[0](a)
-            for index in range(1, len(functions)):
-                chosen = ops.where(numbers[:, 2] == index, functions[index](a), chosen)
-            return chosen
-
-        return [_CellOfAll(cell, activation=activation, **own) for cell in self._template.cells]
-
-    def _run_static(self, x: Any) -> Any:
-        """Runs inputs that stay: `(members, batch, input_dim)`, or `(input_dim, batch)` for all members."""
         assert self.table is not None
-        length = self.table.length
-        batch = x.shape[1]
-        weights = self._weights()
-        first = weights[0]
-        if len(x.shape) == 3:
-            x = ops.swapaxes(x, 1, 2)
-        if "projection" in first:
-            x = MemberAffine(first["projection"], None, None, 0).input_product(x)
-        product = MemberAffine(first["kernel"], None, None, 0).input_product(x)
-        every_step = ops.convert_to_tensor(self._numbers)[:, 0:1, None]
-        later, later_product = (x if len(x.shape) == 3 else x[None]) * every_step, product * every_step
-        cells = self._all_cells()
-        states = self._initial_states(weights, batch)
-        for t in range(length):
-            inputs = (x, product) if t == 0 else (later, later_product)
-            states, y = self._step(cells, weights, states, *inputs)
-        return self._read_out(weights[-1], y)
+        tensors = [ops.convert_to_tensor(variable) for variable in (self.rows, self._numbers, self._table_inputs)]
+        return ops.convert_to_numpy(self._template.static(*tensors, self.table.length))
 
-    def _run_sequence(self, inputs: Any) -> Any:
-        """Runs sequences: `(batch, time, input_dim)`, or `(members, batch, time, input_dim)`."""
-        x = ops.moveaxis(inputs, -2, 0)  # (time, ..., batch, input_dim)
-        x = ops.swapaxes(x, -1, -2)
-        weights = self._weights()
-        cells = self._all_cells()
-        states = self._initial_states(weights, ops.shape(x)[-1])
+    # ---- groups
 
-        ys = []
-        for t in range(x.shape[0]):
-            states, y = self._step(cells, weights, states, x[t])
-            ys.append(y)
-        if not self._template.returns_sequences:
-            return self._read_out(weights[-1], y)
-        outputs = self._read_out(weights[-1], ops.stack(ys))  # (time, members, batch, output_dim)
-        return ops.moveaxis(outputs, 0, 2)
+    @property
+    def _groups(self) -> int:
+        return -(-len(self.members) // self.optimizer.group_size)
 
-    def _initial_states(self, weights: list[dict[str, Any]], batch: Any) -> list[tuple[Any, ...]]:
-        members = len(self.members)
-        states = []
-        for cell, own in zip(self._template.cells, weights, strict=False):
-            zeros = ops.zeros((members, cell.units, batch))
-            learned: Any = own.get("initial_state")
-            names = () if learned is None else cell.learned_states
-            rows = {name: learned[:, index, :, None] for index, name in enumerate(names)}
-            states.append(tuple(zeros + rows[name] if name in rows else zeros for name in cell.state_names))
-        return states
+    def _start(self) -> Any:
+        """Returns the first member of the group whose turn it is; the last group overlaps the one before it."""
+        size = self.optimizer.group_size
+        return ops.minimum(ops.convert_to_tensor(self._turn) * size, len(self.members) - size)
 
-    def _step(self, cells: Any, weights: Any, states: Any, x: Any, product: Any = None) -> tuple[Any, Any]:
-        """Runs one time step of all layers by their cells' own `step`; returns all states and the last output."""
-        new = []
-        for layer, (cell, state) in enumerate(zip(cells, states, strict=True)):
-            own = weights[layer]
-            if "projection" in own and product is None:
-                x = MemberAffine(own["projection"], None, None, 0).input_product(x)
-            affine = MemberAffine(own["kernel"], own["recurrent_kernel"], own.get("bias"), cell.units, product)
-            new.append(type(cell._cell).step(cell, x, state, affine))
-            x, product = new[-1][0], None
-        return new, x
+    def _part(self, tensor: Any, training: bool) -> Any:
+        """Returns what belongs to the group whose turn it is, of a tensor with a leading member axis."""
+        tensor = ops.convert_to_tensor(tensor)
+        if not training or self._groups == 1:
+            return tensor
+        zeros = [0] * (len(tensor.shape) - 1)
+        return ops.slice(tensor, [self._start(), *zeros], (self.optimizer.group_size, *tensor.shape[1:]))
 
-    def _read_out(self, weights: dict[str, Any], y: Any) -> Any:
-        """Returns the readout of `(..., members, units, batch)` as `(..., members, batch, output_dim)`."""
-        outputs = ops.matmul(weights["kernel"], y)
-        if "bias" in weights:
-            outputs = outputs + weights["bias"]
-        return ops.swapaxes(outputs, -1, -2)
+    def _add(self, variable: Any, value: Any) -> None:
+        """Adds to the rows of the group whose turn it is."""
+        if self._groups == 1:
+            variable.assign(variable + value)
+            return
+        size, count = self.optimizer.group_size, len(self.members)
+        start = self._start()
+        padded = ops.slice_update(ops.zeros((count, 1), variable.dtype), [start, 0], ops.cast(value, variable.dtype))
+        mine = ops.arange(count, dtype="int32")[:, None] // size == ops.convert_to_tensor(self._turn)
+        variable.assign(variable + ops.where(mine, padded, ops.zeros_like(padded)))
 
-
-class _Template:
-    """What members share. A plain object, so that Keras does not take the template's weights for the population's."""
-
-    def __init__(self, model: keras.Model) -> None:
-        layers = [layer for layer in model.layers if layer.trainable_weights]
-        self.cells = [_cell_of(layer) for layer in layers[:-1]]
-        self.returns_sequences = bool(layers[-2].return_sequences)
-        self.slots = _slots(model)
-
-
-def _cell_of(layer: Any) -> Any:
-    cell: Any = getattr(layer, "cell", None)
-    if not hasattr(cell, "step"):
-        raise InputError(
-            f"layer {layer.name} of a population must be keras.layers.RNN(cell) with a cell that has a step, as "
-            "keras_rnncap.RecurrentCell says; train models with other cells one by one"
-        )
-    if cell.dropout or cell.recurrent_dropout:
-        raise InputError("dropout of cells in a population must be 0")
-    return cell
-
-
-def _slots(model: keras.Model) -> tuple[Slot, ...]:
-    slots = []
-    for index, layer in enumerate(layer for layer in model.layers if layer.trainable_weights):
-        for weight in layer.trainable_weights:
-            shape = tuple(weight.shape)
-            stored = shape if weight.name == "initial_state" else (*shape[::-1], 1)[:2]
-            slots.append(Slot(index, weight.name, shape, stored))
-    return tuple(slots)
-
-
-class PatternTable(NamedTuple):
-    """Patterns that all members of a population draw from, each from the first `patterns` of them.
-
-    Attributes:
-        inputs: Shape `(patterns, input_dim)`, given at the first time step or at every one, as the member says.
-        targets: Shape `(patterns, output_dim)`.
-        length: Time steps before the output is read.
-        batch_size: Patterns in a step of each member.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    length: int
-    batch_size: int
+    def _places(self, training: bool) -> Any:
+        """Returns the places in the table of each member's next batch, `(members, batch)`."""
+        assert self.table is not None
+        column = SHARED_NUMBERS.index("patterns")
+        patterns = ops.cast(self._part(self._numbers, training)[:, column : column + 1], "int32")
+        return (self._part(self._position, training) + ops.arange(self.table.batch_size, dtype="int32")) % patterns

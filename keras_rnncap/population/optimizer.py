@@ -34,11 +34,16 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     Args:
         settings: The settings of each row.
+
+    Attributes:
+        group_size: Rows that move in one call; the next call is for the next so many rows, and so in turn. All of them,
+            unless a population says otherwise.
     """
 
     def __init__(self, settings: Sequence[TrainingSettings], name: str = "row_optimizer") -> None:
         super().__init__(learning_rate=1.0, name=name)
         self._initial = np.stack([_row(one) for one in settings])
+        self.group_size = len(settings)
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the moments and the settings."""
@@ -65,24 +70,32 @@ class RowOptimizer(keras.optimizers.Optimizer):
         rate = field["learning_rate"] * ops.exp(field["log_decay"] * done / field["steps"])
 
         adam, rmsprop = field["adam"], field["rmsprop"]
-        s = adam * BETA_2 + rmsprop * RHO
-        second = self.second + (1 - s) * (ops.square(gradient) - self.second)
+        # Complements are taken in double precision, as Keras does: 1 - 0.999 in single precision is off by 1e-5.
+        share = adam * (1 - BETA_2) + rmsprop * (1 - RHO)
+        second = self.second + share * (ops.square(gradient) - self.second)
         scaled = ops.where(rmsprop > 0, gradient * ops.rsqrt(second + EPSILON), gradient)
         momentum = field["momentum"]
-        first = momentum * self.first + ops.where(adam > 0, 1 - momentum, rate) * scaled
+        first = momentum * self.first + ops.where(adam > 0, field["momentum_share"], rate) * scaled
         t = done + 1
         corrected = rate * ops.sqrt(1 - ops.power(BETA_2, t)) / (1 - ops.power(momentum, t))
         step = ops.where(adam > 0, corrected * first / (ops.sqrt(second) + EPSILON), first)
         new = weights - step
 
         finite = ops.all(ops.isfinite(gradient) & ops.isfinite(new), axis=1, keepdims=True)
-        running = (done < field["steps"]) & (self.alive > 0)
+        running = (done < field["steps"]) & (self.alive > 0) & self._in_turn()
         moves = running & finite
         variable.assign(ops.where(moves, new, weights))
         self.first.assign(ops.where(moves, first, self.first))
         self.second.assign(ops.where(moves, second, self.second))
         self.row_steps.assign(ops.where(moves, t, done))
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, self.alive))
+
+    def _in_turn(self) -> Any:
+        """Returns whose turn it is: where members are computed in groups, one group in each call."""
+        count = len(self._initial)
+        groups = -(-count // self.group_size)
+        turn = ops.cast(self.iterations, "int32") % groups
+        return ops.arange(count, dtype="int32")[:, None] // self.group_size == turn
 
     def reset_row(self, row: int, settings: TrainingSettings) -> None:
         """Gives a row new settings and forgets all it did."""
@@ -96,7 +109,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
             set_row(variable, row, value)
 
 
-FIELDS = ("learning_rate", "log_decay", "momentum", "clip_norm", "l2", "steps", "adam", "rmsprop")
+FIELDS = ("learning_rate", "log_decay", "momentum", "momentum_share", "clip_norm", "l2", "steps", "adam", "rmsprop")
 
 
 def set_row(variable: Any, row: int, value: Any) -> None:
@@ -113,11 +126,11 @@ def _row(settings: TrainingSettings) -> np.ndarray:
             settings.learning_rate,
             math.log(settings.learning_rate_decay),
             0.0 if settings.optimizer == "sgd" else settings.momentum,
+            1.0 - settings.momentum,
             settings.clip_norm,
             settings.l2,
             settings.steps,
             settings.optimizer == "adam",
             settings.optimizer == "rmsprop",
         ],
-        "float32",
     )

@@ -10,7 +10,14 @@ from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.cells import CELLS, constructor_options
 from keras_rnncap.errors import InputError
 from keras_rnncap.models import sequence_model
-from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population
+from keras_rnncap.population import (
+    Member,
+    MemberBuilder,
+    MemberHistory,
+    ParallelPopulation,
+    PatternTable,
+    Population,
+)
 from keras_rnncap.training import TrainingSettings, compile_model
 
 STEPS, BATCH = 50, 64
@@ -20,7 +27,7 @@ OPTIMIZERS = [
     ("sgd", 0.5, 1.0, 0.0, 100),
     ("momentum", 0.2, 0.5, 1e-3, 150),
     ("rmsprop", 0.01, 10.0, 1e-4, 200),
-    ("adam", 0.03, 100.0, 0.0, 90),
+    ("adam", 0.01, 100.0, 0.0, 90),
 ]
 
 
@@ -40,7 +47,7 @@ def members(name, steps=STEPS):
     return found
 
 
-def trained(population, steps=STEPS, jit=False):
+def trained(population, steps=STEPS, jit=True):
     population.compile_population(TASK.loss(), steps_per_execution=10, jit=jit)
     population.fit_steps(steps)
     return population
@@ -65,7 +72,7 @@ def weights(model):
 
 def assert_close(ours, theirs):
     for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * max(np.abs(other).max(), 1e-3))
+        np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(np.abs(other).max(), 1e-3))
 
 
 SHAPES = [
@@ -82,9 +89,9 @@ def test_a_member_equals_the_model_trained_alone_with_keras_own_optimizer(cell, 
         assert_close(weights(population.member(index)), alone(build, member))
 
 
-def test_with_xla_too():
+def test_without_xla_too():
     build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
-    population = trained(Population(build, members("ugrnn"), TABLE), jit=True)
+    population = trained(Population(build, members("ugrnn"), TABLE), jit=False)
     assert_close(weights(population.member(3)), alone(build, population.members[3]))
 
 
@@ -105,8 +112,8 @@ def test_a_diverging_member_is_frozen_and_changes_nothing_in_the_others(divergin
     build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
     harmless = Member(TrainingSettings(STEPS, "sgd", 1e-3), patterns=200)
     # With XLA: without it, TensorFlow's threads add in another order each time, and no run equals the next to the bit.
-    calm = trained(Population(build, [*members("ugrnn"), harmless], TABLE), jit=True)
-    population = trained(Population(build, [*members("ugrnn"), diverging], TABLE), jit=True)
+    calm = trained(Population(build, [*members("ugrnn"), harmless], TABLE))
+    population = trained(Population(build, [*members("ugrnn"), diverging], TABLE))
     assert population.alive.tolist() == [True] * 4 + [False]
     assert population.steps_done[4] < STEPS
     assert all(np.isfinite(weight).all() for weight in weights(population.member(4)))
@@ -120,7 +127,8 @@ def test_a_replaced_member_trains_as_if_it_had_been_there_from_the_start(divergi
     chosen = members("ugrnn", steps=30)
     population = Population(build, [chosen[0], diverging], TABLE)
     traces = []
-    population.call = lambda inputs, call=population.call: traces.append(1) or call(inputs)
+    real = population.compute_loss
+    population.compute_loss = lambda *a, **k: traces.append(1) or real(*a, **k)
     trained(population, 10)
     traced = len(traces)
     for new in (chosen[2], chosen[3]):
@@ -133,10 +141,88 @@ def test_a_replaced_member_trains_as_if_it_had_been_there_from_the_start(divergi
     assert_close(weights(population.member(0)), alone(build, chosen[0], 30))
 
 
+@pytest.mark.parametrize("cell", ["rnn", "+rnn"])
+def test_groups_that_fit_into_less_memory_give_the_same(cell, diverging):
+    build = MemberBuilder(cell, 4, 1, TASK.input_dim, 1)
+    chosen = [*members(cell), members(cell)[2]]
+    whole = Population(build, chosen, TABLE)
+    limit = whole.memory_needed(BATCH, TASK.length, 2)
+    assert whole.memory_needed(BATCH, TASK.length) > limit
+    groups = Population(build, chosen, TABLE, memory_limit=limit)
+    rows = []
+    for population in (whole, groups):
+        trained(population, 20)
+        rows.append((keras.ops.convert_to_numpy(population.rows), population.take_losses()))
+    assert groups.optimizer.group_size == 2  # 5 members in 3 groups, the last of which overlaps the one before it
+    assert groups.steps_done.tolist() == [20] * 5
+    for one, other in zip(*rows, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match=r"memory_limit=1e\+04 bytes is too small: 5 members .* need"):
+        Population(build, chosen, TABLE, memory_limit=1e4)
+
+
+def test_groups_on_sequences_give_the_same():
+    build = MemberBuilder("gru", 4, 1, 3, 1)
+    chosen = [Member(TrainingSettings(5, "adam", 0.01 * (i + 1)), seed=i) for i in range(3)]
+    rng = np.random.default_rng(0)
+    whole = Population(build, chosen)
+    groups = Population(build, chosen, memory_limit=whole.memory_needed(8, 6, 1))
+    for own in (False, True):
+        x, y = rng.normal(size=(3, 8, 6, 3) if own else (8, 6, 3)), rng.normal(size=(3, 8, 1) if own else (8, 1))
+        for population in (whole, groups):
+            population.compile_population(keras.losses.MeanSquaredError(), steps_per_execution=1)
+            for _ in range(3):
+                population.train_on_batch(x, y)
+        np.testing.assert_allclose(whole.take_losses(), groups.take_losses(), rtol=1e-4)
+        np.testing.assert_allclose(groups.rows, whole.rows, rtol=1e-4, atol=1e-6)
+    assert groups.optimizer.group_size == 1
+
+
+def test_members_on_several_cores_are_what_they_are_on_one():
+    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
+    one, parallel = Population(build, members("ugrnn"), TABLE), ParallelPopulation(build, members("ugrnn"), TABLE, 3)
+    assert [len(part.members) for part in parallel.parts] == [2, 1, 1]
+    for population in (one, parallel):
+        population.compile_population(TASK.loss(), 10)
+        population.fit_steps(30)
+        population.replace(3, members("ugrnn")[0])
+        population.fit_steps(30)
+    np.testing.assert_allclose(parallel.outputs_on_table(), one.outputs_on_table(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(parallel.take_losses(), one.take_losses(), rtol=1e-3)
+    assert parallel.steps_done.tolist() == one.steps_done.tolist() == [50, 50, 50, 30]
+    assert parallel.ended.tolist() == one.ended.tolist() == [True, True, True, False]
+    assert parallel.alive.all()
+    assert [member.settings.optimizer for member in parallel.members] == ["sgd", "momentum", "rmsprop", "sgd"]
+    for slot in range(4):
+        assert_close(weights(parallel.member(slot)), weights(one.member(slot)))
+
+
+def test_an_error_in_one_core_is_not_swallowed(monkeypatch):
+    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
+    parallel = ParallelPopulation(build, members("ugrnn"), TABLE, 2)
+    parallel.compile_population(TASK.loss(), 10)
+    monkeypatch.setattr(parallel.parts[1], "fit_steps", lambda steps: steps // 0)
+    with pytest.raises(ZeroDivisionError):
+        parallel.fit_steps(10)
+
+
+def test_the_history_has_a_row_for_each_member_until_it_ends(diverging):
+    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
+    population = Population(build, [*members("ugrnn", 30)[:2], members("ugrnn", 50)[2], diverging], TABLE)
+    history = MemberHistory(20, score=lambda population: population.outputs_on_table()[:, 0, 0])
+    population.compile_population(TASK.loss(), steps_per_execution=10)
+    population.fit_steps(50, [history])
+    seen = [(row["slot"], row["step"]) for row in history.rows if row["slot"] != 3]
+    assert seen == [(0, 20), (1, 20), (2, 20), (0, 30), (1, 30), (2, 40), (2, 50)]
+    assert all(row["alive"] and np.isfinite(row["loss"]) and np.isfinite(row["score"]) for row in history.rows[:3])
+    first = [row["loss"] for row in history.rows if row["slot"] == 2]
+    assert first[-1] < first[0]
+
+
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize(("cell", "length"), [("lstm", 7), ("+rnn", 20)])
 def test_sequences_shared_or_each_members_own(cell, length, own):
-    """Targets at every step, some of them not scored."""
+    """Targets at every step, some of them not scored; a short time loop that is written out, and a long one."""
     build = MemberBuilder(cell, 4, 2, 3, 2, return_sequences=True)
     rng = np.random.default_rng(0)
     chosen = [Member(TrainingSettings(10, "adam", 0.01 * (i + 1)), seed=i) for i in range(2)]
@@ -145,7 +231,7 @@ def test_sequences_shared_or_each_members_own(cell, length, own):
     mask = (np.arange(length) > 2).astype("float32")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
     population = Population(build, chosen)
-    population.compile_population(loss, steps_per_execution=1, jit=False)
+    population.compile_population(loss, steps_per_execution=1)
     weight = np.broadcast_to(mask, y.shape).copy()
     for _ in range(10):
         population.train_on_batch(x, y, sample_weight=weight)
@@ -156,6 +242,39 @@ def test_sequences_shared_or_each_members_own(cell, length, own):
             pick = (x[index], y[index], weight[index]) if own else (x, y, weight)
             model.train_on_batch(pick[0], pick[1], sample_weight=pick[2])
         assert_close(weights(population.member(index)), weights(model))
+
+
+@pytest.mark.parametrize("length", [5, 30])
+def test_sequences_with_a_target_at_the_end(length):
+    build = MemberBuilder("lstm", 4, 1, 3, 2)
+    rng = np.random.default_rng(0)
+    chosen = [Member(TrainingSettings(5, "adam", 0.01 * (i + 1)), seed=i) for i in range(2)]
+    x, y = rng.normal(size=(8, length, 3)).astype("float32"), rng.integers(0, 2, 8)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    population = Population(build, chosen)
+    population.compile_population(loss, steps_per_execution=1)
+    for _ in range(5):
+        population.train_on_batch(x, y)
+    for index, member in enumerate(chosen):
+        model = build(member)
+        compile_model(model, loss, member.settings)
+        for _ in range(5):
+            model.train_on_batch(x, y)
+        assert_close(weights(population.member(index)), weights(model))
+
+
+def test_long_static_inputs_do_not_unroll_and_are_the_same():
+    task = PerceptronCapacity(40, 10, length=25, seed=3)
+    build = MemberBuilder("ugrnn", 4, 1, 10, 1)
+    table = PatternTable(task.inputs[:, 0], task.targets, task.length, 40)
+    chosen = [Member(TrainingSettings(1), seed=i, every_step=bool(i), patterns=40) for i in range(2)]
+    population = Population(build, chosen, table)
+    population.compile_population(task.loss())
+    for index, member in enumerate(chosen):
+        inputs = np.repeat(task.inputs[:, :1], 25, axis=1) if member.every_step else task.inputs
+        np.testing.assert_allclose(population.outputs_on_table()[index], population.member(index)(inputs), atol=1e-5)
+    population.fit_steps(1)
+    assert np.isfinite(population.take_losses()).all()
 
 
 def test_losses_and_outputs_are_each_members_own():

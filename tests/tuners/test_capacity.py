@@ -11,19 +11,20 @@ import sys
 import traceback
 
 import keras
-import keras_rnncap.tuners.capacity as capacity_module
+import keras_rnncap.tuners.capacity_training as training_module
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.tuners import measure_capacity
+from keras_rnncap.tuners.capacity_run import CapacityRun
 
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
 from keras_rnncap.errors import InputError
-from keras_rnncap.progress import StepCallback
+from keras_rnncap.population import ParallelPopulation
 
-SMALL = {"params": 60, "steps": 20, "length": 2}
+SMALL = {"params": 60, "steps": 20, "length": 2, "batch_size": 64}
 FILES = {"best", "capacity.json", "capacity.png", "run.json", "trials.csv"}
 
 
@@ -109,33 +110,33 @@ def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_
     np.testing.assert_allclose(loaded.serve(task.inputs), model(task.inputs), atol=1e-5)
 
 
-class Training:
-    """Counts trainings, and does them unless told otherwise."""
+class Trials:
+    """Counts the trials that end."""
 
-    def __init__(self, monkeypatch, replacement=None):
-        self.count, real = 0, replacement or capacity_module.fit
+    def __init__(self, monkeypatch):
+        self.count, real = 0, CapacityRun.record
 
-        def fit(*arguments):
+        def record(*arguments):
             self.count += 1
             return real(*arguments)
 
-        monkeypatch.setattr(capacity_module, "fit", fit)
+        monkeypatch.setattr(CapacityRun, "record", record)
 
 
 @pytest.mark.parametrize("trials", [3, 2])
 def test_the_same_call_again_and_one_with_fewer_trials_train_nothing(finished, copy, monkeypatch, trials):
-    training = Training(monkeypatch)
+    ended = Trials(monkeypatch)
     again = measure_capacity("rnn", trials=trials, out=copy, **SMALL)
-    assert training.count == 0
+    assert ended.count == 0
     assert again == finished[1]
     assert (copy / "trials.csv").read_bytes() == (finished[0] / "trials.csv").read_bytes()
     check_complete(copy, 3)
 
 
 def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch):
-    training = Training(monkeypatch)
+    ended = Trials(monkeypatch)
     result = measure_capacity("rnn", trials=4, out=copy, **SMALL)
-    assert (training.count, result.trials) == (1, 4)
+    assert (ended.count, result.trials) == (1, 4)
     assert (copy / "trials.csv").read_text().startswith((finished[0] / "trials.csv").read_text())
     assert len({row["patterns_per_parameter"] for row in rows_in(copy)}) == 4
     assert result.bits_per_parameter >= finished[1].bits_per_parameter
@@ -144,24 +145,39 @@ def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, monkeypatch, at):
-    class Interrupt(StepCallback):
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
-            if self._offset == at * SMALL["steps"]:
-                raise KeyboardInterrupt
+    monkeypatch.setattr(training_module, "SLOTS", 1)
+    fits, real = [], ParallelPopulation.fit_steps
 
-    monkeypatch.setattr(capacity_module, "StepCallback", Interrupt)
+    def fit_steps(population, steps):
+        fits.append(steps)
+        if len(fits) > at:
+            raise KeyboardInterrupt
+        real(population, steps)
+
+    monkeypatch.setattr(ParallelPopulation, "fit_steps", fit_steps)
     with pytest.raises(KeyboardInterrupt):
         measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
     if at:
         check_complete(tmp_path / "run", at)
     else:
         assert visible(tmp_path / "run") == {"run.json"}
-    monkeypatch.setattr(capacity_module, "StepCallback", StepCallback)
-    training = Training(monkeypatch)
+    monkeypatch.setattr(ParallelPopulation, "fit_steps", real)
+    ended = Trials(monkeypatch)
     measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
-    assert training.count == 2 - at
+    assert ended.count == 2 - at
     check_complete(tmp_path / "run", 2)
+
+
+def test_a_slot_goes_to_the_next_trial_and_no_trial_trains_longer_than_it_should(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_module, "SLOTS", 2)
+    result = measure_capacity("rnn", trials=5, out=tmp_path / "run", **SMALL)
+    check_complete(tmp_path / "run", 5)
+    alone = measure_capacity("rnn", trials=3, out=tmp_path / "one", **SMALL)
+    rows, ones = rows_in(tmp_path / "run"), rows_in(tmp_path / "one")
+    for row, one in zip(rows, ones, strict=False):  # the starting points, whose company does not matter
+        assert row["seed"] == one["seed"]
+        assert float(row["loss"]) == pytest.approx(float(one["loss"]), rel=1e-3)
+    assert (result.trials, alone.trials) == (5, 3)
 
 
 def test_what_a_killed_process_leaves_half_written_is_cleared(copy):
@@ -176,19 +192,20 @@ def test_what_a_killed_process_leaves_half_written_is_cleared(copy):
 # One process imports Keras; a fork of it, before TensorFlow has started its threads, is a run that can be killed.
 DRIVER = """
 import json, os, pathlib, random, signal, sys, time
-from keras_rnncap.tuners import measure_capacity
+from keras_rnncap.tuners import capacity_training, measure_capacity
 folder, settings = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
 
-def start(name, trials):
+def start(name, trials, slots):
     if child := os.fork():
         return child
+    capacity_training.SLOTS = slots
     measure_capacity("rnn", trials=trials, out=folder / name, **settings)
     os._exit(0)
 
-assert os.waitpid(start("twin", 3), 0)[1] == 0
+assert os.waitpid(start("twin", 3, 32), 0)[1] == 0
 rng = random.Random(4)
 for _ in range(3):
-    child, table = start("killed", 4), folder / "killed" / "trials.csv"
+    child, table = start("killed", 4, 1), folder / "killed" / "trials.csv"
     there = table.stat().st_mtime_ns if table.exists() else 0
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and (table.stat().st_mtime_ns if table.exists() else 0) == there:
@@ -241,10 +258,22 @@ def explode(model, data, callbacks=()):
     return 0.1  # the loss of the last step was fine
 
 
-@pytest.mark.parametrize("fit", [diverge, explode])
-def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, fit):
-    Training(monkeypatch, fit)
-    result = measure_capacity("ugrnn", trials=7, out=tmp_path / "run", **SMALL)
+@keras.saving.register_keras_serializable(package="tests")
+class NaNAlways(RecurrentCell):
+    blocks = ("hidden",)
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (self.activation(a) * math.nan,)
+
+
+@pytest.mark.parametrize(
+    ("cell", "fit"), [(keras.layers.GRUCell, diverge), (keras.layers.GRUCell, explode), (NaNAlways, None)]
+)
+def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, cell, fit):
+    monkeypatch.setattr(training_module, "fit", fit)
+    monkeypatch.setattr(training_module, "SLOTS", 4)
+    result = measure_capacity(cell, trials=7, out=tmp_path / "run", **{**SMALL, "params": 100})
     assert (result.trials, result.infeasible) == (7, 7)
     assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None
     rows = rows_in(tmp_path / "run")
@@ -312,13 +341,30 @@ def test_a_cell_of_the_user_and_a_stock_keras_cell_are_measured(tmp_path, monkey
 def test_a_bug_in_a_users_cell_shows_with_its_own_traceback_and_earlier_trials_stay(tmp_path, monkeypatch):
     (tmp_path / "buggy_cells.py").write_text(CELL)
     monkeypatch.syspath_prepend(tmp_path)
+    measure_capacity("buggy_cells:Broken", trials=1, out=tmp_path / "run", **SMALL)
     with pytest.raises(ZeroDivisionError, match="the bug of a user") as caught:
         measure_capacity("buggy_cells:Broken", trials=20, out=tmp_path / "run", **SMALL)
     assert "buggy_cells.py" in "".join(traceback.format_exception(caught.value))
     rows = rows_in(tmp_path / "run")
-    assert rows
-    assert all(row["status"] == "completed" for row in rows)
+    assert {row["status"] for row in rows} == {"completed"}
     check_complete(tmp_path / "run", len(rows))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Normalizing(RecurrentCell):
+    blocks = ("hidden",)
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (keras.ops.softmax(self.activation(a), axis=-1),)  # over the units, or, in a population, the batch
+
+
+def test_a_cell_that_is_not_made_for_populations_is_trained_alone_and_that_is_said(tmp_path, capsys):
+    result = measure_capacity(Normalizing, trials=2, out=tmp_path / "run", progress=True, **SMALL)
+    assert result.trials == 2
+    said = capsys.readouterr().out
+    assert "training one model after another: the step of Normalizing does not work on (members, units, batch)" in said
+    check_complete(tmp_path / "run", 2)
 
 
 @pytest.mark.parametrize(
@@ -330,6 +376,7 @@ def test_a_bug_in_a_users_cell_shows_with_its_own_traceback_and_earlier_trials_s
         ({"trials": 0}, "trials must be an integer of at least 1"),
         ({"trials": 2.0}, "trials must be an integer"),
         ({"steps": 0}, "steps must be an integer of at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"length": 0}, "length must be an integer of at least 1"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
         ({"input_dim": 0}, "input_dim must be an integer of at least 1"),
@@ -353,7 +400,6 @@ def test_another_measurement_in_the_folder_is_refused_and_changes_nothing(copy, 
 
 def test_without_a_folder_there_is_one_for_each_measurement(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Training(monkeypatch, diverge)
     measure_capacity("+rnn", trials=1, seed=2, depth=2, params=200, steps=1)
     measure_capacity("keras.layers:GRUCell", trials=1, params=200, steps=1)
     assert sorted(os.listdir("runs")) == ["capacity-+rnn-200x2-seed2", "capacity-keras.layers.GRUCell-200x1-seed0"]

@@ -1,0 +1,102 @@
+"""A population for each core: XLA gains nothing from a second core within products of a few dozen units."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from keras_rnncap.population.member import Member
+from keras_rnncap.population.model import PatternTable, Population
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ParallelPopulation:
+    """Members spread over several populations, which train at the same time, each in a thread of its own.
+
+    It has what of `Population` training from a table takes; slots are counted through. On a GPU, or for members so
+    large that a single product occupies all cores, take one `Population`.
+
+    Args:
+        build: As for `Population`.
+        members: The members.
+        table: The patterns from which they draw.
+        parts: Number of populations; `None` takes one for each core.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[Member], keras.Model],
+        members: Sequence[Member],
+        table: PatternTable,
+        parts: int | None = None,
+    ) -> None:
+        count = min(parts or cores(), len(members))
+        chunks = np.array_split(np.arange(len(members)), max(count, 1))
+        self.parts = [Population(build, [members[index] for index in chunk], table) for chunk in chunks]
+        self._places = [(part, index) for part in self.parts for index in range(len(part.members))]
+
+    @property
+    def members(self) -> list[Member]:
+        """The members, by slot."""
+        return [member for part in self.parts for member in part.members]
+
+    def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100) -> None:
+        """Compiles all populations; see `Population.compile_population`."""
+        for part in self.parts:
+            part.compile_population(loss, steps_per_execution)
+
+    def fit_steps(self, steps: int) -> None:
+        """Trains all members for `steps` steps. An interrupt ends it at the end of a call of the compiled graphs."""
+        if len(self.parts) == 1:
+            self.parts[0].fit_steps(steps)
+            return
+        with concurrent.futures.ThreadPoolExecutor(len(self.parts)) as pool:
+            futures = [pool.submit(part.fit_steps, steps) for part in self.parts]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                for part in self.parts:
+                    part.stop_training = True
+                raise
+
+    def replace(self, slot: int, member: Member) -> None:
+        """Gives a member's place to a new one; see `Population.replace`."""
+        part, index = self._places[slot]
+        part.replace(index, member)
+
+    def member(self, slot: int) -> keras.Model:
+        """Returns a member as an ordinary Keras model with its present weights."""
+        part, index = self._places[slot]
+        return part.member(index)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """Which members have not diverged, shape `(members,)`."""
+        return np.concatenate([part.alive for part in self.parts])
+
+    @property
+    def ended(self) -> np.ndarray:
+        """Which members have taken all their steps or have diverged, shape `(members,)`."""
+        return np.concatenate([part.ended for part in self.parts])
+
+    @property
+    def steps_done(self) -> np.ndarray:
+        """Training steps that each member has taken, shape `(members,)`."""
+        return np.concatenate([part.steps_done for part in self.parts])
+
+    def take_losses(self) -> np.ndarray:
+        """Returns each member's mean training loss since the last call; see `Population.take_losses`."""
+        return np.concatenate([part.take_losses() for part in self.parts])
+
+    def outputs_on_table(self) -> np.ndarray:
+        """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
+        return np.concatenate([part.outputs_on_table() for part in self.parts])

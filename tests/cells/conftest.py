@@ -1,9 +1,0 @@
-import keras
-import pytest
-
-# Assertions in shared modules are explained like those in tests.
-pytest.register_assert_rewrite("contracts.cell_contract", "cells.reference")
-
-
-def pytest_report_header():
-    return f"keras backend: {keras.backend.backend()}"  # tests/cells/test_jax.py reads this line

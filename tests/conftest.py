@@ -1,0 +1,9 @@
+import keras
+import pytest
+
+# Assertions in shared modules are explained like those in tests.
+pytest.register_assert_rewrite("contracts.cell_contract", "contracts.task_contract", "cells.reference")
+
+
+def pytest_report_header():
+    return f"keras backend: {keras.backend.backend()}"  # tests/test_jax.py reads this line
