@@ -158,8 +158,8 @@ class Template:
         expected = ops.convert_to_numpy(model(x, training=False))
         reason = "its outputs are others"
         try:
-            tensors = [ops.convert_to_tensor(array[None], dtype=keras.config.floatx()) for array in (row, numbers)]
-            outputs = ops.convert_to_numpy(self.sequence(*tensors, ops.convert_to_tensor(x)))[0]
+            own_row, own_numbers = (ops.convert_to_tensor(array[None].astype(x.dtype)) for array in (row, numbers))
+            outputs = ops.convert_to_numpy(self.sequence(own_row, own_numbers, ops.convert_to_tensor(x)))[0]
             size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             if np.allclose(outputs, expected, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
                 return

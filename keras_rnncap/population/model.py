@@ -353,8 +353,8 @@ class Population(keras.Model):
     def outputs_on_table(self) -> np.ndarray:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
         assert self.table is not None
-        tensors = [ops.convert_to_tensor(variable) for variable in (self.rows, self._numbers, self._table_inputs)]
-        return ops.convert_to_numpy(self._template.static(*tensors, self.table.length))
+        rows, numbers, x = (ops.convert_to_tensor(one) for one in (self.rows, self._numbers, self._table_inputs))
+        return ops.convert_to_numpy(self._template.static(rows, numbers, x, self.table.length))
 
     # ---- groups
 
