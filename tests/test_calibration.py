@@ -18,10 +18,11 @@ def test_below_covers_limit_everything_is_stored(rows):
 
 
 def test_above_it_not(rows):
-    """At 3 patterns for each weight the most that can be right is about 92% (Gardner and Derrida 1988)."""
+    """At 3 patterns for each weight the most that can be right is about 92% (Gardner and Derrida 1988); the least
+    cross-entropy, which is what is looked for, has fewer."""
     row = rows[2]
-    assert 0.75 < row.accuracy < 0.97
-    assert 0.5 < row.bits_per_weight < 2.4
+    assert 0.65 < row.accuracy < 0.97
+    assert 0.25 < row.bits_per_weight < 2.4
 
 
 def test_one_row_for_each_ratio_in_order(rows):

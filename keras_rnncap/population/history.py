@@ -24,6 +24,8 @@ class MemberHistory(keras.callbacks.Callback):
         score: From the population to the score of each member, shape `(members,)`.
 
     Example:
+    >>> from keras_rnncap.population import Member, MemberBuilder
+    >>> from keras_rnncap.training import TrainingSettings
     >>> build = MemberBuilder("rnn", units=4, input_dim=3, output_dim=1)
     >>> population = Population(build, [Member(TrainingSettings(steps=6), seed=seed) for seed in range(2)])
     >>> population.compile_population(keras.losses.MeanSquaredError(), steps_per_execution=1)

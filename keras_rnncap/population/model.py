@@ -64,13 +64,15 @@ class Population(keras.Model):
             `memory_limit`.
 
     Example:
+    >>> from keras_rnncap.population import MemberBuilder
+    >>> from keras_rnncap.training import TrainingSettings
     >>> build = MemberBuilder("ugrnn", units=4, input_dim=3, output_dim=1)
     >>> members = [Member(TrainingSettings(steps=20, learning_rate=rate), seed=0) for rate in (0.001, 0.01, 0.1)]
     >>> population = Population(build, members)
     >>> population.compile_population(keras.losses.MeanSquaredError(), steps_per_execution=1)
     >>> history = population.fit(np.ones((8, 5, 3)), np.ones((8, 1)), epochs=20, verbose=0)
-    >>> population.steps_done, population.member(1).output_shape
-    (array([20, 20, 20]), (None, 1))
+    >>> population.steps_done.tolist(), population.member(1).output_shape
+    ([20, 20, 20], (None, 1))
     """
 
     def __init__(
@@ -278,7 +280,7 @@ class Population(keras.Model):
         step = super().train_step
         x = keras.utils.unpack_x_y_sample_weight(arguments[-1])[0]
         self.optimizer.group_size = group = (
-            self._group_size(*x.shape[-3:-1])
+            self._group_size(*(size or 1 for size in x.shape[-3:-1]))  # None where TensorFlow does not know it
             if self.table is None
             else self._group_size(self.table.batch_size, self.table.length)
         )
@@ -330,7 +332,7 @@ class Population(keras.Model):
             self._add(self._loss_count, ops.ones_like(losses)[:, None])
             if self.table is not None:
                 self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
-            self._turn.assign((self._turn + 1) % self._groups)
+            self._turn.assign((ops.convert_to_tensor(self._turn) + 1) % self._groups)
         return ops.sum(ops.where(ops.isfinite(losses), losses, self._undefined(losses, training)))
 
     def _undefined(self, losses: Any, training: bool) -> Any:
@@ -378,13 +380,13 @@ class Population(keras.Model):
     def _add(self, variable: Any, value: Any) -> None:
         """Adds to the rows of the group whose turn it is."""
         if self._groups == 1:
-            variable.assign(variable + value)
+            variable.assign(ops.convert_to_tensor(variable) + value)
             return
         size, count = self.optimizer.group_size, len(self.members)
         start = self._start()
         padded = ops.slice_update(ops.zeros((count, 1), variable.dtype), [start, 0], ops.cast(value, variable.dtype))
         mine = ops.arange(count, dtype="int32")[:, None] // size == ops.convert_to_tensor(self._turn)
-        variable.assign(variable + ops.where(mine, padded, ops.zeros_like(padded)))
+        variable.assign(ops.convert_to_tensor(variable) + ops.where(mine, padded, ops.zeros_like(padded)))
 
     def _places(self, training: bool) -> Any:
         """Returns the places in the table of each member's next batch, `(members, batch)`."""

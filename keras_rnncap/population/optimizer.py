@@ -63,7 +63,9 @@ class RowOptimizer(keras.optimizers.Optimizer):
         """Takes one step with every row."""
         del learning_rate
         field = dict(zip(FIELDS, ops.split(ops.convert_to_tensor(self.settings), len(FIELDS), axis=1), strict=True))
-        weights, done = ops.convert_to_tensor(variable), ops.convert_to_tensor(self.row_steps)
+        weights, done, first, second, alive = (
+            ops.convert_to_tensor(one) for one in (variable, self.row_steps, self.first, self.second, self.alive)
+        )
         gradient = gradient + 2 * field["l2"] * weights
         norm = ops.sqrt(ops.sum(ops.square(gradient), axis=1, keepdims=True))
         gradient = gradient * ops.minimum(1.0, field["clip_norm"] / ops.maximum(norm, 1e-30))
@@ -72,29 +74,29 @@ class RowOptimizer(keras.optimizers.Optimizer):
         adam, rmsprop = field["adam"], field["rmsprop"]
         # Complements are taken in double precision, as Keras does: 1 - 0.999 in single precision is off by 1e-5.
         share = adam * (1 - BETA_2) + rmsprop * (1 - RHO)
-        second = self.second + share * (ops.square(gradient) - self.second)
-        scaled = ops.where(rmsprop > 0, gradient * ops.rsqrt(second + EPSILON), gradient)
+        new_second = second + share * (ops.square(gradient) - second)
+        scaled = ops.where(rmsprop > 0, gradient * ops.rsqrt(new_second + EPSILON), gradient)
         momentum = field["momentum"]
-        first = momentum * self.first + ops.where(adam > 0, field["momentum_share"], rate) * scaled
+        new_first = momentum * first + ops.where(adam > 0, field["momentum_share"], rate) * scaled
         t = done + 1
         corrected = rate * ops.sqrt(1 - ops.power(BETA_2, t)) / (1 - ops.power(momentum, t))
-        step = ops.where(adam > 0, corrected * first / (ops.sqrt(second) + EPSILON), first)
+        step = ops.where(adam > 0, corrected * new_first / (ops.sqrt(new_second) + EPSILON), new_first)
         new = weights - step
 
         finite = ops.all(ops.isfinite(gradient) & ops.isfinite(new), axis=1, keepdims=True)
-        running = (done < field["steps"]) & (self.alive > 0) & self._in_turn()
+        running = (done < field["steps"]) & (alive > 0) & self._in_turn()
         moves = running & finite
         variable.assign(ops.where(moves, new, weights))
-        self.first.assign(ops.where(moves, first, self.first))
-        self.second.assign(ops.where(moves, second, self.second))
+        self.first.assign(ops.where(moves, new_first, first))
+        self.second.assign(ops.where(moves, new_second, second))
         self.row_steps.assign(ops.where(moves, t, done))
-        self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, self.alive))
+        self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
 
     def _in_turn(self) -> Any:
         """Returns whose turn it is: where members are computed in groups, one group in each call."""
         count = len(self._initial)
         groups = -(-count // self.group_size)
-        turn = ops.cast(self.iterations, "int32") % groups
+        turn = ops.cast(ops.convert_to_tensor(self.iterations), "int32") % groups
         return ops.arange(count, dtype="int32")[:, None] // self.group_size == turn
 
     def reset_row(self, row: int, settings: TrainingSettings) -> None:

@@ -1,0 +1,61 @@
+"""The Gaussian process beside scikit-learn's, and its own derivatives beside differences."""
+
+import numpy as np
+import pytest
+from keras_rnncap.tuners.gaussian_process import JITTER, GaussianProcess
+from scipy import stats
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+RNG = np.random.default_rng(0)
+X, POINTS = RNG.random((40, 3)), RNG.random((25, 3))
+Y = np.sin(6 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * RNG.normal(size=40)
+PARAMETERS = np.array([0.3, -3.0, -1.0, 0.2, 1.5])
+
+
+@pytest.fixture
+def theirs():
+    amplitude, noise, *lengths = np.exp(PARAMETERS)
+    kernel = ConstantKernel(amplitude) * Matern(lengths, nu=2.5) + WhiteKernel(noise + JITTER)
+    return GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None).fit(X, Y)
+
+
+def test_mean_deviation_and_likelihood_are_those_of_scikit_learn(theirs):
+    ours = GaussianProcess(X, Y, PARAMETERS, fit=False)
+    mean, deviation = ours.predict(POINTS)
+    expected, with_noise = theirs.predict(POINTS, return_std=True)
+    np.testing.assert_allclose(mean, expected, atol=1e-8)
+    np.testing.assert_allclose(deviation**2, with_noise**2 - np.exp(PARAMETERS[1]) - JITTER, atol=1e-8)
+    prior = -stats.norm.logpdf(PARAMETERS, ours._prior_mean, ours._prior_deviation).sum()
+    at_mode = -stats.norm.logpdf(ours._prior_mean, ours._prior_mean, ours._prior_deviation).sum()
+    likelihood = ours.loss(PARAMETERS)[0] - (prior - at_mode)
+    assert -likelihood - 0.5 * 40 * np.log(2 * np.pi) == pytest.approx(theirs.log_marginal_likelihood_value_)
+
+
+def test_the_gradient_is_that_of_differences():
+    process = GaussianProcess(X, Y, PARAMETERS, fit=False)
+    for parameters in np.random.default_rng(1).normal(size=(5, 5)):
+        gradient = process.loss(parameters)[1]
+        differences = [process.loss(parameters + e)[0] - process.loss(parameters - e)[0] for e in 1e-6 * np.eye(5)]
+        np.testing.assert_allclose(gradient, np.array(differences) / 2e-6, rtol=1e-5, atol=1e-5)
+
+
+def test_the_fit_finds_what_matters_and_predicts_better_than_the_mean():
+    process = GaussianProcess(X, (Y - Y.mean()) / Y.std())
+    assert process.loss(process.log_parameters)[0] < process.loss(process._prior_mean)[0]
+    assert process.log_parameters[4] > process.log_parameters[2] + 1  # the third coordinate does nothing
+    truth = (np.sin(6 * POINTS[:, 0]) + POINTS[:, 1] ** 2 - Y.mean()) / Y.std()
+    assert np.mean((process.predict(POINTS)[0] - truth) ** 2) < 0.05 * truth.var()
+
+
+def test_fantasies_are_draws_of_the_process_and_leave_little_uncertainty_where_they_are():
+    process = GaussianProcess(X, Y, PARAMETERS, fit=False)
+    pending = POINTS[:2]
+    mean, deviation = process.predict(pending)
+    fantasies = process.fantasies(pending, 4000, np.random.default_rng(0))
+    drawn = fantasies.means()[-2:]  # shrunk towards the mean by the noise, as all observed values are
+    np.testing.assert_allclose(drawn.mean(axis=1), mean, atol=5 * deviation.max() / np.sqrt(4000))
+    assert (fantasies.predict(pending)[1][:, 0] < deviation).all()
+    assert (fantasies.predict(pending)[1][:, 0] < np.exp(PARAMETERS[1] / 2)).all()
+    again = process.fantasies(pending, 4000, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.means(), fantasies.means())

@@ -1,0 +1,202 @@
+"""The oracle: what it proposes, and what it still knows in another process."""
+
+import itertools
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import keras_tuner as kt
+import numpy as np
+import pytest
+from keras_rnncap.tuners import GPBanditOracle
+from keras_rnncap.tuners.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracle import expected_improvement, robust_scores
+from keras_tuner.engine.base_tuner import BaseTuner
+from scipy import integrate, stats
+
+from keras_rnncap.errors import InputError
+
+
+def space():
+    hp = kt.HyperParameters()
+    hp.Float("rate", 1e-4, 1e-1, sampling="log")
+    hp.Int("layers", 1, 4)
+    hp.Choice("optimizer", ["sgd", "momentum", "adam"], ordered=False)
+    with hp.conditional_scope("optimizer", ["momentum", "adam"]):
+        hp.Float("momentum", 0.0, 0.99)
+    hp.Boolean("bias")
+    return hp
+
+
+def make(folder, hp=None, direction="max", **options):
+    options = {"max_trials": 40, "initial_trials": 6, "seed": 0, **options}
+    oracle = GPBanditOracle(kt.Objective("score", direction), hyperparameters=hp or space(), **options)
+    BaseTuner(oracle, directory=folder, project_name="sweep")
+    oracle.verbose = 0
+    return oracle
+
+
+def score(values):
+    """Best near rate 0.01 with adam and momentum 0.9."""
+    kind = {"sgd": -1.0, "momentum": -0.3, "adam": 0.0}[values["optimizer"]]
+    return kind - (math.log10(values["rate"]) + 2) ** 2 - (values.get("momentum", 0.5) - 0.9) ** 2
+
+
+def end(oracle, trial, result):
+    if result is None:
+        trial.status = "FAILED"
+    else:
+        oracle.update_trial(trial.trial_id, {"score": result})
+        trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+
+
+def run(oracle, trials, function=score, batch=1):
+    seen = []
+    while len(seen) < trials:
+        running = [oracle.create_trial(f"tuner{index}") for index in range(min(batch, trials - len(seen)))]
+        running = [trial for trial in running if trial.status != "STOPPED"]
+        if not running:
+            break
+        seen += [dict(trial.hyperparameters.values) for trial in running]
+        for trial in running:
+            end(oracle, trial, function(trial.hyperparameters.values))
+    return seen
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_it_finds_what_is_good_whether_more_or_less_is_better(tmp_path, batch, sign):
+    oracle = make(tmp_path, direction="max" if sign > 0 else "min")
+    run(oracle, 40, lambda values: sign * score(values), batch)
+    best = oracle.get_best_trials(1)[0].hyperparameters.values
+    assert best["optimizer"] == "adam"
+    assert abs(math.log10(best["rate"]) + 2) < 0.15
+    assert abs(best["momentum"] - 0.9) < 0.15
+
+
+def test_active_hyperparameters_only_and_python_values(tmp_path):
+    for values in run(make(tmp_path), 25):
+        assert set(values) - {"momentum"} == {"rate", "layers", "optimizer", "bias"}
+        assert ("momentum" in values) == (values["optimizer"] != "sgd")
+        assert 1e-4 <= values["rate"] <= 1e-1
+        assert values["layers"] in (1, 2, 3, 4)
+        json.dumps(values)
+
+
+def test_the_same_seed_gives_the_same_proposals_also_after_a_reload_and_zero_is_a_seed(tmp_path):
+    whole = run(make(tmp_path / "a"), 16)
+    assert run(make(tmp_path / "b"), 16) == whole
+    assert run(make(tmp_path / "d", seed=1), 3) != whole[:3]
+    first = run(make(tmp_path / "c"), 11)
+    program = f"""
+from tuners.test_oracle import make, run
+import json
+oracle = make({str(tmp_path / "c")!r})
+oracle.reload()
+print("PROPOSED", json.dumps(run(oracle, 5)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=None, cwd="tests"
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("PROPOSED"))
+    assert first + json.loads(line.removeprefix("PROPOSED")) == whole
+
+
+def test_many_asked_for_at_once_are_many_different_points(tmp_path):
+    oracle = make(tmp_path, max_trials=60)
+    run(oracle, 12)
+    asked = [oracle.create_trial(f"tuner{index}").hyperparameters.values for index in range(32)]
+    places = SpaceEncoding(space()).features(np.stack([SpaceEncoding(space()).point(values) for values in asked]))
+    for one, other in itertools.combinations(places, 2):
+        assert np.abs(one - other).max() > 1e-3
+
+
+def test_failures_teach_it_where_not_to_go(tmp_path):
+    oracle = make(tmp_path, max_trials=50)
+
+    def fails_at_high_rates(values):
+        return None if values["rate"] > 10**-2.2 else score(values)
+
+    seen = run(oracle, 50, fails_at_high_rates)
+    failed = [fails_at_high_rates(values) is None for values in seen]
+    assert sum(failed[:6]) >= 1
+    assert sum(failed[30:]) < 8
+    assert -2.8 < math.log10(oracle.get_best_trials(1)[0].hyperparameters.values["rate"]) <= -2.2
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN axis")  # KerasTuner's look at such a score
+def test_nan_and_infinite_scores_are_failures(tmp_path):
+    oracle = make(tmp_path, direction="min")
+    for result in (math.inf, math.nan, 1.0):
+        end(oracle, oracle.create_trial("tuner"), result)
+    assert [trial.status for trial in oracle.trials.values()] == ["FAILED", "FAILED", "COMPLETED"]
+    assert oracle.get_best_trials(1)[0].score == 1.0
+
+
+def test_no_point_twice_and_an_exhausted_space_stops(tmp_path):
+    hp = kt.HyperParameters()
+    hp.Choice("a", [1, 2, 3])
+    hp.Boolean("b")
+    with hp.conditional_scope("b", [True]):
+        hp.Int("c", 0, 1)
+    seen = run(make(tmp_path, hp), 30, lambda values: values["a"], batch=4)
+    assert len(seen) == 9  # 3 without c, 6 with
+    assert len({tuple(sorted(values.items())) for values in seen}) == 9
+
+
+def test_a_state_that_still_lists_an_ended_trial_as_running_does_not_run_it_again(tmp_path):
+    """What a process leaves that is killed between the two files that KerasTuner writes."""
+    oracle = make(tmp_path)
+    run(oracle, 3)
+    running, other = oracle.create_trial("tuner0"), oracle.create_trial("tuner1")
+    state = (tmp_path / "sweep" / "oracle.json").read_text()
+    end(oracle, running, 1.0)
+    assert (
+        running.trial_id not in json.loads((tmp_path / "sweep" / "oracle.json").read_text())["ongoing_trials"].values()
+    )
+    (tmp_path / "sweep" / "oracle.json").write_text(state)
+    again = make(tmp_path)
+    again.reload()
+    assert again.trials[running.trial_id].score == 1.0
+    assert again.create_trial("tuner0").trial_id == other.trial_id
+    assert again.create_trial("tuner1").trial_id not in (running.trial_id, other.trial_id)
+    assert sorted(again.end_order) == sorted(["00", "01", "02", running.trial_id])
+
+
+def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    oracle = make(tmp_path)
+    run(oracle, 2)
+    before = (tmp_path / "sweep" / "oracle.json").read_text()
+    monkeypatch.setattr(oracle, "get_state", lambda: {"half": object()})
+    with pytest.raises(TypeError):
+        oracle.save()
+    assert (tmp_path / "sweep" / "oracle.json").read_text() == before
+    shutil.rmtree(tmp_path / "sweep")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"max_trials": 0}, "max_trials"), ({"seed": -1}, "seed"), ({"initial_trials": 0}, "initial_")]
+)
+def test_bad_arguments_are_named(wrong, said):
+    with pytest.raises(InputError, match=said):
+        GPBanditOracle(kt.Objective("score", "max"), **wrong)
+
+
+def test_expected_improvement_is_the_integral():
+    for mean, deviation, best in [(0.0, 1.0, 0.5), (1.0, 0.3, 0.2), (-2.0, 0.7, 0.0)]:
+        law = stats.norm(mean, deviation)
+        integral = integrate.quad(lambda f, best=best, law=law: (f - best) * law.pdf(f), best, 20)[0]
+        assert expected_improvement(np.array(mean), np.array(deviation), best) == pytest.approx(integral, abs=1e-9)
+
+
+def test_robust_scores_keep_the_order_and_tame_outliers():
+    scores = np.array([1.0, 2.0, 3.0, -1e9, math.nan, 2.5])
+    robust = robust_scores(scores)
+    assert np.argsort(robust).tolist() == [4, 3, 0, 1, 5, 2]
+    assert np.ptp(robust) < 30
+    assert np.isfinite(robust).all()
+    assert robust_scores(np.array([math.nan, math.nan])).tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(robust_scores(np.ones(3)), 0)

@@ -1,0 +1,119 @@
+"""A KerasTuner search space as numbers: where points are drawn, and what a Gaussian process sees of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+from keras_tuner.engine import hyperparameters as kt_hyperparameters
+
+MOST_POINTS = 10_000
+"""A space of at most so many points is listed."""
+
+
+class SpaceEncoding:
+    """Points of a search space as rows of the unit cube, a column for each hyperparameter.
+
+    KerasTuner's own scaling maps a column to values. For a Gaussian process an ordered hyperparameter is one feature
+    in [0, 1]; an unordered choice is one feature for each value, so that all its values are equally far apart; an
+    inactive hyperparameter is the same constant whatever its value would be.
+
+    Args:
+        space: The search space.
+    """
+
+    def __init__(self, space: kt.HyperParameters) -> None:
+        self.hyperparameters: list[Any] = list(space.space)
+        self._places: dict[str, list[int]] = {}
+        for place, hp in enumerate(self.hyperparameters):
+            self._places.setdefault(hp.name, []).append(place)
+
+    @property
+    def dimensions(self) -> int:
+        """Number of hyperparameters."""
+        return len(self.hyperparameters)
+
+    @staticmethod
+    def _is_unordered(hp: Any) -> bool:
+        boolean = isinstance(hp, kt_hyperparameters.Boolean)
+        return boolean or (isinstance(hp, kt_hyperparameters.Choice) and not hp.ordered)
+
+    @staticmethod
+    def _count(hp: Any) -> float:
+        """Returns how many values a hyperparameter has."""
+        if isinstance(hp, kt_hyperparameters.Fixed):
+            return 1
+        if isinstance(hp, kt_hyperparameters.Boolean | kt_hyperparameters.Choice):
+            return len(hp.values)
+        if hp.step is not None:
+            return hp._get_n_values()
+        if isinstance(hp, kt_hyperparameters.Int):
+            return hp.max_value - hp.min_value + 1
+        return 1 if hp.min_value == hp.max_value else math.inf
+
+    def active(self, points: np.ndarray) -> np.ndarray:
+        """Returns which hyperparameters are active at points of the cube, `(n, d)` of booleans."""
+        active = np.ones(points.shape, bool)
+        for place, hp in enumerate(self.hyperparameters):
+            for condition in hp.conditions:
+                if not hasattr(condition, "values"):  # the scope that holds for every hyperparameter
+                    continue
+                met = np.zeros(len(points), bool)
+                for parent in self._places.get(condition.name, []):
+                    source = self.hyperparameters[parent]
+                    count = int(self._count(source))
+                    values = [source.prob_to_value((index + 0.5) / count) for index in range(count)]
+                    allowed = np.array([value in condition.values for value in values])
+                    index = np.minimum((points[:, parent] * count).astype(int), count - 1)
+                    met |= active[:, parent] & allowed[index]
+                active[:, place] &= met
+        return active
+
+    def features(self, points: np.ndarray) -> np.ndarray:
+        """Returns what a Gaussian process sees, `(n, features)`."""
+        active = self.active(points)
+        columns = []
+        for place, hp in enumerate(self.hyperparameters):
+            count, on = self._count(hp), active[:, place]
+            if count == 1:
+                continue
+            if self._is_unordered(hp):
+                index = np.minimum((points[:, place] * count).astype(int), int(count) - 1)
+                columns.append((index[:, None] == np.arange(count)) * on[:, None] / math.sqrt(2))
+            else:
+                columns.append(np.where(on, points[:, place], 0.5)[:, None])
+        return np.concatenate(columns, axis=1) if columns else np.zeros((len(points), 1))
+
+    def values(self, point: np.ndarray) -> dict[str, Any]:
+        """Returns the values of the active hyperparameters at a point."""
+        active = self.active(point[None])[0]
+        values = {}
+        for hp, coordinate, on in zip(self.hyperparameters, point, active, strict=True):
+            if on:
+                value = hp.prob_to_value(float(min(coordinate, 1 - 1e-9)))
+                values[hp.name] = value.item() if isinstance(value, np.generic) else value
+        return values
+
+    def point(self, values: dict[str, Any]) -> np.ndarray:
+        """Returns the point of values; the middle where there is none."""
+        point = np.full(self.dimensions, 0.5)
+        for place, hp in enumerate(self.hyperparameters):
+            if hp.name in values:
+                try:
+                    coordinate = hp.value_to_prob(values[hp.name])
+                except (ValueError, TypeError):  # a value of another branch that has the same name
+                    continue
+                point[place] = np.clip(coordinate, 0.0, 1.0)
+        return point
+
+    def all_points(self) -> np.ndarray | None:
+        """Returns a point for each different choice of values, or `None` if there are more than `MOST_POINTS`."""
+        counts = [self._count(hp) for hp in self.hyperparameters]
+        if not counts or math.prod(counts) > MOST_POINTS:
+            return None
+        grid = np.meshgrid(*[(np.arange(count) + 0.5) / count for count in counts], indexing="ij")
+        points = np.stack([axis.ravel() for axis in grid], axis=1)
+        points[~self.active(points)] = 0.5
+        return np.unique(points, axis=0)

@@ -1,0 +1,150 @@
+"""Gaussian-process regression with a Matern 5/2 kernel and automatic relevance determination."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import linalg, optimize
+
+JITTER = 1e-8
+BOUNDS = {"amplitude": (-3.0, 3.0), "noise": (-14.0, 2.0), "length": (-4.0, 8.0)}
+"""Of the logarithms."""
+
+
+class GaussianProcess:
+    """Regression with the kernel of Snoek et al. (2012), its parameters fitted to the maximum of their posterior.
+
+        k(x, x') = s^2 (1 + a + a^2 / 3) exp(-a) + [x = x'] v,   a = sqrt(5) |(x - x') / l|
+
+    with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-5, 2^2);
+    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, sqrt(3)^2): the log-normal prior of Hvarfner et al. (2024), whose lengths grow
+    with the dimensions, as its density over l_i itself has it.
+
+    Args:
+        x: Points, `(n, d)`, each coordinate in about [0, 1].
+        y: Values, `(n,)`, of mean about 0 and deviation about 1.
+        log_parameters: Logarithms of s^2, v and all l_i, where the fit starts; `None` starts at the priors' modes.
+        fit: Whether to fit; if not, `log_parameters` are taken as they are.
+
+    Example:
+    >>> x = np.linspace(0, 1, 20)[:, None]
+    >>> mean, deviation = GaussianProcess(x, np.sin(6 * x[:, 0])).predict(np.array([[0.52]]))
+    >>> bool(abs(mean[0] - np.sin(6 * 0.52)) < 0.05)
+    True
+    """
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, log_parameters: np.ndarray | None = None, fit: bool = True
+    ) -> None:
+        self.x, self.y = np.asarray(x, float), np.asarray(y, float)
+        dimensions = self.x.shape[1]
+        self._prior_mean = np.array([0.0, -5.0, *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
+        self._prior_deviation = np.array([1.0, 2.0, *[math.sqrt(3)] * dimensions])
+        start = self._prior_mean if log_parameters is None else np.asarray(log_parameters, float)
+        self.log_parameters = self._fitted(start) if fit else start
+        self._factor = self._cholesky(self.x, self.log_parameters)
+        self._weights = linalg.cho_solve((self._factor, True), self.y)
+
+    # ---- the kernel
+
+    @staticmethod
+    def _scaled_distance(x: np.ndarray, other: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
+        """Returns a = sqrt(5) |(x - x') / l|."""
+        length = np.exp(log_parameters[2:])
+        x, other = x / length, other / length
+        square = np.sum(x**2, 1)[:, None] + np.sum(other**2, 1) - 2 * x @ other.T
+        return np.sqrt(5 * np.maximum(square, 0.0))
+
+    @classmethod
+    def kernel(cls, x: np.ndarray, other: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
+        """Returns k without the noise, `(n, m)`."""
+        a = cls._scaled_distance(x, other, log_parameters)
+        return math.exp(log_parameters[0]) * (1 + a + a**2 / 3) * np.exp(-a)
+
+    @classmethod
+    def _cholesky(cls, x: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
+        covariance = cls.kernel(x, x, log_parameters)
+        covariance[np.diag_indices_from(covariance)] += math.exp(log_parameters[1]) + JITTER
+        return linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+
+    # ---- the fit
+
+    def _fitted(self, start: np.ndarray) -> np.ndarray:
+        dimensions = self.x.shape[1]
+        bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * dimensions]
+        low, high = np.array(bounds).T
+        found = optimize.minimize(
+            self.loss, np.clip(start, low, high), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
+        )
+        return found.x
+
+    def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns the negative log posterior of the parameters, up to a constant, and its gradient."""
+        z = (log_parameters - self._prior_mean) / self._prior_deviation
+        prior, prior_gradient = 0.5 * z @ z, z / self._prior_deviation
+        a = self._scaled_distance(self.x, self.x, log_parameters)
+        amplitude, noise = np.exp(log_parameters[:2])
+        decay = amplitude * np.exp(-a)
+        signal = (1 + a + a**2 / 3) * decay
+        covariance = signal.copy()
+        covariance[np.diag_indices_from(covariance)] += noise + JITTER
+        try:
+            factor = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError:
+            return 1e10, np.zeros_like(log_parameters)
+        weights = linalg.cho_solve((factor, True), self.y, check_finite=False)
+        inverse = linalg.cho_solve((factor, True), np.eye(len(self.y)), check_finite=False)
+        likelihood = 0.5 * self.y @ weights + np.log(np.diag(factor)).sum()
+        slope = 0.5 * (inverse - np.outer(weights, weights))  # of the loss, by the covariance
+        gradient = np.empty_like(log_parameters)
+        gradient[0] = np.sum(slope * signal)
+        gradient[1] = np.trace(slope) * noise
+        # d k / d log l_i = 5/3 (1 + a) s^2 exp(-a) (x_i - x'_i)^2 / l_i^2, summed without an (n, n, d) array
+        weight = slope * (5 / 3) * (1 + a) * decay
+        x = self.x / np.exp(log_parameters[2:])
+        gradient[2:] = 2 * (weight.sum(1) @ x**2) - 2 * np.sum(x * (weight @ x), 0)
+        return likelihood + prior, gradient + prior_gradient
+
+    # ---- prediction
+
+    def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and standard deviation of the function, without noise, at points `(m, d)`."""
+        cross = self.kernel(points, self.x, self.log_parameters)
+        return cross @ self._weights, self._deviation(cross, self._factor)
+
+    def _deviation(self, cross: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        half = linalg.solve_triangular(factor, cross.T, lower=True, check_finite=False)
+        variance = math.exp(self.log_parameters[0]) - np.einsum("ij,ij->j", half, half)
+        return np.sqrt(np.maximum(variance, 1e-12))
+
+    def fantasies(self, pending: np.ndarray, count: int, rng: np.random.Generator) -> Fantasies:
+        """Returns what the process would be if pending points had got values drawn from it (Snoek et al., 2012)."""
+        cross = self.kernel(pending, self.x, self.log_parameters)
+        half = linalg.solve_triangular(self._factor, cross.T, lower=True)
+        covariance = self.kernel(pending, pending, self.log_parameters) - half.T @ half
+        covariance[np.diag_indices_from(covariance)] += math.exp(self.log_parameters[1]) + JITTER
+        values, vectors = linalg.eigh(covariance)
+        draws = rng.normal(size=(len(pending), count))
+        drawn = (cross @ self._weights)[:, None] + vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * draws)
+        return Fantasies(
+            self, np.concatenate([self.x, pending]), np.concatenate([np.tile(self.y[:, None], count), drawn])
+        )
+
+
+class Fantasies:
+    """A process with several possible values at its last points; `GaussianProcess.fantasies` makes one."""
+
+    def __init__(self, process: GaussianProcess, x: np.ndarray, y: np.ndarray) -> None:
+        self._process, self._x = process, x
+        self._factor = process._cholesky(x, process.log_parameters)
+        self._weights = linalg.cho_solve((self._factor, True), y)
+
+    def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean in each fantasy, `(m, fantasies)`, and the standard deviation, `(m, 1)`, at points."""
+        cross = self._process.kernel(points, self._x, self._process.log_parameters)
+        return cross @ self._weights, self._process._deviation(cross, self._factor)[:, None]
+
+    def means(self) -> np.ndarray:
+        """Returns the mean at its own points in each fantasy."""
+        return self.predict(self._x)[0]

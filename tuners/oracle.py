@@ -1,0 +1,241 @@
+"""A KerasTuner oracle: Bayesian optimization by a Gaussian process, for any number of trials at the same time."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+from keras_rnncap.tuners.encoding import SpaceEncoding
+from keras_rnncap.tuners.gaussian_process import Fantasies, GaussianProcess
+from keras_tuner.engine.trial import Trial, TrialStatus
+from scipy import special, stats
+
+from keras_rnncap.errors import check_integer
+
+FANTASIES = 8
+CANDIDATES = 2000
+"""Points drawn from the whole space for each proposal; as many are drawn near the best trials, in rounds."""
+ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
+
+
+class GPBanditOracle(kt.Oracle):
+    """Proposes where a Gaussian process expects the largest improvement (Snoek et al., 2012; Desautels et al., 2014).
+
+    The process has a Matern 5/2 kernel with a length for each feature. Trials that run are pending: proposals are the
+    best on average over values that the process would expect of them, so that many asked for at once are many different
+    points. Trials that failed count as somewhat worse than the worst that did not. Scores below the median are
+    compressed, so that a few terrible ones do not decide what the process looks like. No point is proposed twice; where
+    none is left, the search stops. The same seed gives the same proposals, also after `reload` in another process.
+
+    Args:
+        objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
+        max_trials: Number of trials.
+        initial_trials: Trials that end before the process is asked; until then points are spread evenly (Sobol). `None`
+            takes 2 for each hyperparameter, at least 8 and at most 40.
+        seed: Seed of all proposals; 0 is a seed. `None` draws one.
+        max_consecutive_failed_trials: After so many the search ends with an error. Failures are results here, so that
+            is out of reach by default.
+        **options: Further arguments of `keras_tuner.Oracle`.
+
+    Example:
+    >>> hp = kt.HyperParameters()
+    >>> rate = hp.Float("rate", 1e-4, 1e-1, sampling="log")
+    >>> tuner = kt.Tuner(  # doctest: +SKIP
+    ...     GPBanditOracle(kt.Objective("val_loss", "min"), max_trials=20, hyperparameters=hp, seed=0), build_model
+    ... )
+    """
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int = 10,
+        initial_trials: int | None = None,
+        seed: int | None = None,
+        max_consecutive_failed_trials: int = 10**9,
+        **options: Any,
+    ) -> None:
+        check_integer("max_trials", max_trials, 1)
+        if initial_trials is not None:
+            check_integer("initial_trials", initial_trials, 1)
+        if seed is not None:
+            check_integer("seed", seed, 0)
+        super().__init__(
+            objective,
+            max_trials,
+            seed=seed,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            **options,
+        )
+        if seed is not None:
+            self.seed = seed  # KerasTuner takes 0 for none
+        self.initial_trials = initial_trials
+        self._log_parameters: np.ndarray | None = None
+        self._fitted_to = 0
+
+    # ---- proposals
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the values of the next trial, or that there is none."""
+        del trial_id
+        encoding = SpaceEncoding(self.get_space())
+        if not encoding.dimensions:
+            return self._answer({} if not self.trials else None)
+        rng = np.random.default_rng([self.seed, len(self.trials)])
+        everything = encoding.all_points()
+        if everything is not None:
+            return self._answer(self._first_untried(encoding, self._ranked(encoding, everything, rng)))
+        for _ in range(5):
+            candidates = self._candidates(encoding, rng)
+            if values := self._first_untried(encoding, self._ranked(encoding, candidates, rng)):
+                return self._answer(values)
+        return self._answer(None)
+
+    def _answer(self, values: dict[str, Any] | None) -> dict[str, Any]:
+        if values is None:
+            return {"status": TrialStatus.STOPPED}
+        return {"status": TrialStatus.RUNNING, "values": values}
+
+    def _first_untried(self, encoding: SpaceEncoding, points: Any) -> dict[str, Any] | None:
+        for point in points:
+            values = encoding.values(point)
+            if self._compute_values_hash(values) not in self._tried_so_far:
+                return values
+        return None
+
+    def _ended(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if trial.status in ENDED]
+
+    def _is_initial(self, encoding: SpaceEncoding) -> bool:
+        count = self.initial_trials or min(max(2 * encoding.dimensions, 8), 40)
+        completed = [trial for trial in self._ended() if trial.score is not None]
+        return len(self._ended()) < count or len(completed) < 2
+
+    def _candidates(self, encoding: SpaceEncoding, rng: np.random.Generator) -> np.ndarray:
+        """Returns points of the cube, those to be tried first first where there is no process yet."""
+        if self._is_initial(encoding):
+            sequence = stats.qmc.Sobol(encoding.dimensions, rng=np.random.default_rng([self.seed, 2**31]))
+            return sequence.fast_forward(len(self.trials)).random(1) if self.trials else sequence.random(1)
+        return rng.random((CANDIDATES, encoding.dimensions))
+
+    def _ranked(self, encoding: SpaceEncoding, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns points, the best first: those given, and others near the best."""
+        if self._is_initial(encoding):
+            return rng.permutation(points)
+        improvement, best_trials = self._improvement(encoding, rng)
+        listed = encoding.all_points() is not None
+        scores = improvement(points)
+        for scale in () if listed else (0.2, 0.05, 0.0125):
+            top = np.concatenate([best_trials, points[np.argsort(-scores)[:5]]])
+            near = self._near(top, scale, rng)
+            points, scores = np.concatenate([points, near]), np.concatenate([scores, improvement(near)])
+        return points[np.argsort(-scores, kind="stable")]
+
+    def _near(self, centers: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+        """Returns points near others: some coordinates moved, a few drawn anew."""
+        points = centers[rng.integers(len(centers), size=CANDIDATES // 3)]
+        moved = rng.random(points.shape) < rng.uniform(1 / points.shape[1], 1, (len(points), 1))
+        points = np.where(moved, points + scale * rng.normal(size=points.shape), points)
+        points = np.where((points < 0) | (points > 1), np.clip(points, 0, 1), points)
+        anew = rng.random(points.shape) < 1 / points.shape[1] * (scale > 0.1)
+        return np.where(anew, rng.random(points.shape), points)
+
+    def _improvement(self, encoding: SpaceEncoding, rng: np.random.Generator) -> tuple[Any, np.ndarray]:
+        """Returns the expected improvement as a function of points, and the points of the best trials."""
+        ended = self._ended()
+        places = np.stack([encoding.point(trial.hyperparameters.values) for trial in ended])
+        scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
+        goodness = robust_scores(scores if self.objective.direction == "max" else -scores)
+        process = self._process(encoding.features(places), goodness)
+        running = [trial for trial in self.trials.values() if trial.status not in ENDED]
+        if running:
+            pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
+            believed: Fantasies | GaussianProcess = process.fantasies(encoding.features(pending), FANTASIES, rng)
+            best = believed.means().max(axis=0)
+        else:
+            believed, best = process, process.predict(process.x)[0].max()
+
+        def improvement(points: np.ndarray) -> np.ndarray:
+            mean, deviation = believed.predict(encoding.features(points))
+            return np.asarray(expected_improvement(mean, deviation, best)).reshape(len(points), -1).mean(axis=1)
+
+        return improvement, places[np.argsort(-goodness)[:5]]
+
+    def _process(self, features: np.ndarray, goodness: np.ndarray) -> GaussianProcess:
+        """Returns the process; its parameters are fitted anew when there are a tenth more trials than the last time."""
+        known = self._log_parameters is not None and len(self._log_parameters) == 2 + features.shape[1]
+        if not known:
+            self._log_parameters, self._fitted_to = None, 0
+        fit = len(goodness) >= 1.1 * self._fitted_to
+        process = GaussianProcess(features, goodness, self._log_parameters, fit)
+        if fit:
+            self._log_parameters, self._fitted_to = process.log_parameters, len(goodness)
+        return process
+
+    # ---- state
+
+    @kt.synchronized
+    def end_trial(self, trial: Trial) -> None:
+        """Ends a trial; one whose score is not finite has failed. What is on disk says afterwards that it ended."""
+        if trial.status == TrialStatus.COMPLETED:
+            self.score_trial(trial)
+            if not math.isfinite(trial.score):
+                trial.score, trial.status = None, TrialStatus.FAILED
+        super().end_trial(trial)
+        self.save()  # once more: KerasTuner writes before it takes the trial from those that run
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns what `reload` needs."""
+        fitted = None if self._log_parameters is None else [float(one) for one in self._log_parameters]
+        return {**super().get_state(), "log_parameters": fitted, "fitted_to": self._fitted_to}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores what `get_state` gave."""
+        super().set_state(state)
+        fitted = state["log_parameters"]
+        self._log_parameters, self._fitted_to = None if fitted is None else np.array(fitted), state["fitted_to"]
+
+    def save(self) -> None:
+        """Writes the state in one step."""
+        name = self._get_oracle_fname()
+        super(kt.Oracle, self).save(f"{name}.new")
+        os.replace(f"{name}.new", name)
+
+    def _save_trial(self, trial: Trial) -> None:
+        name = os.path.join(self._get_trial_dir(trial.trial_id), "trial.json")
+        trial.save(f"{name}.new")
+        os.replace(f"{name}.new", name)
+
+    def reload(self) -> None:
+        """Restores the state of an earlier process; trials that it left running are run again, none that ended."""
+        super().reload()
+        self._retry_queue = [name for name in self._retry_queue if self.trials[name].status not in ENDED]
+        for name, trial in self.trials.items():
+            if trial.status in ENDED and name not in self.end_order:
+                self.end_order.append(name)
+
+
+def robust_scores(scores: np.ndarray) -> np.ndarray:
+    """Returns scores, more being better, as a Gaussian process likes them: no outliers below, none undefined.
+
+    The unit is the deviation of the better half from the median, the median is 0. Below it, distances grow with their
+    logarithm. NaN, a failure, is half a unit worse than the worst.
+    """
+    known = scores[np.isfinite(scores)]
+    if not len(known):
+        return np.zeros_like(scores)
+    median = np.median(known)
+    unit = np.sqrt(np.mean((known[known >= median] - median) ** 2)) or np.std(known) or 1.0
+    z = (scores - median) / unit
+    z = np.where(z < 0, -np.log1p(np.maximum(-z, 0)), z)
+    worst = np.min(z[np.isfinite(scores)])
+    return np.where(np.isfinite(scores), z, worst - 0.5)
+
+
+def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: Any) -> np.ndarray:
+    """Returns E[max(f - best, 0)] for f ~ N(mean, deviation^2)."""
+    z = (mean - best) / deviation
+    density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return deviation * (z * special.ndtr(z) + density)
