@@ -60,9 +60,8 @@ def alone(build, member, steps=STEPS):
     inputs = TASK.inputs.copy()
     if member.every_step:
         inputs[:] = inputs[:, :1]
-    for step in range(steps):
-        rows = (step * BATCH + np.arange(BATCH)) % member.patterns
-        model.train_on_batch(inputs[rows], TASK.targets[rows])
+    rows = np.arange(steps * BATCH) % member.patterns
+    model.fit(inputs[rows], TASK.targets[rows], BATCH, verbose=0, shuffle=False)
     return weights(model)
 
 
