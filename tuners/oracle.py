@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.gaussian_process import Fantasies, GaussianProcess
+from keras_rnncap.tuners.gaussian_process import GaussianProcess
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
 
@@ -152,13 +152,13 @@ class GPBanditOracle(kt.Oracle):
         running = [trial for trial in self.trials.values() if trial.status not in ENDED]
         if running:
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
-            believed: Fantasies | GaussianProcess = process.fantasies(encoding.features(pending), FANTASIES, rng)
-            best = believed.means().max(axis=0)
+            fantasies = process.fantasies(encoding.features(pending), FANTASIES, rng)
+            predict, best = fantasies.predict, fantasies.means().max(axis=0)
         else:
-            believed, best = process, process.predict(process.x)[0].max()
+            predict, best = process.predict, process.predict(process.x)[0].max()
 
         def improvement(points: np.ndarray) -> np.ndarray:
-            mean, deviation = believed.predict(encoding.features(points))
+            mean, deviation = predict(encoding.features(points))
             return np.asarray(expected_improvement(mean, deviation, best)).reshape(len(points), -1).mean(axis=1)
 
         return improvement, places[np.argsort(-goodness)[:5]]
@@ -211,7 +211,8 @@ class GPBanditOracle(kt.Oracle):
     def reload(self) -> None:
         """Restores the state of an earlier process; trials that it left running are run again, none that ended."""
         super().reload()
-        self._retry_queue = [name for name in self._retry_queue if self.trials[name].status not in ENDED]
+        waiting: list[str] = self._retry_queue  # type: ignore[has-type]
+        self._retry_queue = [name for name in waiting if self.trials[name].status not in ENDED]
         for name, trial in self.trials.items():
             if trial.status in ENDED and name not in self.end_order:
                 self.end_order.append(name)
