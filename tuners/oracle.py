@@ -211,7 +211,7 @@ class GPBanditOracle(kt.Oracle):
     def reload(self) -> None:
         """Restores the state of an earlier process; trials that it left running are run again, none that ended."""
         super().reload()
-        waiting: list[str] = self._retry_queue  # type: ignore[has-type]
+        waiting: list[str] = self._retry_queue  # type: ignore[has-type]  # KerasTuner has no types
         self._retry_queue = [name for name in waiting if self.trials[name].status not in ENDED]
         for name, trial in self.trials.items():
             if trial.status in ENDED and name not in self.end_order:
