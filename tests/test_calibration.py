@@ -1,5 +1,6 @@
 """The meter, on a model whose capacity is known: a linear threshold unit (Cover 1965)."""
 
+import numpy as np
 import pytest
 
 from keras_rnncap.calibration import calibrate_meter
@@ -17,12 +18,11 @@ def test_below_covers_limit_everything_is_stored(rows):
         assert row.bits_per_weight == pytest.approx(row.patterns_per_weight, rel=0.02)
 
 
-def test_above_it_not(rows):
-    """At 3 patterns for each weight the most that can be right is about 92% (Gardner and Derrida 1988); the least
-    cross-entropy, which is what is looked for, has fewer."""
-    row = rows[2]
-    assert 0.65 < row.accuracy < 0.97
-    assert 0.25 < row.bits_per_weight < 2.4
+def test_above_it_not():
+    """At 3 patterns for each weight the most that can be right is about 92% (Gardner and Derrida 1988)."""
+    rows = [calibrate_meter(inputs=60, patterns_per_weight=(3.0,), steps=1500, seed=seed)[0] for seed in range(5)]
+    assert 0.75 < np.mean([row.accuracy for row in rows]) < 0.97
+    assert 0.5 < np.mean([row.bits_per_weight for row in rows]) < 2.4
 
 
 def test_one_row_for_each_ratio_in_order(rows):

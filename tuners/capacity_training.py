@@ -41,7 +41,6 @@ class _Together:
     def __init__(self, run: CapacityRun, proposals: Proposals, waiting: list[Proposal], bar: WorkProgress) -> None:
         self._run, self._proposals, self._waiting, self._bar = run, proposals, waiting, bar
         self._steps = run.identity["steps"]
-        self._before = len(run.rows)
 
     def train(self) -> None:
         run, running = self._run, self._waiting

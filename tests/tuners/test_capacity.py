@@ -346,7 +346,8 @@ def test_a_bug_in_a_users_cell_shows_with_its_own_traceback_and_earlier_trials_s
         measure_capacity("buggy_cells:Broken", trials=20, out=tmp_path / "run", **SMALL)
     assert "buggy_cells.py" in "".join(traceback.format_exception(caught.value))
     rows = rows_in(tmp_path / "run")
-    assert {row["status"] for row in rows} == {"completed"}
+    assert rows
+    assert all(row["status"] == "completed" for row in rows)
     check_complete(tmp_path / "run", len(rows))
 
 
