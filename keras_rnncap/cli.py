@@ -56,8 +56,8 @@ def capacity(
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 60,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 20_000,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 160,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 100_000,
     batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
     seed: Seed = 0,
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
@@ -102,6 +102,7 @@ def capacity(
         ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
         ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
+        ("stopped early", f"{result.stopped_early}", ""),
         ("training steps", f"{result.steps:,} of {result.batch_size:,} patterns", "50,000 to 20 million"),
         ("time", f"{result.elapsed_s:,.0f} s", "CPU-millennia for all figures"),
     ]
@@ -178,6 +179,89 @@ def train(
         markup=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def sweep(
+    task: Annotated[str, typer.Argument(help="perceptron, text8 or python-docs")],
+    cell: Cell,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
+    depth: Depth = 1,
+    trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = 64,
+    oracle: Annotated[str, typer.Option(help="What proposes trials: gp, random or bayesian (KerasTuner's own)")] = "gp",
+    space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = "collins",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = "laptop",
+    stop_early: Annotated[
+        bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
+    ] = None,
+    seed: Seed = 0,
+    data: Annotated[Path | None, typer.Option(help="File with the text, for text8")] = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
+) -> None:
+    """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
+    _import_keras()
+    from keras_rnncap.datasets import PerceptronCapacity, get_text_class
+    from keras_rnncap.runs import IDENTITY
+    from keras_rnncap.tuners.spaces import parse_changes
+    from keras_rnncap.tuners.sweep import default_directory, run_sweep
+
+    directory = out or default_directory(task, cell, params, depth, oracle, seed)
+    if resume and not (directory / IDENTITY).exists():
+        raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
+    result = _interruptible(
+        directory,
+        lambda: run_sweep(
+            None if task == PerceptronCapacity.name else get_text_class(task).load(data),
+            cell,
+            params=params,
+            depth=depth,
+            trials=trials,
+            steps=steps,
+            batch_size=batch_size,
+            oracle=oracle,
+            space=space,
+            changes=parse_changes(changes or []),
+            profile=profile,
+            stop_early=stop_early,
+            seed=seed,
+            out=directory,
+            progress=True,
+        ),
+    )
+    table = Table(title=f"The best of {result.trials} {result.cell} trials on {result.data}", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    score = "-" if result.best_score is None else f"{result.best_score:.4g}"
+    for row in (
+        (result.objective.replace("_", " "), score),
+        ("that of chance", f"{result.chance_score:.4g}"),
+        ("parameters", f"{result.parameters:,} (budget {params:,})"),
+        ("units x depth", f"{result.units} x {result.depth}"),
+        ("trials", f"{result.trials}, {result.infeasible} infeasible, {result.stopped_early} stopped early"),
+        ("training steps", f"{result.steps:,} of {result.batch_size:,} samples"),
+        ("time", f"{result.elapsed_s:,.0f} s"),
+    ):
+        table.add_row(*row)
+    table.add_section()
+    for name, value in result.hyperparameters.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+    console.print(
+        f"In {directory}: sweep.json, trials.csv, history.csv, parallel_coordinates.png, slices.png, importance.png, "
+        "hparams, best/model.keras, best/saved_model",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if result.best_score is None:
+        _fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
 
 
 @app.command()

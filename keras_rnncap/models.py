@@ -89,14 +89,13 @@ def sequence_model(
             name=f"layer_{layer + 1}",
         )(x)
     readout = dict(readout_options or {})
-    kernel = keras.initializers.get(readout.pop("kernel_initializer", initializers.matrix_initializer("normal")))
-    entropy = None if seed is None else (seed, depth)
-    kernel = initializers.reseeded(kernel, entropy, 0)
-    return keras.Model(
-        inputs,
-        keras.layers.Dense(output_dim, kernel_initializer=kernel, name="readout", **readout)(x),
-        name=name,
-    )
+    readout.setdefault("kernel_initializer", initializers.matrix_initializer("normal"))
+    readout.setdefault("bias_initializer", "zeros")
+    entropies: dict[str, tuple[int, ...]] = {"kernel_initializer": (depth,), "bias_initializer": (depth, 1)}
+    for argument, entropy in entropies.items():
+        initializer = keras.initializers.get(readout[argument])
+        readout[argument] = initializers.reseeded(initializer, None if seed is None else (seed, *entropy), 0)
+    return keras.Model(inputs, keras.layers.Dense(output_dim, name="readout", **readout)(x), name=name)
 
 
 def _seed_initializers(cell: keras.layers.Layer, entropy: tuple[int, ...]) -> None:

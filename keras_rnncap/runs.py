@@ -158,6 +158,21 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         pd.DataFrame(rows).to_csv(new, index=False)
 
 
+def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Appends rows to a CSV file. Killed meanwhile, a process leaves some of them; `drop_half_row` mends the last."""
+    if not rows:
+        return
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        pd.DataFrame(rows).to_csv(stream, index=False, header=stream.tell() == 0)
+
+
+def drop_half_row(path: Path) -> None:
+    """Cuts off a last line that was not written to its end, in a CSV file that rows are appended to."""
+    if path.exists():
+        with path.open("r+b") as stream:
+            stream.truncate(stream.read().rfind(b"\n") + 1)
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of a CSV file, without the values that a row does not have; none if there is no such file."""
     if not path.exists():

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from keras_rnncap.tuners.capacity_run import CapacityRun
+from keras_rnncap.tuners.run import SearchRun
 from typer.testing import CliRunner
 
 import keras_rnncap.calibration
@@ -57,10 +57,8 @@ def invoke(monkeypatch, tmp_path):
 
 
 def all_diverge(monkeypatch):
-    real = CapacityRun.record
-    monkeypatch.setattr(
-        CapacityRun, "record", lambda run, trial, member, _, model: real(run, trial, member, None, model)
-    )
+    real = SearchRun.record
+    monkeypatch.setattr(SearchRun, "record", lambda run, ended: real(run, ended._replace(measured=None)))
 
 
 def diverge(model, data, callbacks):

@@ -21,7 +21,7 @@ def test_python_blocks_of_the_readme_run(tmp_path):
     """With the numbers of trials and the trained model replaced by small ones."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) >= 4
-    code = "\n".join(blocks).replace("trials=12", "trials=1, steps=20")
+    code = "\n".join(blocks).replace("params=300, out", "params=300, trials=1, steps=20, out")
     folder = re.search(r"runs/train-python-docs-[\w-]+", code).group()
     prepare = (
         "from keras_rnncap.datasets import PythonDocs; from keras_rnncap.train import train_model\n"

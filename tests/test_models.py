@@ -99,16 +99,19 @@ def test_cell_options_reach_every_layer_and_win():
 
 
 def test_readout_options_reach_the_readout_and_its_initializer_is_seeded():
-    options = {"use_bias": False, "activation": "sigmoid", "kernel_initializer": "glorot_uniform"}
+    options = {"activation": "sigmoid", "kernel_initializer": "glorot_uniform", "bias_initializer": "random_normal"}
     models = [
         sequence_model("rnn", 4, input_dim=3, output_dim=2, seed=seed, readout_options=options) for seed in (1, 1, 2)
     ]
     readouts = [model.get_layer("readout") for model in models]
-    assert [readouts[0].use_bias, readouts[0].activation] == [False, keras.activations.sigmoid]
-    one, again, other = (keras.ops.convert_to_numpy(readout.kernel) for readout in readouts)
-    np.testing.assert_array_equal(one, again)
-    assert np.abs(one - other).max() > 1e-3
-    assert set(options) == {"use_bias", "activation", "kernel_initializer"}
+    assert readouts[0].activation == keras.activations.sigmoid
+    for name in ("kernel", "bias"):
+        one, again, other = (keras.ops.convert_to_numpy(getattr(readout, name)) for readout in readouts)
+        np.testing.assert_array_equal(one, again)
+        assert np.abs(one - other).max() > 1e-3
+    assert set(options) == {"activation", "kernel_initializer", "bias_initializer"}
+    (bare,) = sequence_model("rnn", 4, input_dim=3, output_dim=2, readout_options={"use_bias": False}).layers[2:]
+    assert not bare.use_bias
 
 
 @pytest.mark.parametrize("cell", [keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell])

@@ -1,6 +1,25 @@
 """Measurements, search spaces and sweeps on KerasTuner."""
 
 from keras_rnncap.tuners.capacity import CapacityResult, measure_capacity
+from keras_rnncap.tuners.hparams import to_optuna_study
+from keras_rnncap.tuners.importance import compute_importance
+from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
 from keras_rnncap.tuners.oracle import GPBanditOracle
+from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner, QuantileRule
+from keras_rnncap.tuners.sweep import SweepResult, run_sweep
 
-__all__ = ["CapacityResult", "GPBanditOracle", "measure_capacity"]
+__all__ = [
+    "CapacityJob",
+    "CapacityResult",
+    "EndedTrial",
+    "GPBanditOracle",
+    "Job",
+    "PopulationTuner",
+    "QuantileRule",
+    "SweepResult",
+    "TaskJob",
+    "compute_importance",
+    "measure_capacity",
+    "run_sweep",
+    "to_optuna_study",
+]

@@ -9,19 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from keras_rnncap.datasets import capacity_input_dim
-from keras_rnncap.tuners.capacity_run import CapacityRun
-from keras_rnncap.tuners.capacity_training import train_trials
+from keras_rnncap.tuners.jobs import CapacityJob
+from keras_rnncap.tuners.kerastuner import INFEASIBLE
+from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
+from keras_rnncap.tuners.run import SearchRun
 
-from keras_rnncap.budget import units_for_budget
+from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
 from keras_rnncap.errors import InputError, check_integer
-from keras_rnncap.models import sequence_model
-from keras_rnncap.progress import WorkProgress
-from keras_rnncap.runs import RunDirectory
+from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.versions import versions
 
-TRIALS = 60
+TRIALS = 160
 """Trials of a measurement by default."""
+STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
+"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
+trial stores after half of its steps nearly ranks what it stores in the end."""
+START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
+START_PATTERNS = (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
+"""Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +47,7 @@ class CapacityResult:
         bits_per_parameter: The same for each parameter: the answer.
         trials: Trials that ended, infeasible ones included.
         infeasible: Trials that diverged.
+        stopped_early: Trials that were stopped because others did better.
         steps: Training steps of a trial.
         batch_size: Patterns in a step.
         seed: Seed of patterns, weights and proposals.
@@ -61,6 +68,7 @@ class CapacityResult:
     bits_per_parameter: float | None
     trials: int
     infeasible: int
+    stopped_early: int
     steps: int
     batch_size: int
     seed: int
@@ -75,21 +83,22 @@ def measure_capacity(
     params: int = 300,
     depth: int = 1,
     trials: int = TRIALS,
-    steps: int = 20_000,
+    steps: int = 100_000,
     batch_size: int = 128,
     seed: int = 0,
     input_dim: int | None = None,
     length: int = 5,
+    slots: int = SLOTS,
     out: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> CapacityResult:
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
 
-    Models of at most `params` parameters learn b random patterns by heart. KerasTuner's Bayesian optimization chooses b
-    and the paper's hyperparameters (appendix A) for the largest mutual information; the first three trials take the
-    starting points in `capacity_run.STARTS`. Trials of a cell with a `step` train together, as members of a population
-    on each core; those of other Keras cells one after another. The best trial's bits are a lower bound on what the cell
-    can store, and rise with `trials` and `steps`.
+    Models of at most `params` parameters learn b random patterns by heart. A `GPBanditOracle` chooses b and the paper's
+    hyperparameters (appendix A) for the largest mutual information; the first trials take the starting points `START`,
+    and a trial is stopped that stores less than most others did after as many steps. Trials of a cell with a `step`
+    train together, as members of a population on each core; those of other Keras cells one after another. The best
+    trial's bits are a lower bound on what the cell can store, and rise with `trials` and `steps`.
 
     Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end
     `capacity.json`, `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the
@@ -105,6 +114,7 @@ def measure_capacity(
         seed: Seed of patterns, weights and proposals.
         input_dim: Width of the patterns; `None` takes 16, or what 10 distinct patterns for each parameter need.
         length: Time steps; the paper has 5.
+        slots: Trials that train at the same time.
         out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`.
         progress: Whether to show progress.
 
@@ -121,7 +131,7 @@ def measure_capacity(
     """
     factory = get_cell(cell)
     counts = {"params": params, "depth": depth, "trials": trials, "steps": steps, "length": length}
-    for name, value in {**counts, "batch_size": batch_size}.items():
+    for name, value in {**counts, "batch_size": batch_size, "slots": slots}.items():
         check_integer(name, value, 1)
     check_integer("seed", seed, 0)
     width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
@@ -142,18 +152,52 @@ def measure_capacity(
         "input_dim": width,
         "length": length,
     }
-    budget = units_for_budget(
-        lambda units: sequence_model(factory, units, depth, input_dim=width, output_dim=1), params
+    job = CapacityJob(
+        factory,
+        input_dim=width,
+        length=length,
+        params=params,
+        depth=depth,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
     )
+    job.budget()  # an error now if there is none
     with RunDirectory(out or default_directory(name, params, depth, seed), identity) as directory:
-        run = CapacityRun(directory, factory, budget, trials)
-        with WorkProgress(trials * steps, len(run.rows) * steps, enabled=progress) as bar:
-            try:
-                train_trials(run, bar)
-            finally:  # also when interrupted: what is finished is kept, and shown
-                result = _result(run)
-                run.finish(dataclasses.asdict(result))
+        run = SearchRun(directory, job, trials, _describe)
+        try:
+            rule = QuantileRule(STOP_BELOW)
+            run.search(starts=_starts(job), rule=rule, slots=slots, progress=progress)
+        finally:  # also when interrupted: what is finished is kept, and shown
+            result = _result(run)
+            if run.rows:
+                _write(run, result)
     return result
+
+
+def _starts(job: CapacityJob) -> list[dict[str, float]]:
+    """Returns the starting points: where they differ from the default values of the space."""
+    start = {name: START[name.split(".")[-1]] for name in job.hyperparameters.values if name.split(".")[-1] in START}
+    return [start | {"patterns_per_parameter": patterns} for patterns in START_PATTERNS]
+
+
+def _describe(run: SearchRun, row: dict[str, Any]) -> str:
+    """Returns what to tell of a trial that ended."""
+    if row["status"] == INFEASIBLE:
+        return "infeasible: training diverged"
+    best = run.best() or row
+    return (
+        f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
+        f"bits/parameter  best {best['bits_per_parameter']:.2f}"
+    )
+
+
+def _write(run: SearchRun, result: CapacityResult) -> None:
+    """Writes all files that follow from the rows: the best model, the picture, and the result."""
+    run.save_best()
+    with replacing(run.directory / "capacity.png") as new:
+        plot_capacity(run.rows, result.parameters, result.cell).savefig(new, dpi=150)
+    write_json(run.directory / "capacity.json", dataclasses.asdict(result))
 
 
 def default_directory(cell: str, params: int, depth: int, seed: int) -> Path:
@@ -161,13 +205,13 @@ def default_directory(cell: str, params: int, depth: int, seed: int) -> Path:
     return Path("runs") / f"capacity-{cell_name(cell).replace(':', '.')}-{params}x{depth}-seed{seed}"
 
 
-def _result(run: CapacityRun) -> CapacityResult:
-    best, identity = run.best() or {}, run.identity
+def _result(run: SearchRun) -> CapacityResult:
+    best, identity, budget = run.best() or {}, run.directory.identity, run.job.budget()
     return CapacityResult(
         cell=identity["cell"],
         depth=identity["depth"],
-        parameters=run.budget.parameters,
-        units=run.budget.units,
+        parameters=budget.parameters,
+        units=budget.units,
         input_dim=identity["input_dim"],
         length=identity["length"],
         patterns=best.get("patterns"),
@@ -175,7 +219,8 @@ def _result(run: CapacityRun) -> CapacityResult:
         mutual_information_bits=best.get("mutual_information_bits"),
         bits_per_parameter=best.get("bits_per_parameter"),
         trials=len(run.rows),
-        infeasible=sum(row["status"] == "infeasible" for row in run.rows),
+        infeasible=sum(row["status"] == INFEASIBLE for row in run.rows),
+        stopped_early=run.stopped_early,
         steps=identity["steps"],
         batch_size=identity["batch_size"],
         seed=identity["seed"],

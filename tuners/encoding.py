@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner as kt
 import numpy as np
+import pandas as pd
 from keras_tuner.engine import hyperparameters as kt_hyperparameters
 
 MOST_POINTS = 10_000
 """A space of at most so many points is listed."""
+MOST_TICKS = 8
+"""A hyperparameter of at most so many values has each named along its axis."""
 
 
 class SpaceEncoding:
@@ -107,6 +111,29 @@ class SpaceEncoding:
                     continue
                 point[place] = np.clip(coordinate, 0.0, 1.0)
         return point
+
+    def places(self, values: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """Returns where the values of trials are, a row for each, a column for each name; NaN where it is inactive."""
+        names = list(self._places)
+        table = np.full((len(values), len(names)), np.nan)
+        for row, one in enumerate(values):
+            point = self.point(dict(one))
+            for column, name in enumerate(names):
+                if name in one:
+                    table[row, column] = point[self._places[name][0]]
+        return pd.DataFrame(table, columns=names)
+
+    def ticks(self) -> dict[str, list[tuple[float, str]]]:
+        """Returns for each hyperparameter places along its axis, and what values they are."""
+        ticks = {}
+        for name, (first, *_) in self._places.items():
+            hp, count = self.hyperparameters[first], self._count(self.hyperparameters[first])
+            if count <= MOST_TICKS:
+                middles = [(index + 0.5) / count for index in range(int(count))]
+                ticks[name] = [(middle, str(hp.prob_to_value(middle))) for middle in middles]
+            else:
+                ticks[name] = [(place, f"{hp.prob_to_value(min(place, 1 - 1e-9)):.3g}") for place in (0.0, 0.5, 1.0)]
+        return ticks
 
     def all_points(self) -> np.ndarray | None:
         """Returns a point for each different choice of values, or `None` if there are more than `MOST_POINTS`."""

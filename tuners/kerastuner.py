@@ -1,102 +1,102 @@
-"""KerasTuner, driven so that rows are the only record: nothing is lost with its own files, which are thrown away."""
+"""KerasTuner's oracles, made from a name and told of trials that ended in an earlier process."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import keras_tuner as kt
-import numpy as np
-from keras_tuner.engine.base_tuner import BaseTuner
+from keras_rnncap.tuners.oracle import GPBanditOracle
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from keras_rnncap.errors import InputError
+from keras_rnncap.initializers import derived_seed
+
 Row: TypeAlias = dict[str, Any]
+OracleName: TypeAlias = Literal["gp", "random", "bayesian"]
+ORACLES: dict[str, type[kt.Oracle]] = {
+    "gp": GPBanditOracle,
+    "random": kt.oracles.RandomSearchOracle,
+    "bayesian": kt.oracles.BayesianOptimizationOracle,
+}
 
 COMPLETED, INFEASIBLE = "completed", "infeasible"
 """The `status` of a row: the trial ended with a score, or its training diverged."""
 
 
-class StartingPointsOracle(kt.oracles.BayesianOptimizationOracle):
-    """KerasTuner's Bayesian optimization, whose first trials take given values.
+def check_oracle(name: str) -> str:
+    """Returns the name of an oracle.
+
+    Raises:
+        InputError: If there is none of that name, or it needs a package that is missing.
+    """
+    if name not in get_args(OracleName):
+        raise InputError(f"oracle must be one of {', '.join(get_args(OracleName))}; got {name!r}")
+    if name == "bayesian":
+        try:
+            import sklearn  # noqa: F401
+        except ImportError:
+            raise InputError(
+                "oracle='bayesian', KerasTuner's own, needs scikit-learn: pip install scikit-learn"
+            ) from None
+    return name
+
+
+def make_oracle(
+    name: str,
+    objective: kt.Objective,
+    space: kt.HyperParameters,
+    trials: int,
+    seed: int,
+    rows: Sequence[tuple[Row, Mapping[str, Any]]] = (),
+    starts: Sequence[Mapping[str, Any]] = (),
+    initial_trials: int | None = None,
+) -> kt.Oracle:
+    """Returns an oracle that has been told of trials which ended earlier.
 
     Args:
+        name: `"gp"`, `GPBanditOracle`; or KerasTuner's own `"random"` and `"bayesian"`.
+        objective: The objective.
+        space: The search space.
+        trials: Number of trials, earlier ones included.
+        seed: Seed of the proposals.
+        rows: The rows of earlier trials, with `status` and, where that is `COMPLETED`, the objective; and the values of
+            each.
         starts: For each of the first trials, what differs from the default values of the space.
-        **options: As for `keras_tuner.oracles.BayesianOptimizationOracle`.
+        initial_trials: Trials that end before a model of the objective is asked; `None` leaves that to the oracle.
     """
-
-    def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
-        super().__init__(**options)
-        self._starts = list(starts)
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the values of the next trial: the first starting point that no trial has, or a proposal."""
-        for start in self._starts:
-            values = {**self.get_space().values, **start}
-            if all(trial.hyperparameters.values != values for trial in self.trials.values()):
-                return {"status": TrialStatus.RUNNING, "values": values}
-        return super().populate_space(trial_id)
-
-
-class Proposal(NamedTuple):
-    """A trial to run.
-
-    Attributes:
-        number: Counts the proposals of an oracle, those of earlier processes included.
-        values: Values of the hyperparameters.
-        trial: KerasTuner's own trial.
-    """
-
-    number: int
-    values: dict[str, Any]
-    trial: Trial
+    options: dict[str, Any] = {"objective": objective, "max_trials": trials, "hyperparameters": space}
+    options["max_consecutive_failed_trials"] = 10**9  # infeasible trials are results, not failures
+    if name == "gp":
+        options |= {"seed": seed, "initial_trials": initial_trials}
+    else:
+        # KerasTuner takes 0 for "no seed"; a search that goes on must not repeat its random proposals.
+        options["seed"] = 1 + derived_seed(seed, len(rows)) % 2**30
+        if name == "bayesian":
+            options["num_initial_points"] = initial_trials
+    oracle = _with_starts(ORACLES[check_oracle(name)])(starts, **options)
+    for number, (row, values) in enumerate(rows):
+        _replay(oracle, number, row, values)
+    return oracle
 
 
-class Proposals:
-    """What an oracle proposes, with any number of trials running at the same time. A context manager.
+def _with_starts(oracle: type[kt.Oracle]) -> type[kt.Oracle]:
+    class WithStarts(oracle):
+        """An oracle whose first trials take given values."""
 
-    Args:
-        oracle: A KerasTuner oracle without trials. Failed trials must not stop it.
-        rows: The rows of trials that ended in an earlier process; the oracle is told of them first. A row has `status`
-            and, where that is `COMPLETED`, a column with the name of the oracle's objective.
-        values_of: Returns the hyperparameter values of such a row.
-    """
+        def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
+            super().__init__(**options)
+            self._starts = list(starts)
 
-    def __init__(self, oracle: kt.Oracle, rows: Sequence[Row], values_of: Callable[[Row], Mapping[str, Any]]) -> None:
-        self.oracle = oracle
-        for number, row in enumerate(rows):
-            _replay(oracle, number, row, values_of(row))
-        self._scratch = tempfile.TemporaryDirectory()
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            """Returns the first starting point that no trial has, or a proposal."""
+            for start in self._starts:
+                values = {**self.get_space().values, **start}
+                if all(trial.hyperparameters.values != values for trial in self.trials.values()):
+                    return {"status": TrialStatus.RUNNING, "values": values}
+            return super().populate_space(trial_id)
 
-    def __enter__(self) -> Proposals:
-        """Gives the oracle a folder for its files, which nobody reads."""
-        BaseTuner(self.oracle, directory=self._scratch.name, overwrite=True)
-        self.oracle.verbose = 0
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Throws the files away."""
-        self._scratch.cleanup()
-
-    def ask(self) -> Proposal | None:
-        """Returns the next trial to run, or `None` if there are `max_trials`."""
-        number = len(self.oracle.trials)
-        trial = self.oracle.create_trial(f"asker {number}")  # for an asker with a running trial, it would be that again
-        if trial.status == TrialStatus.STOPPED:
-            return None
-        values = {
-            key: value.item() if isinstance(value, np.generic) else value  # KerasTuner's GP proposes NumPy numbers
-            for key, value in trial.hyperparameters.values.items()
-        }
-        return Proposal(number, values, trial)
-
-    def tell(self, proposal: Proposal, row: Row) -> None:
-        """Tells the oracle how a trial ended."""
-        trial, name = proposal.trial, self.oracle.objective.name
-        if row["status"] == COMPLETED:
-            self.oracle.update_trial(trial.trial_id, {name: row[name]})
-        trial.status = TrialStatus.COMPLETED if row["status"] == COMPLETED else TrialStatus.FAILED
-        self.oracle.end_trial(trial)
+    return WithStarts
 
 
 def _replay(oracle: kt.Oracle, number: int, row: Row, values: Mapping[str, Any]) -> None:
@@ -110,6 +110,7 @@ def _replay(oracle: kt.Oracle, number: int, row: Row, values: Mapping[str, Any])
         trial.metrics.update(name, row[name])
         trial.status = TrialStatus.COMPLETED
         oracle.score_trial(trial)
+    oracle._record_values(trial)
     oracle.trials[trial.trial_id] = trial
     oracle.start_order.append(trial.trial_id)
     oracle.end_order.append(trial.trial_id)

@@ -117,13 +117,13 @@ class GPBanditOracle(kt.Oracle):
         """Returns points of the cube, those to be tried first first where there is no process yet."""
         if self._is_initial(encoding):
             sequence = stats.qmc.Sobol(encoding.dimensions, rng=np.random.default_rng([self.seed, 2**31]))
-            return sequence.fast_forward(len(self.trials)).random(1) if self.trials else sequence.random(1)
+            return sequence.random_base2((len(self.trials) + 64).bit_length())[len(self.trials) :]
         return rng.random((CANDIDATES, encoding.dimensions))
 
     def _ranked(self, encoding: SpaceEncoding, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns points, the best first: those given, and others near the best."""
         if self._is_initial(encoding):
-            return rng.permutation(points)
+            return points if encoding.all_points() is None else rng.permutation(points)
         improvement, best_trials = self._improvement(encoding, rng)
         listed = encoding.all_points() is not None
         scores = improvement(points)
@@ -177,6 +177,17 @@ class GPBanditOracle(kt.Oracle):
     # ---- state
 
     @kt.synchronized
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Returns the next trial to run.
+
+        Trials of an earlier process in this folder are taken up, also where it was killed before its tuner wrote a file
+        of its own, without which KerasTuner would start anew.
+        """
+        if not self.trials and os.path.exists(self._get_oracle_fname()):
+            self.reload()
+        return super().create_trial(tuner_id)
+
+    @kt.synchronized
     def end_trial(self, trial: Trial) -> None:
         """Ends a trial; one whose score is not finite has failed. What is on disk says afterwards that it ended."""
         if trial.status == TrialStatus.COMPLETED:
@@ -211,10 +222,16 @@ class GPBanditOracle(kt.Oracle):
     def reload(self) -> None:
         """Restores the state of an earlier process; trials that it left running are run again, none that ended."""
         super().reload()
-        waiting: list[str] = self._retry_queue  # type: ignore[has-type]  # KerasTuner has no types
-        self._retry_queue = [name for name in waiting if self.trials[name].status not in ENDED]
-        for name, trial in self.trials.items():
-            if trial.status in ENDED and name not in self.end_order:
+        # A process killed between KerasTuner's two files leaves a trial that only one of them knows, or knows to have
+        # ended.
+        self._retry_queue = []
+        for name, trial in sorted(self.trials.items(), reverse=True):  # taken from the end
+            if name not in self.start_order:
+                self.start_order.append(name)
+                self._record_values(trial)
+            if trial.status not in ENDED:
+                self._retry_queue.append(name)
+            elif name not in self.end_order:
                 self.end_order.append(name)
 
 

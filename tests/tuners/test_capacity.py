@@ -11,13 +11,13 @@ import sys
 import traceback
 
 import keras
-import keras_rnncap.tuners.capacity_training as training_module
+import keras_rnncap.tuners.jobs as jobs_module
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.tuners import measure_capacity
-from keras_rnncap.tuners.capacity_run import CapacityRun
+from keras_rnncap.tuners.run import SearchRun
 
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
@@ -25,7 +25,7 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.population import ParallelPopulation
 
 SMALL = {"params": 60, "steps": 20, "length": 2, "batch_size": 64}
-FILES = {"best", "capacity.json", "capacity.png", "run.json", "trials.csv"}
+FILES = {"best", "capacity.json", "capacity.png", "history.csv", "run.json", "trials.csv"}
 
 
 def rows_in(folder):
@@ -93,8 +93,10 @@ def test_each_row_is_consistent_with_equation_22_and_the_sum_of_times_with_the_r
         assert float(row["bits_per_parameter"]) == pytest.approx(b * (1 - entropy) / 43, abs=1e-9)
         assert round(p * b) == pytest.approx(p * b, abs=1e-9)
     assert result.elapsed_s == pytest.approx(sum(float(row["elapsed_s"]) for row in rows), abs=0.1)
-    assert [row["patterns_per_parameter"] for row in rows] == ["3.0", "2.5", "3.5"]  # the starting points
-    assert [row["learning_rate"] for row in rows] == ["0.03", "0.03", "0.04"]
+    assert [row["patterns_per_parameter"] for row in rows] == ["3.0", "2.5", "3.25"]  # the starting points
+    assert {(row["learning_rate"], row["hidden.kernel_scale"], row["clip_norm"]) for row in rows} == {
+        ("0.03", "2.0", "2.5")
+    }
 
 
 def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_alone(finished):
@@ -114,13 +116,13 @@ class Trials:
     """Counts the trials that end."""
 
     def __init__(self, monkeypatch):
-        self.count, real = 0, CapacityRun.record
+        self.count, real = 0, SearchRun.record
 
         def record(*arguments):
             self.count += 1
             return real(*arguments)
 
-        monkeypatch.setattr(CapacityRun, "record", record)
+        monkeypatch.setattr(SearchRun, "record", record)
 
 
 @pytest.mark.parametrize("trials", [3, 2])
@@ -145,18 +147,16 @@ def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, monkeypatch, at):
-    monkeypatch.setattr(training_module, "SLOTS", 1)
-    fits, real = [], ParallelPopulation.fit_steps
+    done, real = Trials(monkeypatch), ParallelPopulation.fit_steps
 
     def fit_steps(population, steps):
-        fits.append(steps)
-        if len(fits) > at:
-            raise KeyboardInterrupt
         real(population, steps)
+        if done.count == at:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(ParallelPopulation, "fit_steps", fit_steps)
     with pytest.raises(KeyboardInterrupt):
-        measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
+        measure_capacity("rnn", trials=2, slots=1, out=tmp_path / "run", **SMALL)
     if at:
         check_complete(tmp_path / "run", at)
     else:
@@ -168,9 +168,8 @@ def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, 
     check_complete(tmp_path / "run", 2)
 
 
-def test_a_slot_goes_to_the_next_trial_and_no_trial_trains_longer_than_it_should(tmp_path, monkeypatch):
-    monkeypatch.setattr(training_module, "SLOTS", 2)
-    result = measure_capacity("rnn", trials=5, out=tmp_path / "run", **SMALL)
+def test_a_slot_goes_to_the_next_trial_and_no_trial_trains_longer_than_it_should(tmp_path):
+    result = measure_capacity("rnn", trials=5, slots=2, out=tmp_path / "run", **SMALL)
     check_complete(tmp_path / "run", 5)
     alone = measure_capacity("rnn", trials=3, out=tmp_path / "one", **SMALL)
     rows, ones = rows_in(tmp_path / "run"), rows_in(tmp_path / "one")
@@ -192,17 +191,16 @@ def test_what_a_killed_process_leaves_half_written_is_cleared(copy):
 # One process imports Keras; a fork of it, before TensorFlow has started its threads, is a run that can be killed.
 DRIVER = """
 import json, os, pathlib, random, signal, sys, time
-from keras_rnncap.tuners import capacity_training, measure_capacity
+from keras_rnncap.tuners import measure_capacity
 folder, settings = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
 
 def start(name, trials, slots):
     if child := os.fork():
         return child
-    capacity_training.SLOTS = slots
-    measure_capacity("rnn", trials=trials, out=folder / name, **settings)
+    measure_capacity("rnn", trials=trials, slots=slots, out=folder / name, **settings)
     os._exit(0)
 
-assert os.waitpid(start("twin", 3, 32), 0)[1] == 0
+assert os.waitpid(start("twin", 3, 16), 0)[1] == 0
 rng = random.Random(4)
 for _ in range(3):
     child, table = start("killed", 4, 1), folder / "killed" / "trials.csv"
@@ -271,9 +269,8 @@ class NaNAlways(RecurrentCell):
     ("cell", "fit"), [(keras.layers.GRUCell, diverge), (keras.layers.GRUCell, explode), (NaNAlways, None)]
 )
 def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, cell, fit):
-    monkeypatch.setattr(training_module, "fit", fit)
-    monkeypatch.setattr(training_module, "SLOTS", 4)
-    result = measure_capacity(cell, trials=7, out=tmp_path / "run", **{**SMALL, "params": 100})
+    monkeypatch.setattr(jobs_module, "fit", fit)
+    result = measure_capacity(cell, trials=7, slots=4, out=tmp_path / "run", **{**SMALL, "params": 100})
     assert (result.trials, result.infeasible) == (7, 7)
     assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None
     rows = rows_in(tmp_path / "run")

@@ -198,3 +198,61 @@ def test_robust_scores_keep_the_order_and_tame_outliers():
     assert np.isfinite(robust).all()
     assert robust_scores(np.array([math.nan, math.nan])).tolist() == [0.0, 0.0]
     np.testing.assert_allclose(robust_scores(np.ones(3)), 0)
+
+
+# One process imports KerasTuner; forks of it are searches that can be killed.
+KILLED = """
+import json, os, pathlib, random, signal, sys, time
+from tuners.test_oracle import end, make, score
+folder = pathlib.Path(sys.argv[1])
+
+def log(event, trial):
+    with (folder / "log").open("a") as stream:
+        stream.write(json.dumps([event, trial.trial_id, trial.hyperparameters.values]) + chr(10))
+
+def search():
+    oracle = make(folder, max_trials=60)
+    while (trial := oracle.create_trial("tuner0")).status != "STOPPED":
+        log("began", trial)
+        time.sleep(0.01)
+        end(oracle, trial, score(trial.hyperparameters.values))
+        log("ended", trial)
+
+rng = random.Random(5)
+for attempt in range(41):
+    child = os.fork()
+    if not child:
+        search()
+        os._exit(0)
+    if attempt < 40:
+        time.sleep(rng.uniform(0.0, 0.15))
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def test_killed_at_any_moment_no_ended_trial_is_lost_or_run_again(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    ended = [(name, json.dumps(values, sort_keys=True)) for event, name, values in events if event == "ended"]
+    assert len(set(ended)) == len(ended)  # none reported twice
+    oracle = make(tmp_path, max_trials=60)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert len(oracle.end_order) == len(set(oracle.end_order)) == 60
+    for name, values in ended:
+        trial = oracle.trials[name]
+        assert trial.status == "COMPLETED"
+        assert json.dumps(trial.hyperparameters.values, sort_keys=True) == values
+    for before, (event, name, _) in enumerate(events):
+        if event == "began":
+            assert ["ended", name] not in [one[:2] for one in events[:before]]
+    began = [name for event, name, _ in events if event == "began"]
+    assert len(began) > len(set(began))  # some were killed while they ran, and ran again

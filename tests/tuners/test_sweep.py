@@ -1,0 +1,305 @@
+"""Sweeps: their files, their continuation, tasks with samples, cells that train alone, and what they tell others."""
+
+import csv
+import json
+import shutil
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras_rnncap.datasets import PerceptronCapacity, PythonDocs
+from keras_rnncap.tuners import (
+    CapacityJob,
+    GPBanditOracle,
+    PopulationTuner,
+    QuantileRule,
+    TaskJob,
+    compute_importance,
+    run_sweep,
+    to_optuna_study,
+)
+from keras_rnncap.tuners.spaces import JozefowiczSpace
+
+import keras_rnncap.saving as saving_module
+from keras_rnncap.cells import RNNCell, UGRNNCell
+from keras_rnncap.errors import InputError
+
+SMALL = {"params": 60, "steps": 20, "trials": 12, "profile": "smoke"}
+FILES = {
+    "run.json",
+    "sweep.json",
+    "space.json",
+    "trials.csv",
+    "history.csv",
+    "parallel_coordinates.png",
+    "slices.png",
+    "importance.png",
+    "hparams",
+    "best",
+}
+
+
+def rows_in(folder, name="trials.csv"):
+    with (folder / name).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep") / "run"
+    return folder, run_sweep(None, "rnn", out=folder, **SMALL)
+
+
+@pytest.fixture(autouse=True)
+def no_export(finished, monkeypatch):
+    monkeypatch.setattr(saving_module, "export_saved_model", lambda _, directory: directory.mkdir())
+
+
+def test_the_folder_is_whole_and_says_what_was_found(finished):
+    folder, result = finished
+    rows = rows_in(folder)
+    best = max((row for row in rows if row["status"] == "completed"), key=lambda row: float(row[result.objective]))
+    assert {item.name for item in folder.iterdir()} - {".lock", f"best-trial-{best['trial']}.weights.h5"} == FILES
+    assert json.loads((folder / "sweep.json").read_text()) == json.loads(json.dumps(vars(result)))
+    assert result.best_score == float(best[result.objective])
+    assert (result.trials, result.direction, result.oracle) == (12, "max", "gp")
+    history = rows_in(folder, "history.csv")
+    assert {int(row["trial"]) for row in history} == set(range(12))
+    assert all(int(row["step"]) == 20 and float(row["loss"]) > 0 for row in history)
+    for picture in folder.glob("*.png"):
+        assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert len(list((folder / "hparams").glob("trial-*/events*"))) == 12
+
+
+def test_the_saved_model_scores_what_is_reported(finished):
+    folder, result = finished
+    row = next(row for row in rows_in(folder) if row[result.objective] == repr(result.best_score))
+    task = PerceptronCapacity(int(row["patterns"]), 16, 5, row["every_step"] == "True", 0)
+    assert task.score(keras.saving.load_model(folder / "best" / "model.keras")) == result.best_score
+
+
+def test_more_trials_go_on_and_a_half_written_history_is_mended(finished, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    with (folder / "history.csv").open("a") as stream:
+        stream.write("12,20,0.5\n12,20,0.")
+    before = (folder / "trials.csv").read_text()
+    result = run_sweep(None, "rnn", out=folder, **{**SMALL, "trials": 14})
+    assert result.trials == 14
+    assert (folder / "trials.csv").read_text().startswith(before)
+    trials = [int(row["trial"]) for row in rows_in(folder, "history.csv")]
+    assert trials == sorted(trials)
+    assert set(trials) == set(range(14))
+    assert len(list((folder / "hparams").glob("trial-*"))) == 14
+
+
+@pytest.mark.parametrize("other", [{"steps": 21}, {"oracle": "random"}, {"changes": {"l2": 0.0001}}])
+def test_another_sweep_in_the_folder_is_refused(finished, other):
+    with pytest.raises(InputError, match="holds another run"):
+        run_sweep(None, "rnn", out=finished[0], **{**SMALL, **other})
+
+
+def test_a_task_with_samples_its_score_and_what_was_set(tmp_path):
+    changes = {"optimizer": "adam", "learning_rate": "0.01..0.05"}
+    docs = PythonDocs()
+    options = {"params": 3000, "trials": 3, "steps": 60, "batch_size": 16, "changes": changes, "profile": "smoke"}
+    result = run_sweep(docs, "ugrnn", out=tmp_path / "run", **options)
+    assert (result.objective, result.direction) == (docs.score_name, "min")
+    rows = rows_in(tmp_path / "run")
+    assert {row["optimizer"] for row in rows} == {"adam"}
+    assert all(0.01 <= float(row["learning_rate"]) <= 0.05 for row in rows)
+    scores = [float(row[docs.score_name]) for row in rows if row["status"] == "completed"]
+    assert result.best_score == min(scores) < result.chance_score == docs.chance_score
+    model = keras.saving.load_model(tmp_path / "run" / "best" / "model.keras")
+    assert docs.validation_score(model) == pytest.approx(result.best_score, rel=1e-5)
+
+
+@pytest.mark.parametrize("oracle", ["random", "bayesian"])
+def test_keras_tuners_own_oracles_and_a_cell_that_trains_alone(tmp_path, oracle):
+    result = run_sweep(
+        None, "keras.layers:GRUCell", out=tmp_path / "run", oracle=oracle, **{**SMALL, "params": 100, "trials": 2}
+    )
+    assert (result.trials, result.oracle) == (2, oracle)
+
+
+def test_shapes_of_one_search_train_in_populations_of_their_own(tmp_path, monkeypatch):
+    space = JozefowiczSpace(UGRNNCell, (60, 100))
+    options = {"params": 60, "depth": 1, "steps": 20, "batch_size": 64, "seed": 0}
+    job = CapacityJob(UGRNNCell, input_dim=10, length=2, space=space, changes={"depth": [1, 2]}, **options)
+    built = []
+    real = job.population
+    monkeypatch.setattr(job, "population", lambda values, members: built.append(len(members)) or real(values, members))
+    oracle = GPBanditOracle(job.kt_objective, max_trials=20, hyperparameters=job.hyperparameters, seed=0)
+    ended = []
+    tuner = PopulationTuner(oracle, job, slots=6, on_end=ended.append, directory=tmp_path)
+    tuner.search()
+    assert len(ended) == 20
+    assert len({job.shape(one.values) for one in ended}) == len(built) == 4
+    for one in ended:
+        assert one.model().count_params() == job.budget(one.values).parameters
+        assert len([layer for layer in one.model().layers if "layer_" in layer.name]) == one.values["depth"]
+    assert sum(built) < 20
+
+
+def job(**options):
+    sizes = {"params": 60, "depth": 1, "steps": 200, "batch_size": 64, "seed": 0}
+    return CapacityJob(RNNCell, input_dim=10, length=2, **{**sizes, **options})
+
+
+def search(job, tmp_path, rule=None, trials=24, slots=8):
+    oracle = kt.oracles.RandomSearchOracle(
+        job.kt_objective, max_trials=trials, hyperparameters=job.hyperparameters, seed=3
+    )
+    ended = []
+    PopulationTuner(oracle, job, slots=slots, rule=rule, on_end=ended.append, directory=tmp_path).search()
+    return ended, oracle
+
+
+def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_path):
+    changes = {"patterns_per_parameter": (0.5, 3.0)}
+    whole, _ = search(job(changes=changes), tmp_path / "a")
+    stopped, oracle = search(job(changes=changes), tmp_path / "b", QuantileRule({0.5: 0.5}, least=6))
+    assert {one.steps for one in whole} == {200}
+    assert {one.steps for one in stopped} == {100, 200}
+    assert 6 <= sum(one.steps == 100 for one in stopped) <= 16
+    assert [trial.status for trial in oracle.trials.values()] == ["COMPLETED"] * 24
+
+    def bits(ended):
+        return {one.number: one.measured["mutual_information_bits"] for one in ended}
+
+    best = max(bits(whole), key=bits(whole).get)
+    assert bits(stopped)[best] == pytest.approx(bits(whole)[best], rel=0.1)
+
+
+def test_trials_are_the_same_however_many_train_at_once(tmp_path):
+    few, _ = search(job(), tmp_path / "a", trials=6, slots=2)
+    many, _ = search(job(), tmp_path / "b", trials=6, slots=6)
+    by_number = [{one.number: one for one in ended} for ended in (few, many)]
+    for number in range(6):
+        one, other = (found[number] for found in by_number)
+        assert one.values == other.values
+        np.testing.assert_allclose([loss for _, loss in one.history], [loss for _, loss in other.history], rtol=1e-3)
+
+
+def test_a_tuner_of_its_own_keeps_the_best_model(tmp_path):
+    one = job(steps=50)
+    oracle = GPBanditOracle(one.kt_objective, max_trials=5, hyperparameters=one.hyperparameters, seed=0)
+    tuner = PopulationTuner(oracle, one, directory=tmp_path)
+    tuner.search()
+    best = oracle.get_best_trials(1)[0]
+    member = one.member(best.hyperparameters.values, 0)
+    assert one.task(member).score(tuner.get_best_models()[0]) == best.score
+    with pytest.raises(InputError, match="num_models"):
+        tuner.get_best_models(2)
+    with pytest.raises(InputError, match="no arguments"):
+        tuner.search(np.ones(3))
+
+
+def test_an_oracle_with_another_objective_is_refused(tmp_path):
+    oracle = GPBanditOracle(kt.Objective("loss", "min"), max_trials=5)
+    with pytest.raises(InputError, match="objective"):
+        PopulationTuner(oracle, job(), directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"oracle": "grid"}, "oracle must be one of gp, random, bayesian; got 'grid'"),
+        ({"space": "mehta"}, "space must be one of collins, jozefowicz"),
+        ({"profile": "big"}, "profile must be one of smoke, laptop, paper"),
+        ({"changes": {"learning_rat": "1"}}, "did you mean 'learning_rate'"),
+        ({"trials": 0}, "trials must be"),
+        ({"params": 5}, "budget of 5 parameters"),
+    ],
+)
+def test_bad_input_is_named_before_a_folder_is_made(tmp_path, wrong, said):
+    with pytest.raises(InputError, match=said):
+        run_sweep(None, "rnn", out=tmp_path / "run", **{**SMALL, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+def test_hyperparameters_that_act_alone_and_together_have_sobols_indices():
+    """Ishigami's function, whose indices are known: 0.314, 0.442, 0 alone; 0.558, 0.442, 0.244 in all."""
+    hp = kt.HyperParameters()
+    for name in "abc":
+        hp.Float(name, -np.pi, np.pi)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-np.pi, np.pi, (400, 3))
+    y = np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+    # Scores below the median are compressed, so what is asked for is less than the exact values.
+    table = compute_importance(hp, [dict(zip("abc", one, strict=True)) for one in x], y, "max")
+    assert table.loc["c", "first_order"] < 0.1
+    assert table.loc["c", "total"] > 0.1
+    assert table.loc["b", "first_order"] == pytest.approx(0.44, abs=0.15)
+    assert table.loc["a", "total"] == pytest.approx(0.56, abs=0.15)
+
+
+def test_too_few_trials_have_no_importance():
+    hp = kt.HyperParameters()
+    hp.Float("a", 0, 1)
+    assert compute_importance(hp, [{"a": 0.1}] * 9, np.arange(9.0), "max") is None
+    assert compute_importance(hp, [{"a": 0.1}] * 20, np.ones(20), "max") is None
+
+
+def test_tensorboard_reads_the_hyperparameters_and_the_score(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    folder, result = finished
+    row = rows_in(folder)[3]
+    events = EventAccumulator(str(folder / "hparams" / "trial-00003"))
+    events.Reload()
+    content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    hparams = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert hparams["learning_rate"].number_value == float(row["learning_rate"])
+    assert hparams["optimizer"].string_value == row["optimizer"]
+    if row["status"] == "completed":
+        (tensor,) = events.Tensors(result.objective)
+        assert float(tf.make_ndarray(tensor.tensor_proto)) == pytest.approx(float(row[result.objective]), rel=1e-6)
+
+
+def test_optuna_takes_the_sweep(finished):
+    pytest.importorskip("optuna")
+    folder, result = finished
+    study = to_optuna_study(folder)
+    assert len(study.trials) == 12
+    assert study.best_value == result.best_score
+    assert study.best_params["learning_rate"] == result.hyperparameters["learning_rate"]
+    assert study.best_params["every_step"] in (True, False)
+
+
+def test_a_folder_without_a_sweep_is_no_study(tmp_path):
+    pytest.importorskip("optuna")
+    with pytest.raises(InputError, match="holds no sweep"):
+        to_optuna_study(tmp_path)
+
+
+def test_places_are_those_of_the_values(finished):
+    from keras_rnncap.tuners.encoding import SpaceEncoding
+
+    hp = kt.HyperParameters()
+    hp.Float("rate", 1e-4, 1e-2, sampling="log")
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("more", 1, 100)
+    encoding = SpaceEncoding(hp)
+    table = encoding.places([{"rate": 1e-3, "kind": "b"}, {"rate": 1e-2, "kind": "a", "more": 1}])
+    pd.testing.assert_series_equal(table["rate"], pd.Series([0.5, 1.0], name="rate"), atol=1e-6)
+    assert table["kind"].tolist() == [0.75, 0.25]
+    assert np.isnan(table["more"][0])
+    assert table["more"][1] < 0.01
+    assert [text for _, text in encoding.ticks()["kind"]] == ["a", "b"]
+    assert [text for _, text in encoding.ticks()["rate"]] == ["0.0001", "0.001", "0.01"]
+
+
+def test_a_job_of_a_task_counts_its_batches(tmp_path):
+    docs = PythonDocs()
+    one = TaskJob(docs, UGRNNCell, params=1500, depth=1, steps=10, batch_size=4, seed=0)
+    values = one.hyperparameters.values
+    population = one.population(values, [one.member(values, seed) for seed in range(2)])
+    losses = [one.advance(population, 5) for _ in range(2)]
+    assert population.steps_done.tolist() == [10, 10]
+    assert np.isfinite(losses).all()
+    assert one.progress(population, np.array([1.0, np.nan])).tolist() == [-1.0, -np.inf]

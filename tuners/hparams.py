@@ -1,0 +1,105 @@
+"""A sweep for other people's dashboards: TensorBoard's HParams, Optuna."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras_tuner as kt
+from keras_tuner.engine import hyperparameters as kinds
+
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs import read_rows
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def write_hparams(
+    folder: Path, rows: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, Any]], objective: str
+) -> None:
+    """Writes a run for each trial that has none yet, as TensorBoard's HParams dashboard reads them.
+
+    `tensorboard --logdir FOLDER` shows them. Without TensorFlow nothing is written.
+
+    Args:
+        folder: Where to.
+        rows: The rows of the trials.
+        values: The hyperparameter values of each.
+        objective: Name of the score.
+    """
+    try:
+        import tensorflow as tf
+        from tensorboard.plugins.hparams import api
+    except ImportError:
+        return
+    for row, one in zip(rows, values, strict=True):
+        run = folder / f"trial-{row['trial']:05d}"
+        if run.exists():
+            continue
+        half = folder / f".{run.name}"
+        shutil.rmtree(half, ignore_errors=True)
+        writer = tf.summary.create_file_writer(str(half))
+        with writer.as_default():
+            api.hparams(dict(one), trial_id=run.name)
+            if objective in row:
+                tf.summary.scalar(objective, row[objective], step=int(row["steps"]))
+        writer.close()
+        half.rename(run)
+
+
+def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.Study:
+    """Returns a sweep as an Optuna study, for Optuna's plots and dashboard. It needs `pip install optuna`.
+
+    Args:
+        folder: The sweep's folder.
+        **options: Further arguments of `optuna.create_study`, such as `storage` and `study_name`.
+
+    Raises:
+        InputError: If there is no finished sweep in the folder, or Optuna is missing.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("to_optuna_study needs Optuna: pip install optuna") from None
+    path = Path(folder)
+    try:
+        space = kt.HyperParameters.from_config(json.loads((path / "space.json").read_text()))
+        result = json.loads((path / "sweep.json").read_text())
+    except OSError as error:
+        raise InputError(f"{folder} holds no sweep that ended: {error}") from error
+    study = optuna.create_study(direction="maximize" if result["direction"] == "max" else "minimize", **options)
+    distributions = {hp.name: _distribution(hp) for hp in space.space}
+    for row in read_rows(path / "trials.csv"):
+        params = {
+            name: int(row[name]) if isinstance(distribution, optuna.distributions.IntDistribution) else row[name]
+            for name, distribution in distributions.items()
+            if name in row
+        }
+        score = row.get(result["objective"])
+        states = optuna.trial.TrialState
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=states.FAIL if score is None else states.COMPLETE,
+                value=score,
+                params=params,
+                distributions={name: distributions[name] for name in params},
+                user_attrs={name: row[name] for name in ("trial", "seed", "steps", "elapsed_s") if name in row},
+            )
+        )
+    return study
+
+
+def _distribution(hp: Any) -> Any:
+    """Returns Optuna's distribution of a KerasTuner hyperparameter."""
+    from optuna import distributions
+
+    if isinstance(hp, kinds.Float):
+        return distributions.FloatDistribution(hp.min_value, hp.max_value, log=hp.sampling == "log")
+    if isinstance(hp, kinds.Int):
+        return distributions.IntDistribution(hp.min_value, hp.max_value, log=hp.sampling == "log")
+    return distributions.CategoricalDistribution(list(hp.values))

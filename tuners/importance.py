@@ -1,0 +1,69 @@
+"""Which hyperparameters mattered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+import pandas as pd
+from keras_rnncap.tuners.encoding import SpaceEncoding
+from keras_rnncap.tuners.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.oracle import robust_scores
+from scipy import stats
+
+LEAST_TRIALS = 10
+"""Feasible trials below which nothing can be said."""
+
+
+def compute_importance(
+    space: kt.HyperParameters,
+    values: Sequence[Mapping[str, Any]],
+    scores: np.ndarray,
+    direction: str,
+    seed: int = 0,
+    samples: int = 512,
+) -> pd.DataFrame | None:
+    """Computes the share of each hyperparameter in how scores differ: Sobol's indices of a Gaussian process.
+
+    The process is fitted to the trials, failed ones included, as `GPBanditOracle` does. `first_order` is the share of
+    the variance over the whole space that a hyperparameter explains alone, `total` with all its interactions.
+
+    Args:
+        space: The search space.
+        values: The values of each trial.
+        scores: Its score; NaN where it was infeasible.
+        direction: `"max"` or `"min"`.
+        seed: Seed of the sampling.
+        samples: Points for each index, a power of two.
+
+    Returns:
+        A table with `first_order` and `total` for each hyperparameter, the most important first; `None` if fewer than
+        `LEAST_TRIALS` trials were feasible or all scored the same.
+
+    Example:
+    >>> hp = kt.HyperParameters()
+    >>> _ = hp.Float("matters", 0, 1), hp.Float("does_not", 0, 1)
+    >>> rng = np.random.default_rng(0)
+    >>> values = [{"matters": x, "does_not": y} for x, y in rng.random((30, 2))]
+    >>> table = compute_importance(hp, values, np.array([one["matters"] for one in values]), "max")
+    >>> table.index[0], bool(table.total["matters"] > 0.9)
+    ('matters', True)
+    """
+    scores = np.asarray(scores, float)
+    known = scores[np.isfinite(scores)]
+    if len(known) < LEAST_TRIALS or np.ptp(known) == 0:
+        return None
+    encoding = SpaceEncoding(space)
+    places = np.stack([encoding.point(dict(one)) for one in values])
+    process = GaussianProcess(encoding.features(places), robust_scores(scores if direction == "max" else -scores))
+
+    def predicted(points: np.ndarray) -> np.ndarray:
+        return process.predict(encoding.features(points.T))[0]
+
+    uniform = [stats.uniform()] * encoding.dimensions
+    indices = stats.sobol_indices(func=predicted, n=samples, dists=uniform, rng=np.random.default_rng(seed))
+    names = [hp.name for hp in encoding.hyperparameters]
+    table = pd.DataFrame({"first_order": indices.first_order, "total": indices.total_order}, index=names)
+    return table.clip(lower=0.0).groupby(level=0).max().sort_values("total", ascending=False)

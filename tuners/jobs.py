@@ -1,0 +1,363 @@
+"""What a sweep trains: from the values of hyperparameters to the members of a population, and from them to scores."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import keras
+import keras_tuner as kt
+import numpy as np
+from keras_rnncap.datasets import PerceptronCapacity, Task
+from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters, edit_space
+
+from keras_rnncap.budget import Budget, units_for_budget
+from keras_rnncap.cells import CellFactory
+from keras_rnncap.information import bits_per_parameter, mutual_information_bits
+from keras_rnncap.models import sequence_model
+from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable, Population
+from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings, compile_model, fit
+
+Values: TypeAlias = Mapping[str, Any]
+AnyPopulation: TypeAlias = ParallelPopulation | Population
+Measured: TypeAlias = dict[str, Any] | None
+"""What is known of a trained member, the objective and the `loss` among it; `None` where it is infeasible."""
+
+
+class Space(Protocol):
+    """A search space, and what its values mean for a model and its training; `CollinsSpace` is one."""
+
+    def hyperparameters(self) -> kt.HyperParameters:
+        """Returns the space."""
+
+    def cell_options(self, values: Values) -> dict[str, Any]:
+        """Returns the arguments of the cell's constructor."""
+
+    def readout_options(self, values: Values) -> dict[str, Any]:
+        """Returns the arguments of the readout."""
+
+    def settings(self, values: Values, steps: int) -> TrainingSettings:
+        """Returns the hyperparameters of the training."""
+
+
+class Job(abc.ABC):
+    """A cell of a given size on a task, to be trained with any hyperparameters of a space.
+
+    Where the space has `depth` or `params`, they take the place of the arguments: trials of different shapes train in
+    different populations.
+
+    Args:
+        cell: The cell.
+        space: The search space.
+        params: Largest number of trainable parameters.
+        depth: Number of layers.
+        steps: Training steps of a trial.
+        batch_size: Samples in a step.
+        seed: Seed of the data.
+        changes: Changes of the space, as `edit_space` takes them.
+    """
+
+    objective: str
+    direction: Literal["min", "max"]
+
+    def __init__(
+        self,
+        cell: CellFactory,
+        space: Space,
+        *,
+        params: int,
+        depth: int,
+        steps: int,
+        batch_size: int,
+        seed: int,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.cell, self.space = cell, space
+        self.params, self.depth = params, depth
+        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+        self.hyperparameters = edit_space(self._hyperparameters(), changes or {})
+
+    def _hyperparameters(self) -> kt.HyperParameters:
+        return self.space.hyperparameters()
+
+    @property
+    def kt_objective(self) -> kt.Objective:
+        """What KerasTuner calls the objective."""
+        return kt.Objective(self.objective, self.direction)
+
+    @property
+    def round_steps(self) -> int:
+        """Training steps after which ended trials are looked for."""
+        return min(self.steps, max(STEPS_PER_EXECUTION, min(5 * STEPS_PER_EXECUTION, math.ceil(self.steps / 20))))
+
+    # ---- shapes
+
+    def shape(self, values: Values) -> Hashable:
+        """Returns what members must have in common to be of one population."""
+        return values.get("depth", self.depth), values.get("params", self.params)
+
+    def budget(self, values: Values | None = None) -> Budget:
+        """Returns the size of a model with these values."""
+        values = values or {}
+        return self._budget(values.get("depth", self.depth), values.get("params", self.params))
+
+    @functools.cache  # noqa: B019  # a job lives as long as its process
+    def _budget(self, depth: int, params: int) -> Budget:
+        return units_for_budget(lambda units: self._builder(units, depth)(None), params)
+
+    @abc.abstractmethod
+    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
+        """Returns what builds a model."""
+
+    # ---- members
+
+    def member(self, values: Values, seed: int) -> Member:
+        """Returns the member with these values."""
+        return Member(
+            self.space.settings(values, self.steps),
+            self.space.cell_options(values),
+            self.space.readout_options(values),
+            seed=seed,
+        )
+
+    def facts(self, member: Member) -> dict[str, Any]:
+        """Returns what the rows of this job's trials say besides hyperparameters, also where they are infeasible."""
+        del member
+        return {}
+
+    def builder(self, values: Values) -> Callable[[Member], keras.Model]:
+        """Returns what builds the models of the members that have the shape of these values."""
+        depth = values.get("depth", self.depth)
+        build = self._builder(self.budget(values).units, depth)
+
+        def seeded(member: Member) -> keras.Model:
+            keras.utils.set_random_seed(member.seed)  # for cells of users that take no seed
+            return build(member)
+
+        return seeded
+
+    @abc.abstractmethod
+    def population(self, values: Values, members: Sequence[Member]) -> AnyPopulation:
+        """Returns a compiled population of members that have the shape of these values."""
+
+    @abc.abstractmethod
+    def advance(self, population: Any, steps: int) -> np.ndarray:
+        """Trains all members for so many steps; returns the mean loss of each."""
+
+    @abc.abstractmethod
+    def progress(self, population: Any, losses: np.ndarray) -> np.ndarray:
+        """Returns how well each member does, more being better, to compare trials after equal numbers of steps.
+
+        Args:
+            population: The population.
+            losses: What `advance` just returned.
+        """
+
+    @abc.abstractmethod
+    def measure(
+        self, population: Any, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
+    ) -> list[Measured]:
+        """Measures the members in some slots, given their values and what `advance` just returned for them."""
+
+    @abc.abstractmethod
+    def train_alone(
+        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> tuple[keras.Model, Measured]:
+        """Trains and measures one member as an ordinary Keras model, for cells that populations do not take."""
+
+
+class CapacityJob(Job):
+    """Perceptron capacity (`PerceptronCapacity`): the number of patterns is a hyperparameter, the score what is stored.
+
+    Args:
+        input_dim: Width of the patterns.
+        length: Time steps.
+        **options: As for `Job`.
+    """
+
+    objective = "mutual_information_bits"
+    direction = "max"
+
+    def __init__(self, cell: CellFactory, *, input_dim: int, length: int, **options: Any) -> None:
+        self.input_dim, self.length = input_dim, length
+        super().__init__(cell, options.pop("space", None) or CollinsSpace(cell), **options)
+        highest = next(hp for hp in self.hyperparameters.space if hp.name == "patterns_per_parameter")
+        self._most = getattr(highest, "max_value", None) or max(highest.values)
+
+    def _hyperparameters(self) -> kt.HyperParameters:
+        hp = super()._hyperparameters()
+        add_capacity_hyperparameters(hp)
+        return hp
+
+    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
+        build = MemberBuilder(self.cell, units, depth, self.input_dim, 1)
+        return lambda member: build(member or Member(TrainingSettings(1)))
+
+    def member(self, values: Values, seed: int) -> Member:
+        """Returns the member with these values."""
+        member = super().member(values, seed)
+        patterns = max(1, round(values["patterns_per_parameter"] * self.budget(values).parameters))
+        return Member(
+            member.settings,
+            member.cell_options,
+            member.readout_options,
+            member.seed,
+            every_step=bool(values["every_step"]),
+            patterns=patterns,
+        )
+
+    def facts(self, member: Member) -> dict[str, Any]:
+        """Returns the number of patterns."""
+        return {"patterns": member.patterns}
+
+    def task(self, member: Member) -> PerceptronCapacity:
+        """Returns the task of a member: the first of the patterns that all share."""
+        return PerceptronCapacity(member.patterns, self.input_dim, self.length, member.every_step, self.seed)
+
+    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
+        """Returns a compiled population, with a table of patterns for the largest that the space allows."""
+        most = math.ceil(self._most * self.budget(values).parameters)
+        task = PerceptronCapacity(max(most, 1), self.input_dim, self.length, seed=self.seed)
+        table = PatternTable(task.inputs[:, 0], task.targets, self.length, self.batch_size)
+        population = ParallelPopulation(self.builder(values), members, table)
+        population.compile_population(task.loss(), min(STEPS_PER_EXECUTION, self.steps))
+        return population
+
+    def advance(self, population: ParallelPopulation, steps: int) -> np.ndarray:
+        """Trains all members for so many steps; returns the mean loss of each."""
+        population.fit_steps(steps)
+        return population.take_losses()
+
+    def progress(self, population: ParallelPopulation, losses: np.ndarray) -> np.ndarray:
+        """Returns the bits that each member stores; those of one that diverged are none."""
+        del losses
+        outputs, alive = population.outputs_on_table(), population.alive
+        return np.array(
+            [
+                self._bits(self.task(member), logits) if well else 0.0
+                for member, logits, well in zip(population.members, outputs, alive, strict=True)
+            ]
+        )
+
+    @staticmethod
+    def _bits(task: PerceptronCapacity, logits: np.ndarray) -> float:
+        return mutual_information_bits(task.patterns, task.accuracy_of(logits[: task.patterns]))
+
+    def measure(
+        self, population: ParallelPopulation, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
+    ) -> list[Measured]:
+        """Measures the members in some slots on all their patterns."""
+        del losses
+        outputs, alive, members = population.outputs_on_table(), population.alive, population.members
+        return [
+            self._measured(one, members[slot], outputs[slot, : members[slot].patterns] if alive[slot] else None)
+            for slot, one in zip(slots, values, strict=True)
+        ]
+
+    def _measured(self, values: Values, member: Member, logits: np.ndarray | None) -> Measured:
+        task = self.task(member)
+        if logits is None or not task.mean_loss_of(logits) <= task.infeasible_above:
+            return None
+        bits = self._bits(task, logits)
+        return {
+            "accuracy": task.accuracy_of(logits),
+            self.objective: bits,
+            "bits_per_parameter": bits_per_parameter(bits, self.budget(values).parameters),
+            "loss": task.mean_loss_of(logits),
+        }
+
+    def train_alone(
+        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> tuple[keras.Model, Measured]:
+        """Trains and measures one member as an ordinary Keras model."""
+        task, model = self.task(member), self.builder(values)(member)
+        compile_model(model, task.loss(), member.settings)
+        diverged = math.isnan(fit(model, task.cycled_batches(self.steps, self.batch_size), callbacks))
+        return model, self._measured(values, member, None if diverged else task.logits(model))
+
+
+class TaskJob(Job):
+    """Any task with samples of its own. All members of a population see the same batches.
+
+    The score is the task's on its validation split; a trial is infeasible whose loss is not finite, or at last above
+    what the task allows.
+
+    Args:
+        task: The task.
+        **options: As for `Job`.
+    """
+
+    def __init__(self, task: Task, cell: CellFactory, **options: Any) -> None:
+        self.task = task
+        self.objective, self.direction = task.score_name, task.score_direction
+        super().__init__(cell, options.pop("space", None) or CollinsSpace(cell), **options)
+        self._batches = 0
+
+    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
+        task = self.task
+
+        def build(member: Member | None) -> keras.Model:
+            return sequence_model(
+                self.cell,
+                units,
+                depth,
+                input_dim=task.input_dim,
+                output_dim=task.output_dim,
+                return_sequences=task.return_sequences,
+                cell_options=member.cell_options if member else {},
+                readout_options=member.readout_options if member else {},
+                seed=member.seed if member else 0,
+            )
+
+        return build
+
+    def population(self, values: Values, members: Sequence[Member]) -> Population:
+        """Returns a compiled population."""
+        population = Population(self.builder(values), members)
+        population.compile_population(self.task.loss(), self._steps_per_call)
+        return population
+
+    @property
+    def _steps_per_call(self) -> int:
+        return max(1, min(STEPS_PER_EXECUTION, self.steps) // 10)
+
+    def advance(self, population: Population, steps: int) -> np.ndarray:
+        """Trains all members for so many steps; returns the mean loss of each."""
+        start = self._batches
+        self._batches += steps
+        population.fit(self.task.dataset(self.batch_size, self.seed, start, start + steps), verbose=0, shuffle=False)
+        return population.take_losses()
+
+    def progress(self, population: Population, losses: np.ndarray) -> np.ndarray:
+        """Returns the negative losses."""
+        del population
+        return -np.where(np.isfinite(losses), losses, np.inf)
+
+    def measure(
+        self, population: Population, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
+    ) -> list[Measured]:
+        """Measures the members in some slots on the validation split."""
+        del values
+        alive = population.alive
+        return [
+            self._measured(functools.partial(population.member, slot), float(loss) if alive[slot] else math.nan)
+            for slot, loss in zip(slots, losses, strict=True)
+        ]
+
+    def _measured(self, model: Callable[[], keras.Model], loss: float) -> Measured:
+        if not loss <= self.task.infeasible_above:
+            return None
+        score = self.task.validation_score(model())
+        return {self.objective: score, "loss": loss} if math.isfinite(score) else None
+
+    def train_alone(
+        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> tuple[keras.Model, Measured]:
+        """Trains and measures one member as an ordinary Keras model."""
+        model = self.builder(values)(member)
+        compile_model(model, self.task.loss(), member.settings)
+        loss = fit(model, self.task.dataset(self.batch_size, self.seed, 0, self.steps), callbacks)
+        return model, self._measured(lambda: model, loss)

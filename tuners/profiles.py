@@ -1,0 +1,40 @@
+"""How much a search spends."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keras_rnncap.errors import InputError
+
+
+class Profile(NamedTuple):
+    """What a search spends by default.
+
+    Attributes:
+        trials: Number of trials.
+        steps: Training steps of each.
+        stop_early: Whether trials that do worse than the median are stopped.
+    """
+
+    trials: int
+    steps: int
+    stop_early: bool
+
+
+PROFILES = {
+    "smoke": Profile(trials=4, steps=100, stop_early=False),
+    "laptop": Profile(trials=60, steps=5_000, stop_early=True),
+    "paper": Profile(trials=1_000, steps=50_000, stop_early=False),
+}
+"""Seconds, to see whether something works; minutes on two cores; and the least that Collins et al. (2017) spent."""
+
+
+def get_profile(name: str) -> Profile:
+    """Returns a profile.
+
+    Raises:
+        InputError: If there is none of that name.
+    """
+    if name not in PROFILES:
+        raise InputError(f"profile must be one of {', '.join(PROFILES)}; got {name!r}")
+    return PROFILES[name]

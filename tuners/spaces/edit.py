@@ -1,0 +1,123 @@
+"""Search spaces, narrowed, fixed or extended."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner as kt
+from keras_tuner.engine import hyperparameters as kinds
+
+from keras_rnncap.errors import InputError
+
+
+def edit_space(space: kt.HyperParameters, changes: Mapping[str, Any]) -> kt.HyperParameters:
+    """Returns a search space with other ranges.
+
+    Args:
+        space: The space; it stays as it is.
+        changes: For the name of a hyperparameter a value, which fixes it; a pair `(low, high)`, the new range of a
+            number, inside or beyond the old one; a list of values to choose from; or a text as `parse_change` takes it.
+
+    Raises:
+        InputError: If there is no such hyperparameter, or it cannot have such values.
+
+    Example:
+    >>> hp = kt.HyperParameters()
+    >>> _ = hp.Float("rate", 1e-4, 1e-1, sampling="log"), hp.Choice("optimizer", ["sgd", "adam"])
+    >>> edited = edit_space(hp, {"rate": "1e-3..1", "optimizer": "adam"})
+    >>> [(one.name, one.get_config().get("max_value")) for one in edited.space], edited.get("optimizer")
+    ([('rate', 1.0), ('optimizer', None)], 'adam')
+    """
+    names = list(dict.fromkeys(hp.name for hp in space.space))
+    for name in changes:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}? There are" if close else "there are"
+            raise InputError(f"no hyperparameter {name!r} in this space: {hint} {', '.join(names)}")
+    edited = kt.HyperParameters()
+    edited.merge([_changed(hp, changes[hp.name]) if hp.name in changes else hp for hp in space.space])
+    return edited
+
+
+def parse_changes(settings: Sequence[str]) -> dict[str, str]:
+    """Returns `{name: change}` for texts `name=change`, as `--set` takes them.
+
+    Raises:
+        InputError: If a text is not of that form, or a name comes twice.
+
+    Example:
+    >>> parse_changes(["learning_rate=1e-3..1e-1", "optimizer=adam,sgd"])
+    {'learning_rate': '1e-3..1e-1', 'optimizer': 'adam,sgd'}
+    """
+    changes: dict[str, str] = {}
+    for setting in settings:
+        name, equals, change = setting.partition("=")
+        if not (equals and name and change):
+            raise InputError(f"--set takes NAME=VALUE, NAME=LOW..HIGH or NAME=VALUE,VALUE; got {setting!r}")
+        if name in changes:
+            raise InputError(f"--set names {name} twice: {changes[name]!r} and {change!r}")
+        changes[name] = change
+    return changes
+
+
+def _changed(hp: Any, change: Any) -> Any:
+    """Returns a hyperparameter with other values."""
+    if isinstance(change, str) and ".." in change:
+        low, _, high = change.partition("..")
+        change = (low, high)
+    elif isinstance(change, str) and "," in change:
+        change = change.split(",")
+    if isinstance(change, tuple) and len(change) == 2:
+        return _in_range(hp, *change)
+    choices = [_read(hp, one) for one in change] if isinstance(change, list) else [_read(hp, change)]
+    if not choices:
+        raise InputError(f"{hp.name} needs at least one value; got none")
+    options = {"name": hp.name, "conditions": hp.conditions}
+    if len(choices) == 1:
+        return kinds.Fixed(value=choices[0], **options)
+    default = hp.default if hp.default in choices else choices[0]
+    ordered = not isinstance(hp, kinds.Boolean) and getattr(hp, "ordered", True) and not isinstance(choices[0], str)
+    return kinds.Choice(values=choices, ordered=ordered, default=default, **options)
+
+
+def _in_range(hp: Any, low: Any, high: Any) -> Any:
+    if not isinstance(hp, kinds.Float | kinds.Int):
+        raise InputError(f"{hp.name} has no range; it is one of {', '.join(map(str, _values(hp)))}")
+    low, high = _read(hp, low), _read(hp, high)
+    if not low < high:
+        raise InputError(f"{hp.name}={low}..{high}: the first must be below the second")
+    if hp.sampling in ("log", "reverse_log") and low <= 0:
+        raise InputError(f"{hp.name}={low}..{high}: it is drawn on a logarithmic scale, so it must be above 0")
+    changed = {"min_value": low, "max_value": high, "default": min(max(hp.default, low), high)}
+    return type(hp).from_config(hp.get_config() | changed)
+
+
+def _values(hp: Any) -> list[Any]:
+    return [hp.value] if isinstance(hp, kinds.Fixed) else list(hp.values)
+
+
+def _read(hp: Any, value: Any) -> Any:
+    """Returns a value of a hyperparameter's own type, perhaps from a text."""
+    if isinstance(hp, kinds.Float | kinds.Int):
+        try:
+            number = float(value)
+            whole = isinstance(hp, kinds.Int)
+            if number != number or abs(number) == float("inf") or (whole and number != int(number)):
+                raise ValueError
+        except (TypeError, ValueError):
+            wanted = "an integer" if isinstance(hp, kinds.Int) else "a number"
+            raise InputError(f"{hp.name} must be {wanted}; got {value!r}") from None
+        if isinstance(hp, kinds.Float) and hp.sampling == "log" and number <= 0:
+            raise InputError(f"{hp.name} must be above 0; got {value!r}")
+        return int(number) if whole else number
+    for allowed in _values(hp):
+        if value == allowed or str(value).lower() == str(allowed).lower():
+            return allowed
+    if isinstance(_values(hp)[0], int | float) and not isinstance(_values(hp)[0], bool):  # a list of numbers grows
+        try:
+            return type(_values(hp)[0])(value)
+        except (TypeError, ValueError):
+            pass
+    raise InputError(f"{hp.name} must be one of {', '.join(map(str, _values(hp)))}; got {value!r}")

@@ -1,0 +1,238 @@
+"""Any task, any cell: a search for the best hyperparameters, its rows and its pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
+from keras_rnncap.tuners.encoding import SpaceEncoding
+from keras_rnncap.tuners.hparams import write_hparams
+from keras_rnncap.tuners.importance import compute_importance
+from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
+from keras_rnncap.tuners.kerastuner import INFEASIBLE, check_oracle
+from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
+from keras_rnncap.tuners.profiles import get_profile
+from keras_rnncap.tuners.run import SearchRun
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
+
+from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
+from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.runs import RunDirectory, replacing, write_json
+from keras_rnncap.versions import versions
+
+SPACES = ("collins", "jozefowicz")
+SWEEP_FILE, SPACE_FILE = "sweep.json", "space.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResult:
+    """What a sweep found; `sweep.json` holds the same.
+
+    Attributes:
+        task: The task's name.
+        data: What the data are.
+        cell: The cell's name.
+        oracle: What proposed the trials.
+        space: Name of the search space.
+        profile: Name of the profile.
+        depth: Number of layers of the best trial.
+        parameters: Its trainable parameters.
+        units: Units of each of its layers.
+        objective: Name and unit of the score.
+        direction: Whether more (`"max"`) or less (`"min"`) is better.
+        best_score: The best trial's score; `None` where no trial was feasible.
+        chance_score: The score of a model that knows nothing of the input; `None` where it differs between trials.
+        trials: Trials that ended, infeasible ones included.
+        infeasible: Trials that diverged.
+        stopped_early: Trials that the median rule ended before their time.
+        steps: Training steps of a whole trial.
+        batch_size: Samples in a step.
+        seed: Seed of data, weights and proposals.
+        elapsed_s: Time that all trials took, their proposals included, in seconds.
+        hyperparameters: Those of the best trial.
+        versions: Of Python and the packages that matter.
+    """
+
+    task: str
+    data: str
+    cell: str
+    oracle: str
+    space: str
+    profile: str
+    depth: int
+    parameters: int
+    units: int
+    objective: str
+    direction: str
+    best_score: float | None
+    chance_score: float | None
+    trials: int
+    infeasible: int
+    stopped_early: int
+    steps: int
+    batch_size: int
+    seed: int
+    elapsed_s: float
+    hyperparameters: dict[str, Any]
+    versions: dict[str, str]
+
+
+def run_sweep(
+    task: Task | None,
+    cell: str | CellFactory,
+    *,
+    params: int = 300,
+    depth: int = 1,
+    trials: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    oracle: str = "gp",
+    space: str = "collins",
+    changes: Mapping[str, Any] | None = None,
+    profile: str = "laptop",
+    stop_early: bool | None = None,
+    slots: int = SLOTS,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> SweepResult:
+    """Searches the hyperparameters with which a cell does best on a task.
+
+    Trials train together, as members of populations. In `out` are, as soon as they exist, `trials.csv` (a row for each
+    trial) and `history.csv` (its training loss), and at the end `sweep.json`, `parallel_coordinates.png`, `slices.png`,
+    `importance.png`, `hparams/` (for TensorBoard), `best/model.keras` and `best/saved_model/`. The same call again
+    continues where the last one stopped; one with more trials adds to them.
+
+    Args:
+        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses.
+        cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
+        params: Largest number of trainable parameters.
+        depth: Number of layers.
+        trials: Number of trials; `None` takes the profile's.
+        steps: Training steps of a trial; `None` takes the profile's.
+        batch_size: Samples in a step.
+        oracle: What proposes trials: `"gp"`, `"random"` or `"bayesian"`, KerasTuner's own.
+        space: `"collins"` or `"jozefowicz"`.
+        changes: Changes of the space, as `edit_space` takes them.
+        profile: `"smoke"`, `"laptop"` or `"paper"`.
+        stop_early: Whether to stop trials that do worse than the median; `None` takes the profile's.
+        slots: Trials that train at the same time.
+        seed: Seed of data, weights and proposals.
+        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`.
+        progress: Whether to show progress.
+
+    Raises:
+        InputError: If a name is unknown, a number is out of range, or the folder cannot be used.
+
+    Example:
+    >>> result = run_sweep(None, "rnn", params=60, trials=2, steps=20, profile="smoke", out=tmp_path / "sweep")
+    >>> result.objective, result.trials
+    ('mutual_information_bits', 2)
+    """
+    factory, name, spent = get_cell(cell), cell_name(cell), get_profile(profile)
+    trials = spent.trials if trials is None else check_integer("trials", trials, 1)
+    steps = spent.steps if steps is None else check_integer("steps", steps, 1)
+    stop_early = spent.stop_early if stop_early is None else stop_early
+    for key, value in {"params": params, "depth": depth, "batch_size": batch_size, "slots": slots}.items():
+        check_integer(key, value, 1)
+    check_integer("seed", seed, 0)
+    check_oracle(oracle)
+    if space not in SPACES:
+        raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
+    task_name = PerceptronCapacity.name if task is None else task.name
+    identity = {
+        "command": "sweep",
+        "task": task_name,
+        "data": task_name if task is None else task.data,
+        "cell": name,
+        "params": params,
+        "depth": depth,
+        "steps": steps,
+        "batch_size": batch_size,
+        "oracle": oracle,
+        "space": space,
+        "set": {key: str(value) for key, value in (changes or {}).items()},
+        "stop_early": stop_early,
+        "seed": seed,
+    }
+    options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    job = _job(task, factory, space, {**options, "changes": changes})
+    directory = out or default_directory(task_name, name, params, depth, oracle, seed)
+    with RunDirectory(directory, identity) as folder:
+        run = SearchRun(folder, job, trials)
+        try:
+            run.search(oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress)
+        finally:  # also when interrupted: what is finished is kept, and shown
+            result = _result(run, task, profile)
+            if run.rows:
+                _write(run, result)
+    return result
+
+
+def default_directory(task: str, cell: str, params: int, depth: int, oracle: str, seed: int) -> Path:
+    """Returns the folder of a sweep that was given none."""
+    return Path("runs") / f"sweep-{task}-{cell_name(cell).replace(':', '.')}-{params}x{depth}-{oracle}-seed{seed}"
+
+
+def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str, Any]) -> Job:
+    length = 1 if task is None or not task.return_sequences else task.length
+    chosen = CollinsSpace(factory) if space == "collins" else JozefowiczSpace(factory, (options["params"],), length)
+    if task is not None:
+        job: Job = TaskJob(task, factory, space=chosen, **options)
+    else:
+        width = capacity_input_dim(options["params"])
+        job = CapacityJob(factory, input_dim=width, length=5, space=chosen, **options)
+    job.budget()  # an error now if there is none
+    return job
+
+
+def _result(run: SearchRun, task: Task | None, profile: str) -> SweepResult:
+    job, identity, best = run.job, run.directory.identity, run.best() or {}
+    values = run.values_of(best)
+    budget = job.budget(values)
+    return SweepResult(
+        **{key: identity[key] for key in ("task", "data", "cell", "oracle", "space", "steps", "batch_size", "seed")},
+        profile=profile,
+        depth=values.get("depth", identity["depth"]),
+        parameters=budget.parameters,
+        units=budget.units,
+        objective=job.objective,
+        direction=job.direction,
+        best_score=best.get(job.objective),
+        chance_score=0.0 if task is None else task.chance_score,
+        trials=len(run.rows),
+        infeasible=sum(row["status"] == INFEASIBLE for row in run.rows),
+        stopped_early=run.stopped_early,
+        elapsed_s=round(sum(row["elapsed_s"] for row in run.rows), 1),
+        hyperparameters=values,
+        versions=versions(),
+    )
+
+
+def _write(run: SearchRun, result: SweepResult) -> None:
+    """Writes all files that follow from the rows."""
+    folder, space = run.directory, run.job.hyperparameters
+    write_json(folder / SPACE_FILE, space.get_config())
+    encoding = SpaceEncoding(space)
+    values = [run.values_of(row) for row in run.rows]
+    scores = pd.Series([row.get(result.objective) for row in run.rows], dtype=float, name=result.objective)
+    places = encoding.places(values)
+    figures = {
+        "parallel_coordinates.png": plot_parallel_coordinates(places, encoding.ticks(), scores, result.direction),
+        "slices.png": plot_slices(places, encoding.ticks(), scores),
+    }
+    importance = compute_importance(space, values, scores.to_numpy(), result.direction, result.seed)
+    if importance is not None:
+        figures["importance.png"] = plot_importance(importance)
+    for name, figure in figures.items():
+        with replacing(folder / name) as new:
+            figure.savefig(new, dpi=120)
+    write_hparams(folder / "hparams", run.rows, values, result.objective)
+    run.save_best()
+    write_json(folder / SWEEP_FILE, dataclasses.asdict(result))
