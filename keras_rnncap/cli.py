@@ -207,11 +207,14 @@ def sweep(
 ) -> None:
     """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
     _import_keras()
-    from keras_rnncap.datasets import PerceptronCapacity, get_text_class
+    from keras_rnncap.datasets import TASKS, PerceptronCapacity, get_text_class
+    from keras_rnncap.errors import unknown
     from keras_rnncap.runs import IDENTITY
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
     directory = out or default_directory(task, cell, params, depth, oracle, seed)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")

@@ -284,3 +284,47 @@ def test_calibrate_prints_a_row_for_each_ratio(invoke, monkeypatch):
     assert asked == {"inputs": 7, "steps": 9, "seed": 3}
     assert "2 0.975 1.66" in output
     assert "threshold unit of 8 weights" in output
+
+
+def test_a_sweep_prints_its_best_trial_and_goes_on_with_more_trials(invoke, tmp_path):
+    arguments = ["sweep", "perceptron", "rnn", "--params", 60, "--steps", 20, "--profile", "smoke", "--out", "run"]
+    arguments += ["--set", "optimizer=adam", "--set", "learning_rate=0.01..0.02"]
+    done = invoke(*arguments, "--trials", 2)
+    assert done.exit_code == 0, done.output
+    said, result = words(done.stdout), json.loads((tmp_path / "run" / "sweep.json").read_text())
+    assert "trials 2, 0 infeasible, 0 stopped early" in said
+    assert "optimizer adam" in said
+    assert f"mutual information bits {result['best_score']:.4g}" in said
+    assert 0.01 <= result["hyperparameters"]["learning_rate"] <= 0.02
+    more = invoke(*arguments, "--trials", 3, "--resume")
+    assert "continuing in run: 2 trials are there" in more.stdout
+    assert json.loads((tmp_path / "run" / "sweep.json").read_text())["trials"] == 3
+
+
+def test_a_sweep_on_text(invoke, tmp_path):
+    arguments = ["--params", 2000, "--steps", 10, "--trials", 2, "--profile", "smoke", "--oracle", "random"]
+    done = invoke("sweep", "python-docs", "ugrnn", *arguments)
+    assert done.exit_code == 0, done.output
+    assert "bits per character" in done.stdout
+    assert (tmp_path / "runs" / "sweep-python-docs-ugrnn-2000x1-random-seed0" / "best" / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep", "perceptro", "rnn"], "unknown task 'perceptro': did you mean 'perceptron'"),
+        (["sweep", "perceptron", "rnn", "--resume"], "there is nothing to resume in runs"),
+        (["sweep", "perceptron", "rnn", "--set", "x"], "--set takes NAME=VALUE"),
+        (
+            ["sweep", "perceptron", "rnn", "--set", "momentum=1"],
+            "no hyperparameter 'momentum' in this space: did you mean",
+        ),
+        (["sweep", "perceptron", "rnn", "--oracle", "grid"], "oracle must be one of gp, random, bayesian"),
+        (["sweep", "perceptron", "rnn", "--profile", "huge"], "profile must be one of smoke, laptop, paper"),
+    ],
+)
+def test_bad_input_to_a_sweep_is_named_and_makes_no_folder(invoke, tmp_path, arguments, said):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,8 @@ from scipy import stats
 
 LEAST_TRIALS = 10
 """Feasible trials below which nothing can be said."""
+MOST_TRIALS = 500
+"""Trials, drawn at random, that the process is fitted to."""
 
 
 def compute_importance(
@@ -57,13 +59,16 @@ def compute_importance(
         return None
     encoding = SpaceEncoding(space)
     places = np.stack([encoding.point(dict(one)) for one in values])
-    process = GaussianProcess(encoding.features(places), robust_scores(scores if direction == "max" else -scores))
+    goodness = robust_scores(scores if direction == "max" else -scores)
+    rng = np.random.default_rng(seed)
+    some = rng.permutation(len(places))[:MOST_TRIALS]
+    process = GaussianProcess(encoding.features(places[some]), goodness[some])
 
     def predicted(points: np.ndarray) -> np.ndarray:
         return process.predict(encoding.features(points.T))[0]
 
     uniform = [stats.uniform()] * encoding.dimensions
-    indices = stats.sobol_indices(func=predicted, n=samples, dists=uniform, rng=np.random.default_rng(seed))
+    indices = stats.sobol_indices(func=predicted, n=samples, dists=uniform, rng=rng)
     names = [hp.name for hp in encoding.hyperparameters]
     table = pd.DataFrame({"first_order": indices.first_order, "total": indices.total_order}, index=names)
     return table.clip(lower=0.0).groupby(level=0).max().sort_values("total", ascending=False)

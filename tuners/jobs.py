@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
@@ -91,7 +92,7 @@ class Job(abc.ABC):
     @property
     def round_steps(self) -> int:
         """Training steps after which ended trials are looked for."""
-        return min(self.steps, max(STEPS_PER_EXECUTION, min(5 * STEPS_PER_EXECUTION, math.ceil(self.steps / 20))))
+        return min(self.steps, max(STEPS_PER_EXECUTION, min(20 * STEPS_PER_EXECUTION, math.ceil(self.steps / 50))))
 
     # ---- shapes
 
@@ -328,7 +329,11 @@ class TaskJob(Job):
         """Trains all members for so many steps; returns the mean loss of each."""
         start = self._batches
         self._batches += steps
-        population.fit(self.task.dataset(self.batch_size, self.seed, start, start + steps), verbose=0, shuffle=False)
+        if keras.backend.backend() == "tensorflow":
+            data: Any = self.task.dataset(self.batch_size, self.seed, start, start + steps)
+        else:  # without TensorFlow
+            data = itertools.islice(self.task.batches(self.batch_size, self.seed, start), steps)
+        population.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
         return population.take_losses()
 
     def progress(self, population: Population, losses: np.ndarray) -> np.ndarray:

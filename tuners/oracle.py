@@ -18,6 +18,8 @@ from keras_rnncap.errors import check_integer
 FANTASIES = 8
 CANDIDATES = 2000
 """Points drawn from the whole space for each proposal; as many are drawn near the best trials, in rounds."""
+MOST_TRIALS = 1000
+"""Trials that the process sees: of more, the best half of this number and the newest half."""
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
 
 
@@ -27,7 +29,8 @@ class GPBanditOracle(kt.Oracle):
     The process has a Matern 5/2 kernel with a length for each feature. Trials that run are pending: proposals are the
     best on average over values that the process would expect of them, so that many asked for at once are many different
     points. Trials that failed count as somewhat worse than the worst that did not. Scores below the median are
-    compressed, so that a few terrible ones do not decide what the process looks like. No point is proposed twice; where
+    compressed, so that a few terrible ones do not decide what the process looks like. Of more than 1,000 trials it sees
+    the best 500 and the newest 500. No point is proposed twice; where
     none is left, the search stops. The same seed gives the same proposals, also after `reload` in another process.
 
     Args:
@@ -148,7 +151,12 @@ class GPBanditOracle(kt.Oracle):
         places = np.stack([encoding.point(trial.hyperparameters.values) for trial in ended])
         scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
         goodness = robust_scores(scores if self.objective.direction == "max" else -scores)
-        process = self._process(encoding.features(places), goodness)
+        if len(ended) > MOST_TRIALS:
+            best_first = np.argsort(-goodness, kind="stable")
+            newest = np.arange(len(ended) - MOST_TRIALS // 2, len(ended))
+            kept = np.union1d(newest, best_first[: MOST_TRIALS // 2])
+            places, goodness = places[kept], goodness[kept]
+        process = self._process(encoding.features(places), goodness, len(ended))
         running = [trial for trial in self.trials.values() if trial.status not in ENDED]
         if running:
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
@@ -163,15 +171,15 @@ class GPBanditOracle(kt.Oracle):
 
         return improvement, places[np.argsort(-goodness)[:5]]
 
-    def _process(self, features: np.ndarray, goodness: np.ndarray) -> GaussianProcess:
+    def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int) -> GaussianProcess:
         """Returns the process; its parameters are fitted anew when there are a tenth more trials than the last time."""
         known = self._log_parameters is not None and len(self._log_parameters) == 2 + features.shape[1]
         if not known:
             self._log_parameters, self._fitted_to = None, 0
-        fit = len(goodness) >= 1.1 * self._fitted_to
+        fit = ended >= 1.1 * self._fitted_to
         process = GaussianProcess(features, goodness, self._log_parameters, fit)
         if fit:
-            self._log_parameters, self._fitted_to = process.log_parameters, len(goodness)
+            self._log_parameters, self._fitted_to = process.log_parameters, ended
         return process
 
     # ---- state

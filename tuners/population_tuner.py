@@ -21,6 +21,7 @@ from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.progress import StepCallback, WorkProgress
+from keras_rnncap.runs import replacing
 
 SLOTS = 16
 """Trials that train at the same time by default."""
@@ -32,6 +33,7 @@ class EndedTrial(NamedTuple):
     """A trial that ended.
 
     Attributes:
+        trial_id: KerasTuner's name of it.
         number: Counts an oracle's trials.
         values: Values of the active hyperparameters.
         member: What they came to.
@@ -41,6 +43,7 @@ class EndedTrial(NamedTuple):
         model: Returns the trained model.
     """
 
+    trial_id: str
     number: int
     values: dict[str, Any]
     member: Member
@@ -288,9 +291,10 @@ class PopulationTuner(BaseTuner):
         """Has an ended trial recorded, then tells the oracle."""
         self.ended += 1
         self.infeasible += measured is None
-        ended = EndedTrial(running.number, running.values, running.member, measured, steps, running.history, model)
-        self._on_end(ended)
-        trial = running.trial
+        trial, member = running.trial, running.member
+        self._on_end(
+            EndedTrial(trial.trial_id, running.number, running.values, member, measured, steps, running.history, model)
+        )
         if measured is None:
             trial.status = TrialStatus.FAILED
         else:
@@ -302,10 +306,13 @@ class PopulationTuner(BaseTuner):
         if ended.measured is None:
             return
         score, sign = ended.measured[self.job.objective], 1 if self.job.direction == "max" else -1
-        if (best := self._best()) is None or sign * score > sign * best.score:
-            folder = Path(self.project_dir)
-            ended.model().save_weights(folder / "best.new.weights.h5")
-            (folder / "best.new.weights.h5").replace(folder / "best.weights.h5")
+        best = self._best()
+        if best is None or sign * score > sign * best.score:
+            with replacing(self._weights_file(ended.trial_id)) as new:
+                ended.model().save_weights(new)
+
+    def _weights_file(self, trial_id: str) -> Path:
+        return Path(self.get_trial_dir(trial_id)) / "best.weights.h5"
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """Returns the best trial's model; the weights of others are not kept."""
@@ -315,7 +322,7 @@ class PopulationTuner(BaseTuner):
             return []
         values = best.hyperparameters.values
         model = self.job.builder(values)(self.job.member(values, 0))
-        model.load_weights(Path(self.project_dir) / "best.weights.h5")
+        model.load_weights(self._weights_file(best.trial_id))
         return [model]
 
     def _best(self) -> Trial | None:

@@ -332,6 +332,7 @@ class Population(keras.Model):
             self._add(self._loss_count, ops.ones_like(losses)[:, None])
             if self.table is not None:
                 self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
+                self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))
             self._turn.assign((ops.convert_to_tensor(self._turn) + 1) % self._groups)
         return ops.sum(ops.where(ops.isfinite(losses), losses, self._undefined(losses, training)))
 
@@ -388,9 +389,14 @@ class Population(keras.Model):
         mine = ops.arange(count, dtype="int32")[:, None] // size == ops.convert_to_tensor(self._turn)
         variable.assign(ops.convert_to_tensor(variable) + ops.where(mine, padded, ops.zeros_like(padded)))
 
+    @property
+    def _own_patterns(self) -> Any:
+        """How many patterns of the table are each member's own, `(members, 1)`."""
+        column = SHARED_NUMBERS.index("patterns")
+        return ops.cast(ops.convert_to_tensor(self._numbers)[:, column : column + 1], "int32")
+
     def _places(self, training: bool) -> Any:
         """Returns the places in the table of each member's next batch, `(members, batch)`."""
         assert self.table is not None
-        column = SHARED_NUMBERS.index("patterns")
-        patterns = ops.cast(self._part(self._numbers, training)[:, column : column + 1], "int32")
+        patterns = self._part(self._own_patterns, training)
         return (self._part(self._position, training) + ops.arange(self.table.batch_size, dtype="int32")) % patterns

@@ -92,6 +92,9 @@ def test_without_xla_too():
     build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
     population = trained(Population(build, members("ugrnn"), TABLE), jit=False)
     assert_close(weights(population.member(3)), alone(build, population.members[3]))
+    # Places in the table do not grow: after 2^31 patterns they would be negative.
+    places = keras.ops.convert_to_numpy(population._position)[:, 0].tolist()
+    assert places == [STEPS * BATCH % member.patterns for member in population.members]
 
 
 def test_order_does_not_matter():

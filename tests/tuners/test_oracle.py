@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras_rnncap.tuners.oracle as oracle_module
 import keras_tuner as kt
 import numpy as np
 import pytest
@@ -125,6 +126,18 @@ def test_failures_teach_it_where_not_to_go(tmp_path):
     assert sum(failed[:6]) >= 1
     assert sum(failed[30:]) < 8
     assert -2.8 < math.log10(oracle.get_best_trials(1)[0].hyperparameters.values["rate"]) <= -2.2
+
+
+def test_of_many_trials_the_process_sees_the_best_and_the_newest(tmp_path, monkeypatch):
+    monkeypatch.setattr(oracle_module, "MOST_TRIALS", 12)
+    seen, real = [], GPBanditOracle._process
+    monkeypatch.setattr(GPBanditOracle, "_process", lambda *arguments: seen.append(arguments[2]) or real(*arguments))
+    oracle = make(tmp_path, max_trials=40)
+    run(oracle, 40)
+    assert [len(goodness) for goodness in seen] == [*range(6, 13), *[12] * 27]
+    goodness = robust_scores(np.array([trial.score for trial in oracle.trials.values()][:39]))
+    assert seen[-1].max() == pytest.approx(goodness.max())
+    assert seen[-1][-6:] == pytest.approx(goodness[-6:])
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN axis")  # KerasTuner's look at such a score

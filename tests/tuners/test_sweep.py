@@ -173,6 +173,19 @@ def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_pat
     assert bits(stopped)[best] == pytest.approx(bits(whole)[best], rel=0.1)
 
 
+def test_a_rule_compares_with_all_that_came_so_far_and_names_bad_parts():
+    rule = QuantileRule({0.5: 0.75, 0.1: 0.5}, least=4)
+    assert rule.parts == [0.1, 0.5]
+    assert rule.hopeless(0, [3.0, 1.0]) == [False, False]  # too few
+    assert rule.hopeless(0, [0.5, 2.0]) == [True, False]  # the median of all four is 1.5
+    assert rule.hopeless(1, [1.0, 2.0, 3.0, 4.0]) == [True, True, True, False]  # three quarters are below 3.25
+    for wrong in ({0.0: 0.5}, {1.0: 0.5}, {0.5: 0.0}, {0.5: 1.0}):
+        with pytest.raises(InputError, match=r"parts in \(0, 1\)"):
+            QuantileRule(wrong)
+    with pytest.raises(InputError, match="least"):
+        QuantileRule(least=0)
+
+
 def test_trials_are_the_same_however_many_train_at_once(tmp_path):
     few, _ = search(job(), tmp_path / "a", trials=6, slots=2)
     many, _ = search(job(), tmp_path / "b", trials=6, slots=6)
