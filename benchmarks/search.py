@@ -1,6 +1,6 @@
 """What searches find, and what they cost. `python -m benchmarks.search cells|oracles|memory`.
 
-`cells`: for each cell, `rnncap capacity` at its defaults (the +RNN with two layers), 300 parameters: the best bits per
+`cells`: for each cell, `rnncap capacity --trials 160` (the +RNN with two layers), 300 parameters: the best bits per
 parameter after each minute, and a picture. `oracles`: the same task with `rnncap sweep`'s oracles, gp and random, at
 equal numbers of trials, without starting points and without early stopping: the best bits per parameter for each seed.
 `memory`: a sweep of 200 short trials and one of 2,000: the largest memory of the process.
@@ -29,17 +29,17 @@ CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 
 
 def cells(arguments: argparse.Namespace) -> None:
-    """Measures every cell at the defaults."""
+    """Measures every cell."""
     curves, results = {}, []
     for cell, depth in CELLS.items():
         if arguments.cells and cell not in arguments.cells:
             continue
         out = arguments.out / f"capacity-{cell}-{depth}"
-        results.append(measure_capacity(cell, depth=depth, out=out, progress=True))
+        results.append(measure_capacity(cell, depth=depth, trials=arguments.trials, out=out, progress=True))
         rows = pd.read_csv(out / "trials.csv")
         curves[cell] = (rows["elapsed_s"].cumsum() / 60, rows["bits_per_parameter"].cummax())
     minutes = range(1, int(np.ceil(max(time.iloc[-1] for time, _ in curves.values()))) + 1)
-    table = Table(title="Best bits per parameter after minutes, 300 parameters, defaults, seed 0")
+    table = Table(title="Best bits per parameter after minutes, 300 parameters, seed 0")
     for column in ("cell", "depth", "trials", "minutes in all", *map(str, minutes)):
         table.add_column(column, justify="right")
     figure, (axes,) = new_figure(1, width=6.0)
@@ -110,12 +110,12 @@ def main() -> None:
     parser.add_argument("what", choices=["cells", "oracles", "memory"])
     parser.add_argument("--cells", nargs="+", choices=list(CELLS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trials", type=int, help="60 for oracles, 2,000 for memory")
+    parser.add_argument("--trials", type=int, help="160 for cells, 60 for oracles, 2,000 for memory")
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     arguments = parser.parse_args()
     if arguments.trials is None:
-        arguments.trials = {"memory": 2000}.get(arguments.what, 60)
+        arguments.trials = {"cells": 160, "oracles": 60, "memory": 2000}[arguments.what]
     {"cells": cells, "oracles": oracles, "memory": memory}[arguments.what](arguments)
 
 

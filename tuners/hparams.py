@@ -47,7 +47,7 @@ def write_hparams(
         with writer.as_default():
             api.hparams(dict(one), trial_id=run.name)
             if objective in row:
-                tf.summary.scalar(objective, row[objective], step=int(row["steps"]))
+                tf.summary.scalar(objective, row[objective], step=int(row.get("steps", 0)))
         writer.close()
         half.rename(run)
 

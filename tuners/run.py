@@ -63,7 +63,9 @@ class SearchRun:
     @property
     def stopped_early(self) -> int:
         """Trials that were stopped before their last step without having diverged."""
-        return sum(row["status"] == COMPLETED and row["steps"] < self.job.steps for row in self.rows)
+        return sum(
+            row["status"] == COMPLETED and row.get("steps", self.job.steps) < self.job.steps for row in self.rows
+        )
 
     def search(
         self,
