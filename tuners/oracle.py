@@ -19,7 +19,7 @@ FANTASIES = 8
 CANDIDATES = 2000
 """Points drawn from the whole space for each proposal; as many are drawn near the best trials, in rounds."""
 MOST_TRIALS = 1000
-"""Trials that the process sees: of more, the best half of this number and the newest half."""
+"""Trials that the process sees: of more, the newest, half of this number, and the best of the others."""
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
 
 
@@ -30,8 +30,8 @@ class GPBanditOracle(kt.Oracle):
     best on average over values that the process would expect of them, so that many asked for at once are many different
     points. Trials that failed count as somewhat worse than the worst that did not. Scores below the median are
     compressed, so that a few terrible ones do not decide what the process looks like. Of more than 1,000 trials it sees
-    the best 500 and the newest 500. No point is proposed twice; where
-    none is left, the search stops. The same seed gives the same proposals, also after `reload` in another process.
+    the newest 500 and the best 500 of the others. No point is proposed twice; where none is left, the search stops. The
+    same seed gives the same proposals, also after `reload` in another process.
 
     Args:
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
@@ -152,9 +152,9 @@ class GPBanditOracle(kt.Oracle):
         scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
         goodness = robust_scores(scores if self.objective.direction == "max" else -scores)
         if len(ended) > MOST_TRIALS:
-            best_first = np.argsort(-goodness, kind="stable")
-            newest = np.arange(len(ended) - MOST_TRIALS // 2, len(ended))
-            kept = np.union1d(newest, best_first[: MOST_TRIALS // 2])
+            older, newest = np.split(np.arange(len(ended)), [len(ended) - MOST_TRIALS // 2])
+            best = np.argsort(-goodness[older], kind="stable")[: MOST_TRIALS - len(newest)]
+            kept = np.concatenate([np.sort(best), newest])
             places, goodness = places[kept], goodness[kept]
         process = self._process(encoding.features(places), goodness, len(ended))
         running = [trial for trial in self.trials.values() if trial.status not in ENDED]
