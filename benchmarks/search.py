@@ -37,7 +37,7 @@ def cells(arguments: argparse.Namespace) -> None:
         out = arguments.out / f"capacity-{cell}-{depth}"
         results.append(measure_capacity(cell, depth=depth, trials=arguments.trials, out=out, progress=True))
         rows = pd.read_csv(out / "trials.csv")
-        curves[cell] = (rows["elapsed_s"].cumsum() / 60, rows["bits_per_parameter"].cummax())
+        curves[cell] = (rows["elapsed_s"].cumsum() / 60, rows["bits_per_parameter"].cummax().ffill())
     minutes = range(1, int(np.ceil(max(time.iloc[-1] for time, _ in curves.values()))) + 1)
     table = Table(title="Best bits per parameter after minutes, 300 parameters, seed 0")
     for column in ("cell", "depth", "trials", "minutes in all", *map(str, minutes)):

@@ -51,7 +51,13 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
         axes.axvline(index, color="0.3", linewidth=0.8)
         for place, text in ticks[name]:
             axes.annotate(
-                text, (index, place), xytext=(2, 0), textcoords="offset points", fontsize=6, va="center", color="0.2"
+                text,
+                (index, place),
+                xytext=(2, 0),
+                textcoords="offset points",
+                fontsize=6,
+                va="center",
+                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
             )
     axes.set_xticks(x, names, rotation=60, ha="right", fontsize="small")
     axes.set_yticks([-0.08], ["inactive"], fontsize="small")
