@@ -7,7 +7,7 @@ hyperparameter, and a quarter of its space is infeasible. Second table: seconds 
 three.
 
 Runs are kept as rows in `--out`; the same command continues, so that more `--seeds` add to what is there. KerasTuner's
-Bayesian oracle takes most of the time: minutes for each of its runs. Optuna's GP sampler takes part where `optuna` and
+Bayesian oracle takes most of the time. Optuna's GP sampler takes part where `optuna` and
 `torch` are installed.
 """
 
