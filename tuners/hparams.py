@@ -18,6 +18,9 @@ from keras_rnncap.runs import read_rows
 if TYPE_CHECKING:
     import optuna
 
+SWEEP_FILE, SPACE_FILE = "sweep.json", "space.json"
+"""In a sweep's folder: what was found, and where."""
+
 
 def write_hparams(
     folder: Path, rows: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, Any]], objective: str
@@ -68,8 +71,8 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
         raise InputError("to_optuna_study needs Optuna: pip install optuna") from None
     path = Path(folder)
     try:
-        space = kt.HyperParameters.from_config(json.loads((path / "space.json").read_text()))
-        result = json.loads((path / "sweep.json").read_text())
+        space = kt.HyperParameters.from_config(json.loads((path / SPACE_FILE).read_text()))
+        result = json.loads((path / SWEEP_FILE).read_text())
     except OSError as error:
         raise InputError(f"{folder} holds no sweep that ended: {error}") from error
     study = optuna.create_study(direction="maximize" if result["direction"] == "max" else "minimize", **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 import itertools
 import math
@@ -199,16 +200,9 @@ class CapacityJob(Job):
 
     def member(self, values: Values, seed: int) -> Member:
         """Returns the member with these values."""
-        member = super().member(values, seed)
         patterns = max(1, round(values["patterns_per_parameter"] * self.budget(values).parameters))
-        return Member(
-            member.settings,
-            member.cell_options,
-            member.readout_options,
-            member.seed,
-            every_step=bool(values["every_step"]),
-            patterns=patterns,
-        )
+        member = super().member(values, seed)
+        return dataclasses.replace(member, every_step=bool(values["every_step"]), patterns=patterns)
 
     def facts(self, member: Member) -> dict[str, Any]:
         """Returns the number of patterns."""

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.hparams import write_hparams
+from keras_rnncap.tuners.hparams import SPACE_FILE, SWEEP_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
 from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
 from keras_rnncap.tuners.kerastuner import INFEASIBLE, check_oracle
@@ -27,7 +27,6 @@ from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.versions import versions
 
 SPACES = ("collins", "jozefowicz")
-SWEEP_FILE, SPACE_FILE = "sweep.json", "space.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +46,7 @@ class SweepResult:
         objective: Name and unit of the score.
         direction: Whether more (`"max"`) or less (`"min"`) is better.
         best_score: The best trial's score; `None` where no trial was feasible.
-        chance_score: The score of a model that knows nothing of the input; `None` where it differs between trials.
+        chance_score: The score of a model that knows nothing of the input.
         trials: Trials that ended, infeasible ones included.
         infeasible: Trials that diverged.
         stopped_early: Trials that the median rule ended before their time.
@@ -71,7 +70,7 @@ class SweepResult:
     objective: str
     direction: str
     best_score: float | None
-    chance_score: float | None
+    chance_score: float
     trials: int
     infeasible: int
     stopped_early: int

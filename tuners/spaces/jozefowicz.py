@@ -8,7 +8,7 @@ import keras
 import keras_tuner as kt
 from keras_rnncap.tuners.spaces.collins import Values
 
-from keras_rnncap.cells import CellFactory, constructor_options
+from keras_rnncap.cells import CellFactory, constructor_options, get_cell
 from keras_rnncap.errors import check_integer
 from keras_rnncap.training import TrainingSettings
 
@@ -41,8 +41,6 @@ class JozefowiczSpace:
     """
 
     def __init__(self, cell: str | CellFactory, params: tuple[int, ...], scored_steps: int = 1) -> None:
-        from keras_rnncap.cells import get_cell
-
         self._options = constructor_options(get_cell(cell))
         self._params = tuple(check_integer("params", one, 1) for one in params)
         self._scored_steps = check_integer("scored_steps", scored_steps, 1)
