@@ -80,7 +80,8 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
         settings.make_optimizer(),
         loss,
         steps_per_execution=min(STEPS_PER_EXECUTION, settings.steps),
-        jit_compile=False,  # XLA is no faster on CPUs for a single model, and takes seconds to compile
+        # In TensorFlow XLA is no faster on CPUs for a single model, and takes seconds; JAX without it runs op by op.
+        jit_compile=keras.backend.backend() == "jax",
     )
 
 

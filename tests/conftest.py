@@ -7,3 +7,12 @@ pytest.register_assert_rewrite("contracts.cell_contract", "contracts.task_contra
 
 def pytest_report_header():
     return f"keras backend: {keras.backend.backend()}"  # tests/test_jax.py reads this line
+
+
+@pytest.fixture(autouse=keras.backend.backend() == "jax")
+def forget_compiled_programs():
+    """On JAX each compiled program holds memory maps until it is forgotten; a whole file's are too many for Linux."""
+    yield
+    import jax
+
+    jax.clear_caches()

@@ -246,9 +246,9 @@ class Population(keras.Model):
             jit: Whether to use XLA.
         """
         self._steps_per_call = steps_per_execution
+        self._loss_of_one = loss  # not given to Keras, which on JAX would trace the model in every fit to build it
         self.compile(
             RowOptimizer([member.settings for member in self.members]),
-            loss,
             steps_per_execution=1 if self.table is not None else steps_per_execution,
             jit_compile=jit,
         )
@@ -346,7 +346,7 @@ class Population(keras.Model):
 
     def member_losses(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Returns the loss of each member, shape `(members,)`."""
-        each = self.loss.call(y, y_pred)
+        each = self._loss_of_one.call(y, y_pred)
         axes = tuple(range(1, len(each.shape)))
         if sample_weight is None:
             return ops.mean(each, axis=axes)

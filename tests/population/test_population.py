@@ -23,11 +23,13 @@ from keras_rnncap.training import TrainingSettings, compile_model
 STEPS, BATCH = 50, 64
 TASK = PerceptronCapacity(200, 10, seed=3)
 TABLE = PatternTable(TASK.inputs[:, 0], TASK.targets, TASK.length, BATCH)
+# Rates at which training is well conditioned: an LSTM of depth 2 with ReLU and Adam at 0.03 amplifies a change of its
+# first weights by one unit in the last place to 8e-4 within 50 steps, in Keras alone, so that no two programs agree.
 OPTIMIZERS = [
     ("sgd", 0.5, 1.0, 0.0, 100),
     ("momentum", 0.2, 0.5, 1e-3, 150),
     ("rmsprop", 0.01, 10.0, 1e-4, 200),
-    ("adam", 0.03, 100.0, 0.0, 90),
+    ("adam", 0.01, 100.0, 0.0, 90),
 ]
 
 
