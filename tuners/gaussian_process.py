@@ -10,6 +10,8 @@ from scipy import linalg, optimize
 JITTER = 1e-8
 BOUNDS = {"amplitude": (-3.0, 3.0), "noise": (-14.0, 2.0), "length": (-4.0, 8.0)}
 """Of the logarithms."""
+SUBSET = 200
+"""Points to which a process of more than twice as many is fitted first."""
 
 
 class GaussianProcess:
@@ -17,7 +19,7 @@ class GaussianProcess:
 
         k(x, x') = s^2 (1 + a + a^2 / 3) exp(-a) + [x = x'] v,   a = sqrt(5) |(x - x') / l|
 
-    with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-5, 2^2);
+    with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-8, 3^2);
     log l_i ~ N(sqrt 2 + log(d) / 2 - 3, sqrt(3)^2): the log-normal prior of Hvarfner et al. (2024), whose lengths grow
     with the dimensions, as its density over l_i itself has it.
 
@@ -39,8 +41,11 @@ class GaussianProcess:
     ) -> None:
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
         dimensions = self.x.shape[1]
-        self._prior_mean = np.array([0.0, -5.0, *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
-        self._prior_deviation = np.array([1.0, 2.0, *[math.sqrt(3)] * dimensions])
+        self._prior_mean = np.array([0.0, -8.0, *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
+        self._prior_deviation = np.array([1.0, 3.0, *[math.sqrt(3)] * dimensions])
+        if log_parameters is None and fit and len(self.y) > 2 * SUBSET:
+            few = slice(None, None, len(self.y) // SUBSET)  # a fit to few points is cheap, and a good start
+            log_parameters = GaussianProcess(self.x[few], self.y[few]).log_parameters
         start = self._prior_mean if log_parameters is None else np.asarray(log_parameters, float)
         self.log_parameters = self._fitted(start) if fit else start
         self._factor = self._cholesky(self.x, self.log_parameters)
@@ -74,9 +79,9 @@ class GaussianProcess:
         dimensions = self.x.shape[1]
         bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * dimensions]
         low, high = np.array(bounds).T
-        found = optimize.minimize(
-            self.loss, np.clip(start, low, high), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
-        )
+        options = {"maxiter": 40 if len(self.y) <= 2 * SUBSET else 25, "ftol": 1e-6}
+        start = np.clip(start, low, high)
+        found = optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         return found.x
 
     def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -94,16 +99,21 @@ class GaussianProcess:
         except linalg.LinAlgError:
             return 1e10, np.zeros_like(log_parameters)
         weights = linalg.cho_solve((factor, True), self.y, check_finite=False)
-        inverse = linalg.cho_solve((factor, True), np.eye(len(self.y)), check_finite=False)
         likelihood = 0.5 * self.y @ weights + np.log(np.diag(factor)).sum()
-        slope = 0.5 * (inverse - np.outer(weights, weights))  # of the loss, by the covariance
+        # The slope of the loss by the covariance, twice: (the inverse, of which LAPACK gives a half) - weights weights^T.
+        slope, _ = linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
+        slope = np.tril(slope)
+        slope += np.tril(slope, -1).T
+        slope -= np.outer(weights, weights)
         gradient = np.empty_like(log_parameters)
-        gradient[0] = np.sum(slope * signal)
-        gradient[1] = np.trace(slope) * noise
+        gradient[0] = 0.5 * np.vdot(slope, signal)
+        gradient[1] = 0.5 * np.trace(slope) * noise
         # d k / d log l_i = 5/3 (1 + a) s^2 exp(-a) (x_i - x'_i)^2 / l_i^2, summed without an (n, n, d) array
-        weight = slope * (5 / 3) * (1 + a) * decay
+        slope *= decay
+        a += 1
+        slope *= a
         x = self.x / np.exp(log_parameters[2:])
-        gradient[2:] = 2 * (weight.sum(1) @ x**2) - 2 * np.sum(x * (weight @ x), 0)
+        gradient[2:] = 5 / 3 * (slope.sum(1) @ x**2 - np.sum(x * (slope @ x), 0))
         return likelihood + prior, gradient + prior_gradient
 
     # ---- prediction

@@ -20,6 +20,8 @@ CANDIDATES = 2000
 """Points drawn from the whole space for each proposal; as many are drawn near the best trials, in rounds."""
 MOST_TRIALS = 1000
 """Trials that the process sees: of more, the newest, half of this number, and the best of the others."""
+FIT_ALWAYS = 100
+"""Trials up to which the process is fitted for each proposal; afterwards, when there are a tenth more than before."""
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
 
 
@@ -37,7 +39,7 @@ class GPBanditOracle(kt.Oracle):
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
         max_trials: Number of trials.
         initial_trials: Trials that end before the process is asked; until then points are spread evenly (Sobol). `None`
-            takes 2 for each hyperparameter, at least 8 and at most 40.
+            takes one more than there are hyperparameters, at least 6 and at most 40.
         seed: Seed of all proposals; 0 is a seed. `None` draws one.
         max_consecutive_failed_trials: After so many the search ends with an error. Failures are results here, so that
             is out of reach by default.
@@ -112,7 +114,7 @@ class GPBanditOracle(kt.Oracle):
         return [trial for trial in self.trials.values() if trial.status in ENDED]
 
     def _is_initial(self, encoding: SpaceEncoding) -> bool:
-        count = self.initial_trials or min(max(2 * encoding.dimensions, 8), 40)
+        count = self.initial_trials or min(max(encoding.dimensions + 1, 6), 40)
         completed = [trial for trial in self._ended() if trial.score is not None]
         return len(self._ended()) < count or len(completed) < 2
 
@@ -172,11 +174,11 @@ class GPBanditOracle(kt.Oracle):
         return improvement, places[np.argsort(-goodness)[:5]]
 
     def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int) -> GaussianProcess:
-        """Returns the process; its parameters are fitted anew when there are a tenth more trials than the last time."""
+        """Returns the process, its parameters fitted anew where that is cheap or due."""
         known = self._log_parameters is not None and len(self._log_parameters) == 2 + features.shape[1]
         if not known:
             self._log_parameters, self._fitted_to = None, 0
-        fit = ended >= 1.1 * self._fitted_to
+        fit = ended <= FIT_ALWAYS or ended >= 1.1 * self._fitted_to
         process = GaussianProcess(features, goodness, self._log_parameters, fit)
         if fit:
             self._log_parameters, self._fitted_to = process.log_parameters, ended
