@@ -98,7 +98,7 @@ def test_a_function_of_the_users_file_is_a_cell(folder):
 
 def test_an_unknown_name_gives_the_nearest_and_all(folder):
     with pytest.raises(
-        InputError, match=r"'lstn': did you mean 'lstm'\? .*rnn, irnn, ugrnn, gru, lstm, \+rnn; module:Class"
+        InputError, match=r"'lstn': did you mean 'lstm'\? .*rnn, irnn, ugrnn, gru, lstm, \+rnn, .*; module:Class"
     ):
         get_cell("lstn")
 

@@ -13,6 +13,16 @@ CELL_COLORS = {
     "gru": "#009E73",
     "lstm": "#0072B2",
     "+rnn": "#D55E00",
+    # Those of the other papers, from Paul Tol's muted scheme.
+    "mut1": "#CC6677",
+    "mut2": "#332288",
+    "mut3": "#DDCC77",
+    "tanh-lstm": "#117733",
+    "lstm-b": "#88CCEE",
+    "lstm-f": "#882255",
+    "lstm-i": "#44AA99",
+    "lstm-o": "#999933",
+    "reset-after-gru": "#AA4499",
 }
 OTHER_COLOR = "#CC79A7"
 

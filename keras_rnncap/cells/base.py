@@ -23,21 +23,27 @@ class Affine(NamedTuple):
     All matrices may carry leading axes, which broadcast as in `keras.ops.matmul`.
     """
 
-    kernel: Any  # (input_dim, blocks * units)
-    recurrent_kernel: Any  # (units, blocks * units)
+    kernel: Any  # (input_dim, kernel_blocks * units)
+    recurrent_kernel: Any  # (units, recurrent_blocks * units)
     bias: Any  # (blocks * units,) or None
     units: int
+    bias_only: int = 0  # blocks without W^x, the last ones
     input_mask: Any = None  # (batch, input_dim) or None
     recurrent_mask: Any = None  # (batch, units) or None
 
     def of_input(self, x: Any) -> list[Any]:
-        """Returns `W^x x + b`, a tensor for each block."""
+        """Returns `W^x x + b`, a tensor for each block; for those without W^x, `b`, which broadcasts."""
         x = x if self.input_mask is None else x * self.input_mask
         a = ops.matmul(x, self.kernel)
-        return self._split(a if self.bias is None else a + self.bias)
+        if not self.bias_only:
+            return self._split(a if self.bias is None else a + self.bias)
+        if self.bias is None:
+            return [*self._split(a), *[0.0] * self.bias_only]
+        width = self.kernel.shape[-1]
+        return [*self._split(a + self.bias[..., :width]), *self._split(self.bias[..., width:])]
 
     def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
-        """Returns `W^h h`, a tensor for each of the blocks `first` to before `last`."""
+        """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
         h = h if self.recurrent_mask is None else h * self.recurrent_mask
         kernel = self.recurrent_kernel
         if first or last is not None:
@@ -45,7 +51,7 @@ class Affine(NamedTuple):
         return self._split(ops.matmul(h, kernel))
 
     def of_both(self, x: Any, h: Any) -> list[Any]:
-        """Returns `W^h h + W^x x + b`, a tensor for each block."""
+        """Returns `W^h h + W^x x + b`, a tensor for each block, where all blocks have both."""
         return [a + r for a, r in zip(self.of_input(x), self.of_state(h), strict=True)]
 
     def _split(self, a: Any) -> list[Any]:
@@ -58,8 +64,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     The weights are
 
-    - `kernel`, shape `(input_dim, blocks * units)`: W^x of each block, side by side in the order of `blocks`;
-    - `recurrent_kernel`, shape `(units, blocks * units)`: W^h likewise;
+    - `kernel`, shape `(input_dim, kernel_blocks * units)`: W^x of each block, side by side in the order of `blocks`;
+    - `recurrent_kernel`, shape `(units, recurrent_blocks * units)`: W^h likewise;
     - `bias`, shape `(blocks * units,)`;
     - `initial_state`, shape `(len(learned_states), units)`: the learned initial state of Collins et al. (2017), section
       1.4, from which each sequence starts unless the RNN layer is given another.
@@ -101,7 +107,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """
 
     blocks: ClassVar[tuple[str, ...]] = ()
-    """Names of the blocks in `kernel`, `recurrent_kernel` and `bias`, in order."""
+    """Names of the blocks of `bias`, in order."""
+    kernel_blocks: ClassVar[tuple[str, ...]] = ()
+    """Names of the blocks that have a W^x, the first ones of `blocks`; all, where a class names its `blocks` only."""
+    recurrent_blocks: ClassVar[tuple[str, ...]] = ()
+    """Names of the blocks that have a W^h, in the order of `blocks`; all, where a class names its `blocks` only."""
     state_names: ClassVar[tuple[str, ...]] = ("hidden",)
     """Names of the states, in order. The first one is the cell's output."""
     learned_states: ClassVar[tuple[str, ...]] = ("hidden",)
@@ -114,6 +124,12 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """Attributes that `step` reads and that may differ, as numbers, between the members of a population."""
     tunes_bias: ClassVar[bool] = True
     """Whether that search space draws the biases; they stay zero if not."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "blocks" in vars(cls):
+            cls.kernel_blocks = vars(cls).get("kernel_blocks", cls.blocks)
+            cls.recurrent_blocks = vars(cls).get("recurrent_blocks", cls.blocks)
 
     def __init__(
         self,
@@ -149,8 +165,10 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self.use_bias = use_bias
         if kernel_initializer is None:
             kernel_initializer = initializers.matrix_initializer("normal")
-        self.kernel_initializer = initializers.get(kernel_initializer, self.blocks, "kernel_initializer")
-        self.recurrent_initializer = initializers.get(recurrent_initializer, self.blocks, "recurrent_initializer")
+        self.kernel_initializer = initializers.get(kernel_initializer, self.kernel_blocks, "kernel_initializer")
+        self.recurrent_initializer = initializers.get(
+            recurrent_initializer, self.recurrent_blocks, "recurrent_initializer"
+        )
         self.bias_initializer = initializers.get(bias_initializer, self.blocks, "bias_initializer")
         self.initial_state_initializer = keras.initializers.get(initial_state_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
@@ -180,11 +198,10 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates the weights for inputs of shape `(batch, input_dim)`."""
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
-        size = len(self.blocks) * self.units
         self.kernel = self._add_block_weight(
             "kernel",
-            (width, size),
-            self.blocks,
+            (width, len(self.kernel_blocks) * self.units),
+            self.kernel_blocks,
             self.kernel_initializer,
             0,
             self.kernel_regularizer,
@@ -192,8 +209,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         )
         self.recurrent_kernel = self._add_block_weight(
             "recurrent_kernel",
-            (self.units, size),
-            self.blocks,
+            (self.units, len(self.recurrent_blocks) * self.units),
+            self.recurrent_blocks,
             self.recurrent_initializer,
             1,
             self.recurrent_regularizer,
@@ -201,7 +218,13 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         )
         self.bias = (
             self._add_block_weight(
-                "bias", (size,), self.blocks, self.bias_initializer, 2, self.bias_regularizer, self.bias_constraint
+                "bias",
+                (len(self.blocks) * self.units,),
+                self.blocks,
+                self.bias_initializer,
+                2,
+                self.bias_regularizer,
+                self.bias_constraint,
             )
             if self.use_bias
             else None
@@ -251,7 +274,10 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         if self.projection is not None:
             inputs = ops.matmul(inputs if input_mask is None else inputs * input_mask, self.projection)
             input_mask = None
-        affine = Affine(self.kernel, self.recurrent_kernel, self.bias, self.units, input_mask, recurrent_mask)
+        bias_only = len(self.blocks) - len(self.kernel_blocks)
+        affine = Affine(
+            self.kernel, self.recurrent_kernel, self.bias, self.units, bias_only, input_mask, recurrent_mask
+        )
         new_states = self.step(inputs, states, affine)
         return new_states[0], list(new_states) if nested else new_states[0]
 

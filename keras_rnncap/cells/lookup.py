@@ -15,8 +15,17 @@ from keras_rnncap.cells.gru import GRUCell
 from keras_rnncap.cells.intersection import IntersectionRNNCell
 from keras_rnncap.cells.irnn import IRNNCell
 from keras_rnncap.cells.lstm import LSTMCell
+from keras_rnncap.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
 from keras_rnncap.cells.options import constructor_options
+from keras_rnncap.cells.reset_after_gru import ResetAfterGRUCell
 from keras_rnncap.cells.rnn import RNNCell
+from keras_rnncap.cells.tanh_lstm import (
+    ForgetBiasLSTMCell,
+    NoForgetGateLSTMCell,
+    NoInputGateLSTMCell,
+    NoOutputGateLSTMCell,
+    TanhLSTMCell,
+)
 from keras_rnncap.cells.ugrnn import UGRNNCell
 from keras_rnncap.errors import InputError, unknown
 
@@ -30,6 +39,15 @@ CELLS: dict[str, type[keras.layers.Layer]] = {
     "gru": GRUCell,
     "lstm": LSTMCell,
     "+rnn": IntersectionRNNCell,
+    "mut1": MUT1Cell,
+    "mut2": MUT2Cell,
+    "mut3": MUT3Cell,
+    "tanh-lstm": TanhLSTMCell,
+    "lstm-b": ForgetBiasLSTMCell,
+    "lstm-f": NoForgetGateLSTMCell,
+    "lstm-i": NoInputGateLSTMCell,
+    "lstm-o": NoOutputGateLSTMCell,
+    "reset-after-gru": ResetAfterGRUCell,
 }
 """The cells by the names that their papers use."""
 

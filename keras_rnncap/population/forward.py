@@ -63,26 +63,32 @@ class MemberAffine(NamedTuple):
     Matrix products with the batch as their long, contiguous axis, and elementwise work on it, are what a CPU does best.
     """
 
-    kernel: Any  # (members, blocks * units, input_dim)
-    recurrent_kernel: Any  # (members, blocks * units, units)
+    kernel: Any  # (members, kernel_blocks * units, input_dim)
+    recurrent_kernel: Any  # (members, recurrent_blocks * units, units)
     bias: Any  # (members, blocks * units, 1) or None
     units: int
+    bias_only: int = 0
     product: Any = None  # W^x x where it is known already
 
     def of_input(self, x: Any) -> list[Any]:
-        """Returns `W^x x + b`, a tensor for each block."""
+        """Returns `W^x x + b`, a tensor for each block; for those without W^x, `b`, which broadcasts."""
         a = input_product(self.kernel, x) if self.product is None else self.product
-        return self._split(a if self.bias is None else a + self.bias)
+        if not self.bias_only:
+            return self._split(a if self.bias is None else a + self.bias)
+        if self.bias is None:
+            return [*self._split(a), *[0.0] * self.bias_only]
+        width = self.kernel.shape[1]
+        return [*self._split(a + self.bias[:, :width]), *self._split(self.bias[:, width:])]
 
     def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
-        """Returns `W^h h`, a tensor for each of the blocks `first` to before `last`."""
+        """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
         kernel = self.recurrent_kernel
         if first or last is not None:
             kernel = kernel[:, first * self.units : None if last is None else last * self.units]
         return self._split(ops.matmul(kernel, h))
 
     def of_both(self, x: Any, h: Any) -> list[Any]:
-        """Returns `W^h h + W^x x + b`, a tensor for each block."""
+        """Returns `W^h h + W^x x + b`, a tensor for each block, where all blocks have both."""
         a = input_product(self.kernel, x) if self.product is None else self.product
         a = ops.matmul(self.recurrent_kernel, h) + a
         return self._split(a if self.bias is None else a + self.bias)
@@ -283,7 +289,10 @@ class Template:
             own = weights[layer]
             if "projection" in own and product is None:
                 x = input_product(own["projection"], x)
-            affine = MemberAffine(own["kernel"], own["recurrent_kernel"], own.get("bias"), cell.units, product)
+            bias_only = len(cell.blocks) - len(cell.kernel_blocks)
+            affine = MemberAffine(
+                own["kernel"], own["recurrent_kernel"], own.get("bias"), cell.units, bias_only, product
+            )
             new.append(cell.step(x, state, affine))
             x, product = new[-1][0], None
         return tuple(new), x

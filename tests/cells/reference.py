@@ -22,13 +22,16 @@ S = {"tanh": np.tanh, "relu": relu}
 
 
 class Weights:
-    """Random W^kh, W^kx, b^k of all gates k; `weights("k", h, x)` is W^kh h + W^kx x + b^k."""
+    """Random W^kh, W^kx, b^k of all gates k; `weights("k", h, x)` is W^kh h + W^kx x + b^k.
 
-    def __init__(self, gates, learned, units, input_dim, width, seed):
+    Not every gate need have all of them: then equations take `weights.h["k"]`, `weights.x["k"]` and `weights.b["k"]`.
+    """
+
+    def __init__(self, gates, learned, units, input_dim, width, seed, kernel_gates=None, recurrent_gates=None):
         rng = np.random.default_rng(seed)
         self.gates = gates
-        self.h = {k: 0.5 * rng.normal(size=(units, units)) for k in gates}
-        self.x = {k: 0.7 * rng.normal(size=(units, width)) for k in gates}
+        self.h = {k: 0.5 * rng.normal(size=(units, units)) for k in recurrent_gates or gates}
+        self.x = {k: 0.7 * rng.normal(size=(units, width)) for k in kernel_gates or gates}
         self.b = {k: 0.8 * rng.normal(size=(units, 1)) for k in gates}
         self.initial = {name: rng.normal(size=(units, 1)) for name in learned}
         self.projection = None if width == input_dim else rng.normal(size=(width, input_dim))
@@ -38,8 +41,8 @@ class Weights:
 
     def install(self, cell):
         """Assigns the weights to a built cell, in the layout that its documentation states."""
-        cell.kernel.assign(np.hstack([self.x[k].T for k in self.gates]))
-        cell.recurrent_kernel.assign(np.hstack([self.h[k].T for k in self.gates]))
+        cell.kernel.assign(np.hstack([matrix.T for matrix in self.x.values()]))
+        cell.recurrent_kernel.assign(np.hstack([matrix.T for matrix in self.h.values()]))
         if cell.use_bias:
             cell.bias.assign(np.hstack([self.b[k].T for k in self.gates])[0])
         if cell.learned_initial_state:

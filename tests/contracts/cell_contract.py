@@ -32,6 +32,7 @@ class CellContract:
     cell = None
     gates = ()  # the paper's names of the blocks, in their order
     blocks = ()  # the cell's names of them
+    kernel_gates = recurrent_gates = None  # the gates with a W^kx, a W^kh, where that is not all of them
     states = ("h",)  # the first one is the output
     learned = ("h",)  # the states that start from a row of `initial_state`
     activations = ("tanh", "relu")
@@ -47,7 +48,16 @@ class CellContract:
 
     def weights(self, seed=0, input_dim=INPUT_DIM):
         width = UNITS if self.projects else input_dim
-        return Weights(self.gates, self.learned, UNITS, input_dim, width, seed)
+        return Weights(self.gates, self.learned, UNITS, input_dim, width, seed, *self.gates_of_matrices())
+
+    def gates_of_matrices(self):
+        return self.kernel_gates or self.gates, self.recurrent_gates or self.gates
+
+    def blocks_of(self, matrix):
+        """The cell's names of the blocks of a matrix."""
+        kernel, recurrent = self.gates_of_matrices()
+        gates = {"kernel": kernel, "recurrent_kernel": recurrent}.get(matrix, self.gates)
+        return [self.blocks[self.gates.index(gate)] for gate in gates]
 
     def make(self, **options):
         return self.cell(UNITS, **{"activation": self.activations[0], **self.constants, **options})
@@ -79,7 +89,7 @@ class CellContract:
         """All blocks of a new cell, in arrays of one shape for matrices and of one for vectors."""
         cell = self.make(bias_initializer="random_normal", initial_state_initializer="random_normal", **options)
         cell.build((None, UNITS))
-        split = {name: np.split(array(getattr(cell, name)), len(self.blocks), axis=-1) for name in MATRICES}
+        split = {name: np.split(array(getattr(cell, name)), len(self.blocks_of(name)), axis=-1) for name in MATRICES}
         return np.stack(split["kernel"] + split["recurrent_kernel"]), np.stack(
             [*split["bias"], *array(cell.initial_state)]
         )
@@ -172,7 +182,7 @@ class CellContract:
     def test_stacked_cells_are_stacked_layers(self):
         lower, upper, x = self.weights(), self.weights(1, UNITS), self.inputs()
         if self.projects:
-            upper = Weights(self.gates, self.learned, UNITS, UNITS, UNITS, 1)
+            upper = Weights(self.gates, self.learned, UNITS, UNITS, UNITS, 1, *self.gates_of_matrices())
         cells = [self.with_weights(lower), self.with_weights(upper, UNITS, dropout=0.5, recurrent_dropout=0.5)]
         stack = layers.RNN(layers.StackedRNNCells(cells), return_sequences=True)
         expected = self.expected(upper, self.expected(lower, x)[0])[0]
@@ -194,7 +204,7 @@ class CellContract:
         before, after = self.trained(self.with_weights(self.weights()), run_eagerly=False)
         assert set(before) == {*MATRICES, "initial_state"} | ({"projection"} if self.projects else set())
         for name, old in before.items():
-            parts = len(self.blocks) if name in MATRICES else 1
+            parts = len(self.blocks_of(name)) if name in MATRICES else 1
             for index, change in enumerate(np.split(after[name] - old, parts, axis=-1)):
                 assert np.abs(change).max() > 1e-5, f"block {index} of {name}"
         assert (before["initial_state"] != after["initial_state"]).any(axis=1).all()
@@ -283,13 +293,14 @@ class CellContract:
     @pytest.mark.parametrize("matrix", MATRICES)
     def test_each_block_can_have_its_own_initializer(self, matrix):
         argument = f"{matrix.removesuffix('_kernel')}_initializer"
-        own = {block: initializers.Constant(index + 1) for index, block in reversed(list(enumerate(self.blocks)))}
+        blocks = self.blocks_of(matrix)
+        own = {block: initializers.Constant(index + 1) for index, block in reversed(list(enumerate(blocks)))}
         cell = self.make(**{argument: own})
         cell.build((None, INPUT_DIM))
         for row in np.atleast_2d(array(getattr(cell, matrix))):
             np.testing.assert_allclose(row, np.repeat(np.arange(len(own)) + 1, UNITS))
         for wrong in ({**own, "gat": "zeros"}, dict(list(own.items())[1:]), {}):
-            with pytest.raises(ValueError, match=f"{argument}.*{', '.join(self.blocks)}"):
+            with pytest.raises(ValueError, match=f"{argument}.*{', '.join(blocks)}"):
                 self.make(**{argument: wrong})
 
     def test_all_blocks_are_drawn_differently_and_from_the_seed(self):
@@ -307,13 +318,14 @@ class CellContract:
         matrices, _ = self.drawn(kernel_initializer=one, recurrent_initializer="zeros")
         again, _ = self.drawn(kernel_initializer=initializers.RandomNormal(seed=7), recurrent_initializer="zeros")
         np.testing.assert_array_equal(matrices, again)
-        assert len(np.unique(matrices[: len(self.blocks)], axis=0)) == len(self.blocks)
+        count = len(self.blocks_of("kernel"))
+        assert len(np.unique(matrices[:count], axis=0)) == count
 
     # Configuration, files, errors.
 
     def every_argument(self):
         """A value other than the default for each argument but units."""
-        per_block = {block: initializers.Constant(0.1 * index) for index, block in enumerate(self.blocks)}
+        per_block = {block: initializers.Constant(0.1 * index) for index, block in enumerate(self.blocks_of("kernel"))}
         return {
             "activation": "sigmoid",
             "use_bias": False,

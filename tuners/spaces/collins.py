@@ -29,7 +29,9 @@ class CollinsSpace:
 
     def __init__(self, cell: CellFactory) -> None:
         self._options = constructor_options(cell)
-        self._blocks: tuple[str, ...] = getattr(cell, "blocks", ())
+        self._blocks: dict[str, tuple[str, ...]] = {
+            matrix: getattr(cell, f"{matrix}_blocks", ()) for matrix in ("kernel", "recurrent")
+        }
         self._kinds: tuple[str, ...] = getattr(cell, "recurrent_kinds", ("orthogonal", "normal"))
         self._activations: tuple[str, ...] = getattr(cell, "activations", ("tanh", "relu"))
         self._tunes_bias: bool = getattr(cell, "tunes_bias", True)
@@ -53,10 +55,11 @@ class CollinsSpace:
     def _add_cell(self, hp: kt.HyperParameters) -> None:
         if "activation" in self._options and len(self._activations) > 1:
             hp.Choice("activation", list(self._activations), default=self._activations[0], ordered=False)
-        for prefix in self._prefixes():
-            if "kernel_initializer" in self._options:
+        kernel, recurrent = self._prefixes("kernel"), self._prefixes("recurrent")
+        for prefix in dict.fromkeys([*kernel, *recurrent]):
+            if "kernel_initializer" in self._options and prefix in kernel:
                 hp.Float(f"{prefix}kernel_scale", 1e-3, 2.0, sampling="log", default=1.0)
-            if "recurrent_initializer" not in self._options:
+            if "recurrent_initializer" not in self._options or prefix not in recurrent:
                 continue
             kind = f"{prefix}recurrent_kind"
             if len(self._kinds) > 1:
@@ -69,31 +72,30 @@ class CollinsSpace:
         hp.Choice("bias_kind", ["constant", "normal"], default="constant", ordered=False)
         hp.Float("bias_scale", -2.0, 2.0, default=0.0)
 
-    def _prefixes(self) -> list[str]:
-        return [f"{block}." for block in self._blocks] or [""]
+    def _prefixes(self, matrix: str) -> list[str]:
+        return [f"{block}." for block in self._blocks[matrix]] or [""]
 
     def cell_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the cell's constructor."""
         options: dict[str, Any] = {
             name: values[name] for name in ("activation", "forget_bias", "depth_forget_bias") if name in values
         }
-        kernel = {p: matrix_initializer("normal", values.get(f"{p}kernel_scale", 1.0)) for p in self._prefixes()}
+        kernel = {
+            p: matrix_initializer("normal", values.get(f"{p}kernel_scale", 1.0)) for p in self._prefixes("kernel")
+        }
         recurrent = {
             p: matrix_initializer(
                 values.get(f"{p}recurrent_kind", self._kinds[0]), values.get(f"{p}recurrent_scale", 1.0)
             )
-            for p in self._prefixes()
+            for p in self._prefixes("recurrent")
         }
         drawn = {
-            "kernel_initializer": self._by_block(kernel),
-            "recurrent_initializer": self._by_block(recurrent),
+            "kernel_initializer": _by_block(kernel),
+            "recurrent_initializer": _by_block(recurrent),
             "bias_initializer": self._bias(values) if self._tunes_bias else "zeros",
             "projection_initializer": matrix_initializer("normal", values.get("projection_scale", 1.0)),
         }
         return options | {name: value for name, value in drawn.items() if name in self._options}
-
-    def _by_block(self, drawn: dict[str, Any]) -> Any:
-        return {p.removesuffix("."): one for p, one in drawn.items()} if self._blocks else drawn[""]
 
     def readout_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the readout."""
@@ -116,6 +118,10 @@ class CollinsSpace:
             clip_norm=values["clip_norm"],
             l2=values["l2"],
         )
+
+
+def _by_block(drawn: dict[str, Any]) -> Any:
+    return drawn[""] if "" in drawn else {prefix.removesuffix("."): one for prefix, one in drawn.items()}
 
 
 def add_capacity_hyperparameters(hp: kt.HyperParameters) -> None:
