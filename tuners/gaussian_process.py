@@ -100,7 +100,7 @@ class GaussianProcess:
             return 1e10, np.zeros_like(log_parameters)
         weights = linalg.cho_solve((factor, True), self.y, check_finite=False)
         likelihood = 0.5 * self.y @ weights + np.log(np.diag(factor)).sum()
-        # The slope of the loss by the covariance, twice: (the inverse, of which LAPACK gives a half) - weights weights^T.
+        # Twice the slope of the loss by the covariance: its inverse, of which LAPACK gives a half, - weights weights^T.
         slope, _ = linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
         slope = np.tril(slope)
         slope += np.tril(slope, -1).T

@@ -20,11 +20,10 @@ from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory
 from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.models import sequence_model
-from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable, Population
+from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings, compile_model, fit
 
 Values: TypeAlias = Mapping[str, Any]
-AnyPopulation: TypeAlias = ParallelPopulation | Population
 Measured: TypeAlias = dict[str, Any] | None
 """What is known of a trained member, the objective and the `loss` among it; `None` where it is infeasible."""
 
@@ -142,7 +141,7 @@ class Job(abc.ABC):
         return seeded
 
     @abc.abstractmethod
-    def population(self, values: Values, members: Sequence[Member]) -> AnyPopulation:
+    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
         """Returns a compiled population of members that have the shape of these values."""
 
     @abc.abstractmethod
@@ -309,9 +308,9 @@ class TaskJob(Job):
 
         return build
 
-    def population(self, values: Values, members: Sequence[Member]) -> Population:
+    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
         """Returns a compiled population."""
-        population = Population(self.builder(values), members)
+        population = ParallelPopulation(self.builder(values), members)
         population.compile_population(self.task.loss(), self._steps_per_call)
         return population
 
@@ -319,24 +318,26 @@ class TaskJob(Job):
     def _steps_per_call(self) -> int:
         return max(1, min(STEPS_PER_EXECUTION, self.steps) // 10)
 
-    def advance(self, population: Population, steps: int) -> np.ndarray:
+    def advance(self, population: ParallelPopulation, steps: int) -> np.ndarray:
         """Trains all members for so many steps; returns the mean loss of each."""
         start = self._batches
         self._batches += steps
-        if keras.backend.backend() == "tensorflow":
-            data: Any = self.task.dataset(self.batch_size, self.seed, start, start + steps)
-        else:  # without TensorFlow
-            data = itertools.islice(self.task.batches(self.batch_size, self.seed, start), steps)
-        population.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
+
+        def batches() -> Any:
+            if keras.backend.backend() == "tensorflow":
+                return self.task.dataset(self.batch_size, self.seed, start, start + steps)
+            return itertools.islice(self.task.batches(self.batch_size, self.seed, start), steps)  # without TensorFlow
+
+        population.fit_batches(batches, steps)
         return population.take_losses()
 
-    def progress(self, population: Population, losses: np.ndarray) -> np.ndarray:
+    def progress(self, population: ParallelPopulation, losses: np.ndarray) -> np.ndarray:
         """Returns the negative losses."""
         del population
         return -np.where(np.isfinite(losses), losses, np.inf)
 
     def measure(
-        self, population: Population, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
+        self, population: ParallelPopulation, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
     ) -> list[Measured]:
         """Measures the members in some slots on the validation split."""
         del values

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import keras_tuner as kt
 import numpy as np
-from keras_rnncap.tuners.jobs import AnyPopulation, Job, Measured
+from keras_rnncap.tuners.jobs import Job, Measured
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
@@ -105,7 +105,7 @@ class _Group:
     """The trials of one shape: a population, and who is in which of its slots."""
 
     def __init__(self, job: Job, running: Sequence[_Running]) -> None:
-        self.population: AnyPopulation = job.population(running[0].values, [one.member for one in running])
+        self.population = job.population(running[0].values, [one.member for one in running])
         self.slots: list[_Running | None] = list(running)
         self.done = np.zeros(len(running), int)
 

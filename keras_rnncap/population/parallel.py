@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,13 +22,13 @@ def cores() -> int:
 class ParallelPopulation:
     """Members spread over several populations, which train at the same time, each in a thread of its own.
 
-    It has what of `Population` training from a table takes; slots are counted through. On a GPU, or for members so
-    large that a single product occupies all cores, take one `Population`.
+    It has what of `Population` a sweep takes; slots are counted through. On a GPU, or for members so large that a
+    single product occupies all cores, take one `Population`.
 
     Args:
         build: As for `Population`.
         members: The members.
-        table: The patterns from which they draw.
+        table: The patterns from which they draw; `None` where they train on batches.
         parts: Number of populations; `None` takes one for each core.
     """
 
@@ -35,7 +36,7 @@ class ParallelPopulation:
         self,
         build: Callable[[Member], keras.Model],
         members: Sequence[Member],
-        table: PatternTable,
+        table: PatternTable | None = None,
         parts: int | None = None,
     ) -> None:
         count = min(parts or cores(), len(members))
@@ -55,11 +56,23 @@ class ParallelPopulation:
 
     def fit_steps(self, steps: int) -> None:
         """Trains all members for `steps` steps. An interrupt ends it at the end of a call of the compiled graphs."""
+        self._for_each(lambda part: part.fit_steps(steps))
+
+    def fit_batches(self, batches: Callable[[], Any], steps: int) -> None:
+        """Trains all members on the same batches.
+
+        Args:
+            batches: Returns what `fit` takes, at least `steps` batches; called once for each population.
+            steps: Number of batches.
+        """
+        self._for_each(lambda part: part.fit(batches(), steps_per_epoch=steps, verbose=0, shuffle=False))
+
+    def _for_each(self, train: Callable[[Population], Any]) -> None:
         if len(self.parts) == 1:
-            self.parts[0].fit_steps(steps)
+            train(self.parts[0])
             return
         with concurrent.futures.ThreadPoolExecutor(len(self.parts)) as pool:
-            futures = [pool.submit(part.fit_steps, steps) for part in self.parts]
+            futures = [pool.submit(train, part) for part in self.parts]
             try:
                 for future in futures:
                     future.result()
