@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.corpus import ALPHABET, Corpus
+from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
 from keras_rnncap.datasets.task import Sample, Split, Task
 from scipy.special import log_softmax
 
@@ -45,11 +45,7 @@ class CharacterModelling(Task):
     @classmethod
     @abc.abstractmethod
     def load(cls, path: Path | None = None) -> CharacterModelling:
-        """Returns the task, with its text from a file if one is named.
-
-        Raises:
-            InputError: If the text cannot be had, or comes from no file.
-        """
+        """Returns the task, with its text from a file if one is named."""
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws windows at random places of a split."""
@@ -120,6 +116,12 @@ class CharacterModelling(Task):
             "unigram": float(bits_1[after].mean()),
             "bigram": float(bits_2[before, after].mean()),
         }
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a window as text, and below it which characters are predicted."""
+        batch = self.sample(np.random.default_rng(seed), 1)
+        text = decode(batch.inputs[0].argmax(axis=-1)[:1]) + decode(batch.targets[0])
+        return f"{text}\n{' ' * (WARM_UP + 1)}{'^' * (self.length - WARM_UP)}"
 
     @property
     def chance_score(self) -> float:

@@ -2,31 +2,99 @@
 
 from __future__ import annotations
 
-from keras_rnncap.datasets.characters import CharacterModelling
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+from keras_rnncap.datasets.arithmetic import Arithmetic
+from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic
+from keras_rnncap.datasets.memorization import Memorization
+from keras_rnncap.datasets.memory import MemoryCapacity
+from keras_rnncap.datasets.parentheses import ParenthesesCounting
+from keras_rnncap.datasets.penn_treebank import PennTreebank
 from keras_rnncap.datasets.perceptron import PerceptronCapacity
+from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic
 from keras_rnncap.datasets.python_docs import PythonDocs
+from keras_rnncap.datasets.random_function import RandomContinuousFunction
+from keras_rnncap.datasets.sentiment import SentimentSequences
 from keras_rnncap.datasets.task import Task
 from keras_rnncap.datasets.text8 import Text8
+from keras_rnncap.datasets.xml_modelling import XMLModelling
 
-from keras_rnncap.errors import unknown
+from keras_rnncap.errors import InputError, unknown
 
-TEXTS: dict[str, type[CharacterModelling]] = {task.name: task for task in (Text8, PythonDocs)}
-"""The tasks on texts, by name."""
+TASKS: dict[str, type[Task]] = {
+    task.name: task
+    for task in (
+        PerceptronCapacity,
+        MemoryCapacity,
+        RandomContinuousFunction,
+        Text8,
+        ParenthesesCounting,
+        Arithmetic,
+        DistractorArithmetic,
+        XMLModelling,
+        PennTreebank,
+        PolyphonicMusic,
+        Memorization,
+        SentimentSequences,
+        PythonDocs,
+    )
+}
+"""All tasks, by name: those of Collins et al., Jozefowicz et al. and Mehta in the order of their papers, and ours."""
 
-TASKS: dict[str, type[Task]] = {PerceptronCapacity.name: PerceptronCapacity, **TEXTS}
-"""All tasks, by name."""
 
-
-def get_text_class(name: str) -> type[CharacterModelling]:
-    """Returns the text task of this name.
+def get_task_class(name: str) -> type[Task]:
+    """Returns the task of this name.
 
     Raises:
         InputError: If there is none.
 
     Example:
-    >>> get_text_class("text8").__name__
+    >>> get_task_class("text8").__name__
     'Text8'
     """
-    if name not in TEXTS:
-        raise unknown("text task", name, TEXTS)
-    return TEXTS[name]
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
+
+
+def make_task(spec: str, path: Path | None = None) -> Task:
+    """Returns a task from its name, or from a name with arguments: `"parentheses:length=30,streams=4"`.
+
+    Args:
+        spec: The name, and after a colon arguments of the task's class.
+        path: File or folder with the data, for tasks that need some.
+
+    Raises:
+        InputError: If there is no such task or argument, or the data cannot be had.
+
+    Example:
+    >>> make_task("sentiment:rule=xor,length=20").data
+    'sentiment (xor, length 20)'
+    """
+    name, _, rest = spec.partition(":")
+    task = get_task_class(name)
+    if not rest:
+        return task.load(path)
+    valid = [argument for argument in inspect.signature(task).parameters if argument != "path"]
+    options: dict[str, Any] = {}
+    for part in rest.split(","):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"task {spec!r} is not of the form NAME:KEY=VALUE,KEY=VALUE")
+        if key not in valid:
+            raise unknown(f"argument of {name}", key, valid)
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    if path is not None:
+        if not task.needs_data:
+            raise InputError(f"{name} takes no data from files; got {path}")
+        options["path"] = path
+    try:
+        return task(**options)
+    except TypeError as error:  # an argument without a default is missing
+        raise InputError(f"task {spec!r}: {error}") from error

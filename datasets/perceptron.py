@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -104,6 +105,21 @@ class PerceptronCapacity(Task):
         """Returns the mutual information in bits."""
         del split
         return mutual_information_bits(self.patterns, self.accuracy(model))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> PerceptronCapacity:
+        """Returns a task of 1,000 patterns of 16 inputs: its numbers depend on what is to be measured."""
+        if path is not None:
+            raise InputError(f"{cls.name} takes no data from files; got {path}")
+        return cls(patterns=1000, input_dim=16)
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a few patterns as text."""
+        rows = np.random.default_rng(seed).integers(0, self.patterns, 4)
+        return "\n".join(
+            f"{' '.join(''.join(str(int(bit)) for bit in step) for step in self.inputs[row])}  label {int(target[0])}"
+            for row, target in zip(rows, self.targets[rows], strict=True)
+        )
 
     @property
     def chance_score(self) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
+
+from keras_rnncap.errors import InputError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -36,6 +39,9 @@ class Task(abc.ABC):
         return_sequences: Whether there is a target at every time step, or one at the end.
         score_name: Name of the score, with its unit.
         score_direction: Whether more (`"max"`) or less (`"min"`) is better.
+        carries_state: Whether a batch continues where the one before it ended, so that a model may keep its state.
+        weighted: Whether batches carry weights of their own, one for each sample and time step.
+        needs_data: Whether `load` needs files.
     """
 
     name: ClassVar[str]
@@ -43,9 +49,32 @@ class Task(abc.ABC):
     return_sequences: ClassVar[bool]
     score_name: ClassVar[str]
     score_direction: ClassVar[Literal["min", "max"]]
+    carries_state: ClassVar[bool] = False
+    weighted: ClassVar[bool] = False
+    needs_data: ClassVar[bool] = False
     input_dim: int
     output_dim: int
     length: int
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Task:
+        """Returns the task at its paper's size, with its data from a file or folder if one is named.
+
+        Raises:
+            InputError: If the data cannot be had, or the task takes none.
+        """
+        if path is not None:
+            raise InputError(f"{cls.name} takes no data from files; got {path}")
+        return cls()
+
+    @classmethod
+    def described(cls) -> Task:
+        """Returns an instance that knows its sizes and scores, and has no data where it needs them."""
+        return object.__new__(cls) if cls.needs_data else cls.load()
+
+    @abc.abstractmethod
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a sample or a few as text, as a paper would print them."""
 
     @abc.abstractmethod
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:

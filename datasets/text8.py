@@ -8,8 +8,6 @@ from pathlib import Path
 from keras_rnncap.datasets.characters import CharacterModelling
 from keras_rnncap.datasets.corpus import Corpus, data_dir, encode, read_bytes, split_corpus
 
-from keras_rnncap.errors import InputError
-
 WHOLE = 100_000_000
 HOMEPAGE = "http://mattmahoney.net/dc/textdata.html"
 
@@ -35,6 +33,7 @@ class Text8(CharacterModelling):
     """
 
     name = "text8"
+    needs_data = True
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__(_load(None if path is None else Path(path)))
@@ -64,19 +63,12 @@ def _find(folder: Path | None) -> Path | None:
 
 
 def _from_tensorflow_datasets() -> bytes:
-    import keras_rnncap.datasets.builders.text8  # noqa: F401  registers the builder
-    import tensorflow_datasets as tfds
+    from keras_rnncap.datasets.builders.loading import load_examples
 
-    try:
-        builder = tfds.builder("text8")
-        builder.download_and_prepare()
-    except Exception as error:  # what a failed download raises depends on how it failed
-        cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(
-            "text8 is not at hand. There are three ways to it: set RNNCAP_DATA_DIR to a folder with text8/text8.zip, "
-            f"text8/text8 or a prefix text8/text8*.gz; name such a file with --data (in Python: Text8(path)); or let "
-            f"TensorFlow Datasets download it from {HOMEPAGE}, which failed just now: {cause}. "
-            "The task python-docs needs no data"
-        ) from error
-    splits = [builder.as_dataset(split=split) for split in ("train", "validation", "test")]
-    return b"".join(example["text"] for split in splits for example in tfds.as_numpy(split))
+    found = load_examples(
+        "text8",
+        "set RNNCAP_DATA_DIR to a folder with text8/text8.zip, text8/text8 or a prefix text8/text8*.gz; name such a "
+        "file with --data (in Python: Text8(path)); take the task python-docs, which needs no data",
+        HOMEPAGE,
+    )
+    return b"".join(found[split][0]["text"] for split in found)

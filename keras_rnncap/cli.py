@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -30,7 +31,13 @@ app = typer.Typer(
 )
 console = Console()
 
-Cell = Annotated[str, typer.Argument(help="rnn, irnn, ugrnn, gru, lstm, +rnn, or module:Class for a cell of your own")]
+Cell = Annotated[
+    str, typer.Argument(help="A name from `rnncap cells`, such as ugrnn, or module:Class for a cell of your own")
+]
+TaskSpec = Annotated[
+    str, typer.Argument(help="A name from `rnncap tasks`, with arguments if wanted: parentheses:length=30,streams=4")
+]
+Data = Annotated[Path | None, typer.Option(help="File or folder with the data, for tasks that need some")]
 Depth = Annotated[int, typer.Option(help="Number of layers")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ if not given")]
@@ -121,7 +128,7 @@ def capacity(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="text8 or python-docs")],
+    task: TaskSpec,
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 20_000,
     depth: Depth = 1,
@@ -134,23 +141,22 @@ def train(
     clip_norm: Annotated[float, typer.Option(help="Largest norm of the gradient")] = 1.0,
     l2: Annotated[float, typer.Option(help="Factor on the squares of all weights in the loss")] = 0.0,
     seed: Seed = 0,
-    data: Annotated[Path | None, typer.Option(help="File with the text, for text8")] = None,
+    data: Data = None,
     out: Out = None,
 ) -> None:
-    """Train a model on a text and score it on held-out text beside simple baselines."""
+    """Train a model on a task and score it on held-out data beside simple baselines."""
     _import_keras()
-    from keras_rnncap.datasets import get_text_class
+    from keras_rnncap.datasets import make_task
     from keras_rnncap.train import default_directory, train_model
     from keras_rnncap.training import TrainingSettings
 
-    task_class = get_text_class(task)
     settings = TrainingSettings(steps, optimizer, learning_rate, learning_rate_decay, momentum, clip_norm, l2)  # type: ignore[arg-type]
     directory = out or default_directory(task, cell, params, depth, seed)
-    text = task_class.load(data)
+    made = make_task(task, data)
     result = _interruptible(
         directory,
         lambda: train_model(
-            text,
+            made,
             cell,
             params=params,
             depth=depth,
@@ -162,7 +168,7 @@ def train(
         ),
     )
     unit = result.score_name.replace("_", " ")
-    table = Table(title=f"{unit} on held-out text: {result.data}", title_justify="left")
+    table = Table(title=f"{unit} on held-out data: {result.data}", title_justify="left")
     table.add_column("model")
     table.add_column(unit, justify="right")
     for name, score in result.baselines.items():
@@ -183,7 +189,7 @@ def train(
 
 @app.command()
 def sweep(
-    task: Annotated[str, typer.Argument(help="perceptron, text8 or python-docs")],
+    task: TaskSpec,
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
@@ -201,27 +207,25 @@ def sweep(
         bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
     ] = None,
     seed: Seed = 0,
-    data: Annotated[Path | None, typer.Option(help="File with the text, for text8")] = None,
+    data: Data = None,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
 ) -> None:
     """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
     _import_keras()
-    from keras_rnncap.datasets import TASKS, PerceptronCapacity, get_text_class
-    from keras_rnncap.errors import unknown
+    from keras_rnncap.datasets import PerceptronCapacity, make_task
     from keras_rnncap.runs import IDENTITY
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
     directory = out or default_directory(task, cell, params, depth, oracle, seed)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
+    made = None if task == PerceptronCapacity.name else make_task(task, data)
     result = _interruptible(
         directory,
         lambda: run_sweep(
-            None if task == PerceptronCapacity.name else get_text_class(task).load(data),
+            made,
             cell,
             params=params,
             depth=depth,
@@ -265,6 +269,80 @@ def sweep(
     )
     if result.best_score is None:
         _fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
+
+
+tasks_app = typer.Typer(help="List the tasks, or show an example of one.", invoke_without_command=True)
+app.add_typer(tasks_app, name="tasks")
+
+
+@tasks_app.callback()
+def tasks(context: typer.Context) -> None:
+    """List the tasks: their sizes, source, and what chance and perfection score."""
+    if context.invoked_subcommand is not None:
+        return
+    _import_keras()
+    from keras_rnncap.datasets import TASKS
+
+    table = Table(title="Tasks: length x inputs to outputs", title_justify="left")
+    for column in ("task", "length", "inputs", "outputs", "score", "chance", "perfect", "source"):
+        table.add_column(column, justify="right" if column in ("length", "inputs", "outputs", "chance") else "left")
+    for name, task_class in TASKS.items():
+        made = task_class.described()
+        sizes = (f"{made.length:,}", f"{made.input_dim:,}", f"{made.output_dim:,}")
+        arrow = "more" if made.score_direction == "max" else "less"
+        scores = (f"{made.score_name.replace('_', ' ')}, {arrow} is better", f"{made.chance_score:.4g}")
+        mark = " (needs data)" if made.needs_data else ""
+        table.add_row(name + mark, *sizes, *scores, f"{made.perfect_score:.4g}", made.source)
+    console.print(table)
+    console.print("rnncap tasks show TASK prints an example", highlight=False)
+
+
+@tasks_app.command("show")
+def tasks_show(
+    task: TaskSpec,
+    seed: Seed = 0,
+    data: Data = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the inputs and targets of a sample into this file")] = None,
+) -> None:
+    """Print an example of a task as its paper would."""
+    _import_keras()
+    from keras_rnncap.analysis.task import plot_sample
+    from keras_rnncap.datasets import make_task
+    from keras_rnncap.runs import replacing
+
+    made = make_task(task, data)
+    console.print(f"{made.data}, {made.source}", markup=False, highlight=False)
+    console.print(made.worked_example(seed), markup=False, highlight=False, soft_wrap=True)
+    for name, score in made.baselines("test").items():
+        console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", markup=False, highlight=False)
+    if plot is not None:
+        with replacing(plot) as new:
+            plot_sample(made, seed).savefig(new, dpi=150)
+        console.print(f"drawn in {plot}", markup=False, highlight=False)
+
+
+@app.command()
+def cells(
+    params: Annotated[int, typer.Option(help="Budget for which units are given")] = 1000,
+    input_dim: Annotated[int, typer.Option(help="Features of the input")] = 16,
+    output_dim: Annotated[int, typer.Option(help="Outputs of the readout")] = 1,
+) -> None:
+    """List the cells: their source, and how large one is that a budget buys."""
+    _import_keras()
+    from keras_rnncap.budget import units_for_budget
+    from keras_rnncap.cells import CELLS
+    from keras_rnncap.models import sequence_model
+
+    table = Table(title=f"Cells, {input_dim} inputs, {output_dim} outputs, depth 1", title_justify="left")
+    for column in ("cell", "class", f"units for {params:,}", "parameters", "what it is"):
+        table.add_column(column, justify="right" if "unit" in column or "param" in column else "left")
+    for name, cell in CELLS.items():
+        found = units_for_budget(
+            functools.partial(sequence_model, name, input_dim=input_dim, output_dim=output_dim), params
+        )
+        described = (cell.__doc__ or "").splitlines()[0].rstrip(".:")
+        table.add_row(name, cell.__name__, f"{found.units:,}", f"{found.parameters:,}", described)
+    console.print(table)
 
 
 @app.command()

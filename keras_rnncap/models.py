@@ -24,6 +24,7 @@ def sequence_model(
     readout_options: Mapping[str, Any] | None = None,
     unroll: bool = False,
     length: int | None = None,
+    stateful_batch: int | None = None,
     seed: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -44,6 +45,8 @@ def sequence_model(
         readout_options: Further arguments of the readout.
         unroll: Whether to unroll the time loop; needs `length`.
         length: Number of time steps, `None` for any.
+        stateful_batch: Batch size of a model that keeps its state from batch to batch; `None` for one that does not.
+            Cells that take a `learned_initial_state` get none then: a state that is kept starts from zero.
         seed: Seed of all weights, as far as they are drawn by a cell's `..._initializer`, and of dropout masks, for
             cells that take a `seed`; `None` draws anew.
         name: Name of the model.
@@ -60,23 +63,23 @@ def sequence_model(
     (None, None, 27)
     """
     factory = get_cell(cell)
-    check_integer("units", units, 1)
-    check_integer("depth", depth, 1)
-    check_integer("input_dim", input_dim, 1)
-    check_integer("output_dim", output_dim, 1)
-    if length is not None:
-        check_integer("length", length, 1)
-    elif unroll:
+    numbers = {"units": units, "depth": depth, "input_dim": input_dim, "output_dim": output_dim}
+    optional = {"length": length, "stateful_batch": stateful_batch}
+    for key, value in (numbers | {key: value for key, value in optional.items() if value is not None}).items():
+        check_integer(key, value, 1)
+    if unroll and length is None:
         raise InputError("unroll=True needs a length")
     if seed is not None:
         check_integer("seed", seed, 0)
     options = dict(cell_options or {})
     accepted = constructor_options(factory)
-    x = inputs = keras.Input((length, input_dim), name="inputs")
+    x = inputs = keras.Input((length, input_dim), batch_size=stateful_batch, name="inputs")
     for layer in range(depth):
         more = dict(options)
         if "seed" in accepted and seed is not None:
             more.setdefault("seed", initializers.derived_seed(seed, layer))
+        if "learned_initial_state" in accepted and stateful_batch is not None:
+            more.setdefault("learned_initial_state", False)
         if "input_projection" in accepted and layer == 0:
             more.setdefault("input_projection", True)
         made = make_cell(factory, units, **more)
@@ -86,6 +89,7 @@ def sequence_model(
             made,
             return_sequences=return_sequences or layer < depth - 1,
             unroll=unroll,
+            stateful=stateful_batch is not None,
             name=f"layer_{layer + 1}",
         )(x)
     readout = dict(readout_options or {})

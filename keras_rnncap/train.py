@@ -83,6 +83,9 @@ def train_model(
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
+    Where the task's batches continue each other, the model keeps its state from batch to batch; it then has the batch
+    size that it is trained with.
+
     In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and
     at the end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the
     checkpoint and ends with the weights that an uninterrupted run would have had.
@@ -135,6 +138,7 @@ def train_model(
             input_dim=task.input_dim,
             output_dim=task.output_dim,
             return_sequences=task.return_sequences,
+            stateful_batch=batch_size if task.carries_state else None,
             seed=seed,
         )
 
@@ -150,7 +154,7 @@ def train_model(
 
 def default_directory(task: str, cell: str, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a run that was given none."""
-    return Path("runs") / f"train-{task}-{cell_name(cell).replace(':', '.')}-{params}x{depth}-seed{seed}"
+    return Path("runs") / f"train-{task}-{cell_name(cell)}-{params}x{depth}-seed{seed}".replace(":", ".")
 
 
 def _finished(file: Path) -> TrainResult | None:

@@ -2,7 +2,9 @@ import keras
 import pytest
 
 # Assertions in shared modules are explained like those in tests.
-pytest.register_assert_rewrite("contracts.cell_contract", "contracts.task_contract", "cells.reference")
+pytest.register_assert_rewrite(
+    "contracts.cell_contract", "contracts.task_contract", "contracts.stream_contract", "cells.reference"
+)
 
 
 def pytest_report_header():

@@ -10,15 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
+from keras_rnncap.datasets import TASKS, make_task
 from keras_rnncap.tuners.run import SearchRun
 from typer.testing import CliRunner
 
 import keras_rnncap.calibration
 import keras_rnncap.train
 from keras_rnncap import cli
+from keras_rnncap.analysis.task import plot_sample
 from keras_rnncap.cells import CELLS
 from keras_rnncap.cli import app
 from keras_rnncap.errors import InputError
+from keras_rnncap.models import sequence_model
 from keras_rnncap.version import __version__
 
 SCRIPT = Path(sys.executable).parent / "rnncap"
@@ -168,9 +171,16 @@ def test_wrong_usage_exits_with_2(invoke, arguments):
         (["budget", "nothing:Here"], "cannot import 'nothing' for cell 'nothing:Here'"),
         (["budget", "rnn", "--params", "0"], "--params must be an integer of at least 1"),
         (["budget", "rnn", "--params", "9"], "a budget of 9 parameters is too small"),
-        (["train", "text9", "rnn"], "unknown text task 'text9': did you mean 'text8'"),
+        (["train", "text9", "rnn"], "unknown task 'text9': did you mean 'text8'"),
         (["train", "python-docs", "rnn", "--data", "x"], "python-docs takes its text from Python itself"),
         (["train", "text8", "rnn", "--data", "missing"], "cannot read missing: No such file"),
+        (["train", "memory", "rnn", "--data", "x"], "memory takes no data from files; got x"),
+        (["train", "memory:input_dim=4,size=3", "rnn"], "unknown argument of memory 'size'"),
+        (["train", "memory:4", "rnn"], "task 'memory:4' is not of the form NAME:KEY=VALUE"),
+        (["train", "memory:length=no", "rnn"], "length must be an integer of at least 1; got 'no'"),
+        (["train", "perceptron:patterns=3", "rnn"], "missing 1 required positional argument: 'input_dim'"),
+        (["train", "penn-treebank", "rnn", "--data", "missing"], "there is no ptb.train.txt or ptb.train.txt.gz in"),
+        (["tasks", "show", "parenthese"], "unknown task 'parenthese': did you mean 'parentheses'"),
         (["train", "python-docs", "rnn", "--optimizer", "adagrad"], "optimizer must be one of"),
         (["train", "python-docs", "rnn", "--learning-rate-decay", "2"], "learning_rate_decay must be"),
         (["capacity", "rnn", "--params", "60", "--input-dim", "5"], "input_dim=5 allows 32"),
@@ -181,6 +191,67 @@ def test_bad_input_is_an_input_error_that_says_what_is_allowed(invoke, arguments
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
     assert not Path("runs").exists()
+
+
+def test_tasks_lists_all_of_them_with_what_chance_scores_and_needs_no_data(invoke, monkeypatch):
+    monkeypatch.delenv("RNNCAP_DATA_DIR", raising=False)
+    monkeypatch.setattr("keras_rnncap.cli.console.width", 220)
+    lines = invoke("tasks").output.splitlines()
+    for name, task in TASKS.items():
+        (line,) = [line for line in lines if line.split("│")[1:2] and line.split("│")[1].split()[:1] == [name]]
+        assert task.source in line
+        assert ("needs data" in line) == task.needs_data
+    parentheses = next(line for line in lines if "│ parentheses" in line)
+    assert [part.strip() for part in parentheses.split("│")][2:8] == [
+        "175",
+        "300",
+        "100",
+        "cross entropy nats, less is better",
+        "23.03",
+        "0",
+    ]
+
+
+def test_show_prints_an_example_as_text_and_draws_it(invoke, tmp_path):
+    done = invoke("tasks", "show", "parentheses:length=40,streams=2", "--seed", 1, "--plot", "sample.png")
+    lines = done.output.splitlines()
+    assert lines[0] == "parentheses (2 streams of 40), Collins et al. 2017, appendix B"
+    streams = [line.split() for line in lines[2:4]]
+    assert [kind for kind, _, _ in streams] == ["()", "[]"]
+    for kind, text, count in streams:
+        assert len(text) == 40
+        opened = 0
+        for character in text:
+            opened = min(9, max(0, opened + (character == kind[0]) - (character == kind[1])))
+        assert int(count) == opened
+    assert "uniform: 4.605 cross entropy nats" in done.output
+    assert (tmp_path / "sample.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if not task.needs_data])
+def test_a_picture_of_every_task_can_be_drawn(name):
+    figure = plot_sample(make_task(name if name != "random-function" else "random-function:samples=100"))
+    assert len(figure.axes) == 2
+    assert all(axes.has_data() for axes in figure.axes)
+
+
+def test_cells_lists_all_of_them_with_their_sizes(invoke, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.cli.console.width", 220)
+    output = invoke("cells", "--params", 500).output
+    for name, cell in CELLS.items():
+        (line,) = [line for line in output.splitlines() if cell.__name__ in line and f"│ {name} " in line]
+        units, parameters = (int(part) for part in line.split("│")[3:5])
+        assert parameters <= 500
+        model = sequence_model(name, units, input_dim=16, output_dim=1)
+        assert model.count_params() == parameters
+
+
+def test_train_on_a_task_with_arguments(invoke, tmp_path):
+    done = invoke("train", "memory:input_dim=3,length=2", "ugrnn", "--params", 200, "--steps", 300, "--out", "here")
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "here" / "train.json").read_text())
+    assert result["score_name"] == "mean_squared_error"
+    assert result["test_score"] < 0.5 < result["baselines"]["chance"]
 
 
 @pytest.mark.parametrize("cell", CELLS)

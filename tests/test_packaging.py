@@ -67,8 +67,10 @@ def test_the_wheel_has_every_source_file_and_nothing_at_the_top_but_the_package(
 
 def test_the_wheel_has_the_data_files(wheel):
     names = wheel.namelist()
-    for file in ("py.typed", "datasets/builders/text8/checksums.tsv", "datasets/builders/text8/CITATIONS.bib"):
-        assert f"keras_rnncap/{file}" in names
+    assert "keras_rnncap/py.typed" in names
+    for builder in ("text8", "penn_treebank", "polyphonic_music"):
+        for file in ("checksums.tsv", "CITATIONS.bib", "README.md", "TAGS.txt"):
+            assert f"keras_rnncap/datasets/builders/{builder}/{file}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -176,7 +176,7 @@ def run_sweep(
 
 def default_directory(task: str, cell: str, params: int, depth: int, oracle: str, seed: int) -> Path:
     """Returns the folder of a sweep that was given none."""
-    return Path("runs") / f"sweep-{task}-{cell_name(cell).replace(':', '.')}-{params}x{depth}-{oracle}-seed{seed}"
+    return Path("runs") / f"sweep-{task}-{cell_name(cell)}-{params}x{depth}-{oracle}-seed{seed}".replace(":", ".")
 
 
 def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str, Any]) -> Job:

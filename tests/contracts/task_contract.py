@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
@@ -18,6 +19,7 @@ import keras_rnncap.datasets
 import numpy as np
 import pytest
 from keras_rnncap.datasets import ALPHABET, CharacterModelling, Task, decode
+from keras_rnncap.datasets.generated import split_number
 
 from keras_rnncap.errors import InputError
 
@@ -46,11 +48,13 @@ def digest(expression: str) -> str:
 
 
 def digest_elsewhere(expression: str) -> str:
-    """Returns the same from another process; one process serves all tasks."""
+    """Returns the same from another process, on the other backend if that is at hand; one process serves all tasks."""
     if expression not in _elsewhere:
         code = "import json, sys; from contracts.task_contract import digest\n"
         code += "print(json.dumps({one: digest(one) for one in json.loads(sys.argv[1])}))"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+        if importlib.util.find_spec("jax") and keras.backend.backend() == "tensorflow":
+            environment |= {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
         command = [sys.executable, "-c", code, json.dumps(EXPRESSIONS)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -72,6 +76,8 @@ class TaskContract:
     expression: ClassVar[str]
     chance_tolerance: ClassVar[float] = 1e-5
     """How far a know-nothing model may be from `chance_score`: what the estimator is off by at random."""
+    splits_are_one: ClassVar[bool] = False
+    """Whether what is trained on is what is measured on, as the paper has it."""
 
     def __init_subclass__(cls) -> None:
         if "expression" in vars(cls):
@@ -100,6 +106,28 @@ class TaskContract:
     def test_samples_vary_with_the_generator(self, task):
         one, other = (task.sample(np.random.default_rng(seed), 20).targets for seed in (0, 1))
         assert (one != other).any()
+
+    def test_splits_share_no_sample(self, task):
+        drawn = [task.sample(np.random.default_rng(0), 200, split) for split in SPLITS]
+        seen = [{row.tobytes() for row in np.concatenate([part.reshape(200, -1) for part in one], 1)} for one in drawn]
+        assert all(len(one) > 20 for one in seen)
+        shared = [one & other for one, other in itertools.combinations(seen, 2)]
+        assert any(shared) == self.splits_are_one
+        with pytest.raises(InputError, match="train, validation or test; got 'dev'"):
+            task.score(know_nothing(task), "dev") if not self.splits_are_one else split_number("dev")
+
+    def test_a_worked_example_is_text_that_depends_on_the_seed(self, task):
+        examples = [task.worked_example(seed) for seed in (0, 0, 1)]
+        assert examples[0] == examples[1] != examples[2]
+        assert len(examples[0]) > 20
+
+    def test_sizes_and_scores_are_known_without_data(self, task):
+        described = type(task).described()
+        assert described.length > 0
+        assert described.input_dim > 0
+        assert described.output_dim > 0
+        assert math.isfinite(described.chance_score)
+        assert (described.perfect_score > described.chance_score) == (described.score_direction == "max")
 
     def test_loss_is_finite_scalar_and_a_mean_over_samples(self, task):
         _, targets, *weights = next(task.batches(4, seed=0))
@@ -132,7 +160,11 @@ class TaskContract:
 
     def test_mask_weighs_time_steps_and_stands_in_every_batch(self, task):
         batch = next(task.batches(3, seed=0))
-        assert len(batch) == (2 if task.mask is None else 3)
+        assert len(batch) == (2 if task.mask is None and not task.weighted else 3)
+        assert not (task.weighted and task.mask is not None)
+        if task.weighted:
+            assert batch[2].shape == (3, task.length)
+            assert set(np.unique(batch[2])) <= {0.0, 1.0}
         if task.mask is not None:
             assert task.mask.shape == (task.length,)
             np.testing.assert_array_equal(batch[2], np.tile(task.mask, (3, 1)))

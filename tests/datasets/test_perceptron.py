@@ -13,11 +13,13 @@ from keras_rnncap.errors import InputError
 
 class TestPerceptronCapacity(TaskContract):
     expression = "PerceptronCapacity(patterns=500, input_dim=16)"
+    splits_are_one = True
     chance_tolerance = 8.0  # guesses store about 0.72 bits by the estimate, and more than 8 once in 10^3
 
 
 class TestPerceptronCapacityAtEveryStep(TaskContract):
     expression = "PerceptronCapacity(patterns=300, input_dim=24, length=3, every_step=True, seed=5)"
+    splits_are_one = True
     chance_tolerance = 8.0
 
 

@@ -1,0 +1,133 @@
+"""Addition of two integers that are written out."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, marginal_cross_entropy, one_hot
+from keras_rnncap.datasets.task import Sample, Split
+from scipy.special import log_softmax
+
+from keras_rnncap.errors import InputError, check_integer
+
+SYMBOLS = " 0123456789+-="
+LARGEST = 10**7
+LENGTH = 36
+
+
+class Arithmetic(GeneratedTask):
+    """Adds two integers, read and answered character by character.
+
+    Source: Collins et al. (2017), appendix B: a hot-one problem such as `-343243+93851=`, both integers uniform in
+    [-10^7, 10^7], and the hot-one answer with spaces before it, `-249392`; 1 to 6 compute steps between the `=` and the
+    answer's first character, a hyperparameter; 36 steps. The paper does not say where in the 36 steps these stand: here
+    the problem starts at the first, and after the `=` come spaces; the target is a space wherever there is no answer,
+    and all 36 count in the cross-entropy. A negative second integer reads `5+-3=`.
+
+    Problems are divided among the splits, 8 : 1 : 1, by a hash of the two integers, so that none is in two.
+
+    Args:
+        compute_steps: Steps between the `=` and the answer, 1 to 6.
+
+    Example:
+    >>> inputs, targets = Arithmetic(compute_steps=2).texts(-343243, 93851)
+    >>> print(inputs + "|", targets + "|", sep=chr(10))
+    -343243+93851=                      |
+                    -249392             |
+    """
+
+    name = "arithmetic"
+    source = "Collins et al. 2017, appendix B"
+    return_sequences = True
+    score_name = "cross_entropy_nats_per_character"
+    score_direction = "min"
+    test_samples = 5_000
+    length = LENGTH
+    input_dim = output_dim = len(SYMBOLS)
+
+    def __init__(self, compute_steps: int = 3) -> None:
+        self.compute_steps = check_integer("compute_steps", compute_steps, 1)
+        if compute_steps > 6:
+            raise InputError(f"compute_steps must be in [1, 6]; got {compute_steps}")
+
+    @property
+    def data(self) -> str:
+        """Its compute steps."""
+        return f"{self.name} ({self.compute_steps} compute steps)"
+
+    def texts(self, first: int, second: int) -> tuple[str, str]:
+        """Returns the input and the target of a problem, 36 characters each."""
+        problem, answer = f"{first}+{second}=", str(first + second)
+        return problem.ljust(LENGTH), (" " * (len(problem) + self.compute_steps) + answer).ljust(LENGTH)
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws problems of a split."""
+        pairs = draw_of_split(
+            size,
+            split,
+            lambda count: rng.integers(-LARGEST, LARGEST + 1, (count, 2)),
+            lambda rows: (rows[:, 0] + LARGEST) * (2 * LARGEST + 1) + rows[:, 1] + LARGEST,
+        )
+        texts = [self.texts(first, second) for first, second in pairs.tolist()]
+        ids = _ids("".join(problem + answer for problem, answer in texts)).reshape(size, 2, LENGTH)
+        return Sample(one_hot(ids[:, 0], len(SYMBOLS)), ids[:, 1].astype("int32"))
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy in nats, a mean over samples and characters."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the mean cross-entropy of each sample's characters, in nats."""
+        each = np.take_along_axis(log_softmax(outputs.astype("float64"), axis=-1), targets[..., np.newaxis], axis=-1)
+        return -each[..., 0].mean(axis=1)
+
+    def exact(self, model: keras.Model, split: Split = "test", samples: int = 1000) -> float:
+        """Returns the fraction of problems of which a model has every character of the answer right."""
+        right = [
+            (keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)).argmax(axis=-1) == batch.targets).all(1)
+            for batch in self.held_out(split, samples)
+        ]
+        return float(np.mean(np.concatenate(right)))
+
+    def baselines(self, split: Split = "test") -> dict[str, float]:
+        """Returns what models score that find all characters equally likely, or know how likely each is at each step.
+
+        The second knows `frequencies` for each of the 36 steps, but nothing of the problem.
+        """
+        targets = np.concatenate([batch.targets for batch in self.held_out(split)])
+        steps = [marginal_cross_entropy(np.bincount(column)) for column in targets.T]
+        return {"uniform": self.chance_score, "frequencies": float(np.mean(steps))}
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns three samples as text, spaces as dots."""
+        batch = self.sample(np.random.default_rng(seed), 3)
+        lines = []
+        for hot, target in zip(batch.inputs, batch.targets, strict=True):
+            for label, ids in (("input ", hot.argmax(axis=-1)), ("target", target)):
+                lines.append(f"{label}  {''.join(SYMBOLS[index] for index in ids)}".replace(" ", "·"))
+        return "\n".join(lines)
+
+    @property
+    def chance_score(self) -> float:
+        """All characters equally likely."""
+        return math.log(len(SYMBOLS))
+
+    @property
+    def perfect_score(self) -> float:
+        """Certainty."""
+        return 0.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """A nat more than the uniform distribution."""
+        return math.log(len(SYMBOLS)) + 1
+
+
+_TABLE = np.zeros(128, np.int64)
+_TABLE[np.frombuffer(SYMBOLS.encode(), np.uint8)] = np.arange(len(SYMBOLS))
+
+
+def _ids(text: str) -> np.ndarray:
+    return _TABLE[np.frombuffer(text.encode(), np.uint8)]

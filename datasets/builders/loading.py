@@ -1,0 +1,36 @@
+"""Has TensorFlow Datasets load what a task needs, and says what else can be done where that fails."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from keras_rnncap.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dict[str, Any]]]:
+    """Returns the examples of each split, downloaded once.
+
+    Args:
+        name: The builder's name, with its configuration: `"polyphonic_music/nottingham"`.
+        other_ways: What a user can do instead, for the error.
+        source: Where TensorFlow Datasets downloads it from, for the error.
+
+    Raises:
+        InputError: If they cannot be had.
+    """
+    import tensorflow_datasets as tfds
+
+    importlib.import_module(f"keras_rnncap.datasets.builders.{name.split('/')[0]}")  # registers the builder
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except Exception as error:  # what a failed download raises depends on how it failed
+        cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise InputError(
+            f"{name} is not at hand. There are these ways to it: {other_ways}; or let TensorFlow Datasets "
+            f"download it from {source}, which failed just now: {cause}"
+        ) from error
+    return {split: list(tfds.as_numpy(builder.as_dataset(split=split))) for split in SPLITS}

@@ -1,0 +1,114 @@
+"""Tasks whose samples are drawn anew whenever they are needed."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.task import Sample, Split, Task
+
+from keras_rnncap.errors import InputError
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+EVALUATION = 2017
+"""Entropy of the generators of samples that scores are measured on, so that these are always the same."""
+BATCH = 250
+
+
+class GeneratedTask(Task):
+    """Base of the tasks whose samples come from a generator: a score is a mean over a fixed set of fresh samples.
+
+    Attributes:
+        test_samples: Samples that a score on a whole split is measured on.
+        validation_samples: Samples that `validation_score` is measured on.
+    """
+
+    test_samples = 10_000
+    validation_samples = 1_000
+
+    @abc.abstractmethod
+    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the score of each sample, given a model's outputs for them."""
+
+    def held_out(self, split: Split, samples: int | None = None) -> Iterator[Sample]:
+        """Yields the samples that scores are measured on, in batches."""
+        total = samples or self.test_samples
+        for number, first in enumerate(range(0, total, BATCH)):
+            rng = np.random.default_rng([EVALUATION, split_number(split), number])
+            yield self.sample(rng, min(BATCH, total - first), split)
+
+    def score(self, model: keras.Model, split: Split = "test", samples: int | None = None) -> float:
+        """Returns the mean score of a model on samples of a split; so many, or `test_samples`."""
+        found = [
+            self.sample_scores(batch.targets, keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)))
+            for batch in self.held_out(split, samples)
+        ]
+        return float(np.mean(np.concatenate(found)))
+
+    def validation_score(self, model: keras.Model) -> float:
+        """Returns a quick score on the validation split."""
+        return self.score(model, "validation", self.validation_samples)
+
+
+def split_number(split: Split) -> int:
+    """Returns the place of a split in train, validation, test.
+
+    Raises:
+        InputError: If there is no such split.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split must be train, validation or test; got {split!r}")
+    return SPLITS.index(split)
+
+
+def split_generator(rng: np.random.Generator, split: Split) -> np.random.Generator:
+    """Returns a generator seeded from another one and the split, so that no two splits draw the same."""
+    return np.random.default_rng([split_number(split) + 1, *rng.integers(2**63, size=2).tolist()])
+
+
+def split_of(keys: np.ndarray) -> np.ndarray:
+    """Returns the number of the split to which samples belong, given an integer key of each: 0 in 8 of 10.
+
+    The keys are mixed (SplitMix64), so that neighbours belong to different splits.
+
+    Example:
+    >>> np.bincount(split_of(np.arange(100_000))).tolist()
+    [79983, 10107, 9910]
+    """
+    z = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    tenth = (z ^ (z >> np.uint64(31))) % np.uint64(10)
+    return np.where(tenth == 8, 1, np.where(tenth == 9, 2, 0))
+
+
+def draw_of_split(
+    size: int, split: Split, draw: Callable[[int], np.ndarray], key: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Returns `size` rows of `draw(size)` whose `key` belongs to a split, drawn until there are enough."""
+    number, rows = split_number(split), draw(0)
+    while len(rows) < size:
+        more = draw(max(16, 2 * (size - len(rows)) * (1 if number == 0 else 8)))
+        rows = np.concatenate([rows, more[split_of(key(more)) == number]])
+    return rows[:size]
+
+
+def one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
+    """Returns ids as hot-one vectors along a new last axis, float32; an id below 0 has none.
+
+    Example:
+    >>> one_hot(np.array([1, -1]), 2).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
+    hot = np.zeros((*ids.shape, classes), "float32")
+    flat, places = hot.reshape(-1), np.arange(ids.size) * classes + ids.ravel()
+    flat[places[ids.ravel() >= 0]] = 1.0
+    return hot
+
+
+def marginal_cross_entropy(counts: np.ndarray) -> float:
+    """Returns the entropy in nats of classes seen so often, what a model scores that knows their frequencies alone."""
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())

@@ -1,0 +1,86 @@
+"""Memory capacity: give back an input some time later."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.generated import GeneratedTask, split_generator
+from keras_rnncap.datasets.task import Sample, Split
+
+from keras_rnncap.errors import check_integer
+
+
+class MemoryCapacity(GeneratedTask):
+    """Reconstruction of a random vector some steps after it was seen.
+
+    Source: Collins et al. (2017), section 2.2 and appendix B: 64 inputs, uniform in [-sqrt 3, sqrt 3], of variance 1,
+    given at the first step; "after 12 time steps" the target is their exact reconstruction, with a square error. Zeros
+    are given at the other steps.
+
+    A network that passes on n_h < 64 numbers can keep a subspace of n_h dimensions at best, if it is linear: the mean
+    squared error is then at least 1 - n_h / 64 (`linear_bound`).
+
+    One sample with 2 inputs and 3 steps: inputs `(0.3, -1.2) (0, 0) (0, 0)`, target `(0.3, -1.2)`.
+
+    Args:
+        input_dim: Numbers to keep.
+        length: Time steps after which they are wanted.
+
+    Example:
+    >>> MemoryCapacity().linear_bound(48)
+    0.25
+    """
+
+    name = "memory"
+    source = "Collins et al. 2017, section 2.2"
+    return_sequences = False
+    score_name = "mean_squared_error"
+    score_direction = "min"
+    test_samples = 5_000
+
+    def __init__(self, input_dim: int = 64, length: int = 12) -> None:
+        self.input_dim = self.output_dim = check_integer("input_dim", input_dim, 1)
+        self.length = check_integer("length", length, 1)
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws vectors. All splits have the same distribution; no two samples are ever equal."""
+        vectors = split_generator(rng, split).uniform(-np.sqrt(3), np.sqrt(3), (size, self.input_dim)).astype("float32")
+        inputs = np.zeros((size, self.length, self.input_dim), "float32")
+        inputs[:, 0] = vectors
+        return Sample(inputs, vectors)
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the squared error, a mean over samples and numbers."""
+        return keras.losses.MeanSquaredError()
+
+    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the mean squared error of each sample."""
+        return np.mean((outputs.astype("float64") - targets) ** 2, axis=-1)
+
+    def linear_bound(self, units: int) -> float:
+        """Returns the least mean squared error of a linear network whose state has so many units."""
+        return max(0.0, 1 - units / self.input_dim)
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a sample as text."""
+        numbers = " ".join(f"{number:+.2f}" for number in self.sample(np.random.default_rng(seed), 1).targets[0][:6])
+        more = " ..." if self.input_dim > 6 else ""
+        return (
+            f"step 1:  {numbers}{more}\nsteps 2 to {self.length}:  zeros\n"
+            f"wanted after step {self.length}:  {numbers}{more}"
+        )
+
+    @property
+    def chance_score(self) -> float:
+        """Always 0: the variance of the inputs."""
+        return 1.0
+
+    @property
+    def perfect_score(self) -> float:
+        """No error."""
+        return 0.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the error of always answering 0."""
+        return 2.0

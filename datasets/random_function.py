@@ -1,0 +1,128 @@
+"""A random continuous function, to be learned at many points, some of which matter more."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.generated import GeneratedTask
+from keras_rnncap.datasets.task import Sample, Split
+
+from keras_rnncap.errors import check_integer, check_number
+
+
+class RandomContinuousFunction(GeneratedTask):
+    """Random numbers, one for each of a fixed set of random vectors, to be learned by heart.
+
+    Source: Collins et al. (2017), section 2.3 and appendix B: N = 10^6 Gaussian vectors of d = 50 numbers and a
+    Gaussian target for each, all of variance 1 ("unit norm Gaussian"); the loss is the squared error after 50 steps, in
+    which sample i has the weight beta_i = 1 / ((i + tau) Z), tau = 5000. Here samples are drawn with probability beta_i
+    and count alike: the same loss on average, at less variance. As in perceptron capacity the vector is given at the
+    first step only or at every one, and all splits are the same set.
+
+    One sample with d = 2: inputs `(0.3, -1.2) (0, 0) ...`, target `0.7`.
+
+    Args:
+        samples: N.
+        input_dim: d.
+        length: Time steps.
+        tau: The larger, the more samples matter.
+        every_step: Whether the vector is given at every time step.
+        seed: Seed of vectors and targets.
+
+    Example:
+    >>> task = RandomContinuousFunction(samples=1000)
+    >>> task.vectors.shape, task.values.shape
+    ((1000, 50), (1000, 1))
+    """
+
+    name = "random-function"
+    source = "Collins et al. 2017, section 2.3"
+    return_sequences = False
+    score_name = "weighted_squared_error"
+    score_direction = "min"
+
+    def __init__(
+        self,
+        samples: int = 1_000_000,
+        input_dim: int = 50,
+        length: int = 50,
+        tau: float = 5000.0,
+        every_step: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.samples = check_integer("samples", samples, 1)
+        self.input_dim = check_integer("input_dim", input_dim, 1)
+        self.length = check_integer("length", length, 1)
+        self.tau = check_number("tau", tau, 1e-9)
+        self.seed = check_integer("seed", seed, 0)
+        self.every_step = every_step
+        self.output_dim = 1
+
+    @functools.cached_property
+    def vectors(self) -> np.ndarray:
+        """The vectors, `(samples, input_dim)`, float32: 200 MB at the paper's size, drawn when first asked for."""
+        return np.random.default_rng([self.seed, 0]).standard_normal((self.samples, self.input_dim), "float32")
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """The targets, `(samples, 1)`, float32."""
+        return np.random.default_rng([self.seed, 1]).standard_normal((self.samples, 1), "float32")
+
+    @functools.cached_property
+    def _cumulative(self) -> np.ndarray:
+        total = np.cumsum(1 / (np.arange(1, self.samples + 1) + self.tau))
+        return total / total[-1]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """beta_i, `(samples,)`."""
+        return np.diff(self._cumulative, prepend=0.0)
+
+    @property
+    def data(self) -> str:
+        """Its size."""
+        return f"{self.name} ({self.samples:,} samples)"
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws samples with probability beta_i."""
+        del split
+        rows = np.searchsorted(self._cumulative, rng.random(size), side="right")
+        rows = np.minimum(rows, self.samples - 1)
+        inputs = np.zeros((size, self.length, self.input_dim), "float32")
+        inputs[:, : self.length if self.every_step else 1] = self.vectors[rows][:, np.newaxis]
+        return Sample(inputs, self.values[rows])
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the squared error."""
+        return keras.losses.MeanSquaredError()
+
+    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the squared error of each sample."""
+        return np.mean((outputs.astype("float64") - targets) ** 2, axis=-1)
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a sample as text."""
+        batch = self.sample(np.random.default_rng(seed), 1)
+        numbers = " ".join(f"{number:+.2f}" for number in batch.inputs[0, 0, :6])
+        steps = f"steps 1 to {self.length}" if self.every_step else "step 1"
+        return (
+            f"{steps}:  {numbers}{' ...' if self.input_dim > 6 else ''}\n"
+            f"wanted after step {self.length}:  {batch.targets[0, 0]:+.2f}"
+        )
+
+    @property
+    def chance_score(self) -> float:
+        """Always 0: the variance of the targets."""
+        return 1.0
+
+    @property
+    def perfect_score(self) -> float:
+        """No error."""
+        return 0.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the error of always answering 0."""
+        return 2.0

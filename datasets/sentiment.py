@@ -1,0 +1,157 @@
+"""Sequences of good, bad and stop words, and a rule that says what they mean."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_number
+from keras_rnncap.datasets.task import Sample, Split
+
+from keras_rnncap.errors import InputError, check_integer, unknown
+
+STOP, POSITIVE, NEGATIVE = 6, 2, 2
+"""Numbers of words: ids 0 to 5 are stop words, 6 and 7 positive, 8 and 9 negative."""
+WORDS = STOP + POSITIVE + NEGATIVE
+SIZES = (8_000, 2_000, 3_000)
+
+
+def _first_two(signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first and second sign of each row that is not 0, 0 where there is none."""
+    place = np.cumsum(signs != 0, axis=1) * (signs != 0)
+    return (signs * (place == 1)).sum(1), (signs * (place == 2)).sum(1)
+
+
+def _count(signs: np.ndarray) -> np.ndarray:
+    return np.sign(signs.sum(axis=1))
+
+
+def _first(signs: np.ndarray) -> np.ndarray:
+    return _first_two(signs)[0]
+
+
+def _xor(signs: np.ndarray) -> np.ndarray:
+    first, second = _first_two(signs)
+    return -first * second
+
+
+RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"count": _count, "first": _first, "xor": _xor}
+"""From the signs of words, `(samples, length)`, to +1 or -1, or 0 where the rule says nothing."""
+
+
+class SentimentSequences(GeneratedTask):
+    """Whether a sequence of words is positive, by one of three rules.
+
+    Source: Mehta, section III A: ten words, of which 6 are stop words, 2 positive and 2 negative, in sequences of
+    length 10; 8,000, 2,000 and 3,000 for training, validation and test. `count`: there are more positive than negative
+    words; `first`: the first word that is no stop word is positive; `xor`: the first two such words differ. Words are
+    drawn uniformly; sequences of which the rule says nothing (as many positive as negative words, or too few of either)
+    are drawn anew. All sequences of the three splits are distinct. Words are hot-one inputs, which the first matrix
+    embeds.
+
+    One sample, with stop words as dots: `. + . - . . - . . .` is negative by `count`, positive by `first` and `xor`.
+
+    Args:
+        rule: `"count"`, `"first"` or `"xor"`.
+        length: Words of a sequence; longer ones test whether a model generalizes.
+        seed: Seed of the sequences.
+
+    Example:
+    >>> task = SentimentSequences("xor")
+    >>> [len(task.words(split)) for split in ("train", "validation", "test")]
+    [8000, 2000, 3000]
+    """
+
+    name = "sentiment"
+    source = "Mehta, section III A"
+    return_sequences = False
+    score_name = "accuracy"
+    score_direction = "max"
+    input_dim, output_dim = WORDS, 1
+
+    def __init__(self, rule: str = "count", length: int = 10, seed: int = 0) -> None:
+        if rule not in RULES:
+            raise unknown("rule", rule, RULES)
+        self.rule = rule
+        self.length = check_integer("length", length, 1)
+        self.seed = check_integer("seed", seed, 0)
+        if WORDS**length < 10 * sum(SIZES):
+            raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
+
+    @property
+    def data(self) -> str:
+        """Its rule and length."""
+        return f"{self.name} ({self.rule}, length {self.length})"
+
+    @functools.cached_property
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        rng, words = np.random.default_rng([self.seed, 0]), np.zeros((0, self.length), np.int64)
+        while len(words) < sum(SIZES):
+            more = rng.integers(0, WORDS, (2 * sum(SIZES), self.length))
+            words = np.concatenate([words, more[self.labels(more) != 0]])
+            words = words[np.sort(np.unique(words, axis=0, return_index=True)[1])]
+        words = words[: sum(SIZES)]
+        return words, self.labels(words)
+
+    def labels(self, words: np.ndarray) -> np.ndarray:
+        """Returns +1 or -1 for each row of word ids, 0 where the rule says nothing."""
+        signs = (words >= STOP).astype(int) - 2 * (words >= STOP + POSITIVE)
+        return RULES[self.rule](signs)
+
+    def words(self, split: Split) -> np.ndarray:
+        """Returns the word ids of a split, `(samples, length)`."""
+        return self._of(split)[0]
+
+    def _of(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        number = split_number(split)
+        first = sum(SIZES[:number])
+        return tuple(part[first : first + SIZES[number]] for part in self._all)  # type: ignore[return-value]
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws sequences of a split with replacement."""
+        return self._rows(split, rng.integers(0, SIZES[split_number(split)], size))
+
+    def _rows(self, split: Split, rows: np.ndarray) -> Sample:
+        words, labels = self._of(split)
+        return Sample(one_hot(words[rows], WORDS), (labels[rows, np.newaxis] > 0).astype("float32"))
+
+    def held_out(self, split: Split, samples: int | None = None) -> Iterator[Sample]:
+        """Yields the sequences of a split in order, at most so many."""
+        total = min(samples or SIZES[split_number(split)], SIZES[split_number(split)])
+        for first in range(0, total, 500):
+            yield self._rows(split, np.arange(first, min(first + 500, total)))
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy of one logit."""
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns for each sample whether the logit has the right sign; 0, undecided, is half right."""
+        right = (outputs > 0) == (targets > 0.5)
+        return np.where(outputs == 0, 0.5, right & np.isfinite(outputs))[:, 0].astype(float)
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a few samples as text."""
+        rows = np.random.default_rng(seed).integers(0, SIZES[0], 6)
+        words, labels = self._of("train")
+        text = np.array(["."] * STOP + ["+"] * POSITIVE + ["-"] * NEGATIVE)
+        answers = {1: "positive", -1: "negative"}
+        return "\n".join(f"{' '.join(text[words[row]])}   {answers[int(labels[row])]}" for row in rows)
+
+    @property
+    def chance_score(self) -> float:
+        """Half of the answers right."""
+        return 0.5
+
+    @property
+    def perfect_score(self) -> float:
+        """All."""
+        return 1.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the loss of a model that always answers 1/2, in nats."""
+        return 2 * math.log(2)

@@ -1,0 +1,195 @@
+"""Tasks on long streams, read in windows of which each begins where the one before it ended."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras_rnncap.datasets.generated import EVALUATION, one_hot, split_number
+from keras_rnncap.datasets.task import Sample, Split, Task
+from scipy.special import log_softmax
+
+from keras_rnncap.errors import InputError
+
+LENGTH = 35
+ROWS = 20
+"""Rows in which a held-out stream is read."""
+
+
+class StreamTask(Task):
+    """Base of the tasks on streams.
+
+    Source: Jozefowicz et al. (2015), section 3.5: "we used a minibatch of size 20, and unrolled the RNNs for 35
+    timesteps", each minibatch continuing where the one before it ended, with the state that it left.
+
+    A stream is cut into as many rows as a batch has, of equal length; batch number i holds the i-th window of each. Two
+    ways to train on that: a stateful model carries its state from batch to batch; any other starts each window from its
+    initial state. When the stream ends, the next epoch's begins.
+
+    Scores read a held-out stream in the same way, in 20 rows, every step once. A stateful model is reset before and
+    after.
+    """
+
+    length = LENGTH
+    return_sequences = True
+    carries_state = True
+    score_direction = "min"
+    validation_steps: ClassVar[int] = 20_000
+    """Steps of the validation stream that `validation_score` reads."""
+
+    @abc.abstractmethod
+    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns a split's stream, one entry a step, and the weight of predicting each entry, `None` where all count.
+
+        All epochs have the same number of steps.
+        What is scored has the seed `EVALUATION` and the epoch 0.
+        """
+
+    @abc.abstractmethod
+    def vectors(self, entries: np.ndarray) -> np.ndarray:
+        """Returns a stretch of the stream as inputs, `(..., input_dim)`, float32."""
+
+    @abc.abstractmethod
+    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the loss of each step in nats, `(batch, time)`, given a model's outputs."""
+
+    def score_of(self, nats: float) -> float:
+        """Returns the score that belongs to a mean loss."""
+        return nats
+
+    # ---- windows
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019  a task lives as long as its process
+    def _stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+        split_number(split)  # an error if there is none
+        return self.stream(split, seed, epoch)
+
+    def windows_per_epoch(self, batch_size: int, split: Split = "train") -> int:
+        """Returns the number of batches in which a split is read once."""
+        entries, _ = self._stream(split, 0, 0)
+        if len(entries) <= batch_size * self.length:
+            raise InputError(
+                f"batch_size={batch_size} is too large: the {split} split of {self.data} has {len(entries):,} steps, "
+                f"of which each row of a batch takes {self.length}"
+            )
+        return (len(entries) - 1) // batch_size // self.length
+
+    def _window(self, stream: tuple[np.ndarray, np.ndarray | None], rows: int, number: int, width: int) -> Any:
+        entries, weights = stream
+        places = np.arange(rows)[:, np.newaxis] * width + number * self.length + np.arange(self.length + 1)
+        window = entries[places]
+        batch = (self.vectors(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
+        return batch if weights is None else (*batch, weights[places[:, 1:]])
+
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
+        """Yields windows without end, in order; batch number `i` depends on `seed` and `i` alone."""
+        per_epoch = self.windows_per_epoch(batch_size, split)
+        step = start
+        while True:
+            epoch, number = divmod(step, per_epoch)
+            yield self._window(self._stream(split, seed, epoch), batch_size, number, per_epoch * self.length)
+            step += 1
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws windows at random places of a split's first stream."""
+        entries, _ = self._stream(split, 0, 0)
+        places = rng.integers(0, len(entries) - self.length, size)[:, np.newaxis] + np.arange(self.length + 1)
+        window = entries[places]
+        return Sample(self.vectors(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
+
+    # ---- scores
+
+    def score(self, model: keras.Model, split: Split = "test", steps: int | None = None) -> float:
+        """Returns the score of a model on a split, or on its first `steps` steps."""
+        entries, weights = self._stream(split, EVALUATION, 0)
+        total = len(entries) - 1 if steps is None else min(steps, len(entries) - 1)
+        rows = min(ROWS, total)
+        width = math.ceil(math.ceil(total / rows) / self.length) * self.length
+        # Padded to whole windows; what is padded does not count.
+        places = np.minimum(np.arange(rows * width + 1), total)
+        counts = np.where(np.arange(rows * width + 1) <= total, 1.0, 0.0)
+        stream = entries[places], counts if weights is None else counts * weights[places]
+        _reset(model)
+        lost = counted = 0.0
+        for number in range(width // self.length):
+            inputs, targets, weight = self._window(stream, rows, number, width)
+            outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
+            lost += float((self.step_losses(targets, outputs) * weight).sum())
+            counted += float(weight.sum())
+        _reset(model)
+        return self.score_of(lost / counted)
+
+    def validation_score(self, model: keras.Model) -> float:
+        """Returns a quick score on the start of the validation split."""
+        return self.score(model, "validation", self.validation_steps)
+
+
+class SymbolStream(StreamTask):
+    """Base of the streams of symbols: hot-one inputs, and the next symbol as the target."""
+
+    symbols: ClassVar[str]
+    """The symbols, in the order of their ids."""
+
+    def score_of(self, nats: float) -> float:
+        """Returns bits."""
+        return nats / math.log(2)
+
+    def vectors(self, entries: np.ndarray) -> np.ndarray:
+        """Returns hot-one vectors."""
+        return one_hot(entries, self.input_dim)
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the cross-entropy in nats, a mean over scored steps."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+
+    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the cross-entropy of each step in nats."""
+        return -np.take_along_axis(log_softmax(outputs, axis=-1), targets[..., np.newaxis], axis=-1)[..., 0]
+
+    def frequencies(self) -> np.ndarray:
+        """Returns how frequent each symbol is among those predicted in training, one added to each count."""
+        entries, weights = self._stream("train", 0, 0)
+        scored = entries[1:] if weights is None else entries[1:][weights[1:] > 0]
+        counts = np.bincount(scored, minlength=self.output_dim) + 1.0
+        return counts / counts.sum()
+
+    def baselines(self, split: Split = "test") -> dict[str, float]:
+        """Returns what models score that find all symbols equally likely, or know how frequent each is in training."""
+        entries, weights = self._stream(split, EVALUATION, 0)
+        nats = -np.log(self.frequencies())[entries[1:]]
+        mean = np.average(nats, weights=None if weights is None else weights[1:])
+        return {"uniform": self.chance_score, "unigram": self.score_of(float(mean))}
+
+    @property
+    def chance_score(self) -> float:
+        """All symbols equally likely."""
+        return self.score_of(math.log(self.output_dim))
+
+    @property
+    def perfect_score(self) -> float:
+        """A bound that no model of a stream with anything random in it reaches: certainty."""
+        return self.score_of(0.0)
+
+    @property
+    def infeasible_above(self) -> float:
+        """A nat more than the uniform distribution."""
+        return math.log(self.output_dim) + 1
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns the start of a stream as text, and below it which symbols are predicted, where not all are."""
+        entries, weights = self._stream("train", seed, 0)
+        text = "".join(self.symbols[entry] for entry in entries[:105]).replace("\n", "⏎")
+        if weights is None:
+            return text
+        return f"{text}\n{''.join('^' if weight else ' ' for weight in weights[:105])}"
+
+
+def _reset(model: keras.Model) -> None:
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_state()

@@ -1,0 +1,101 @@
+"""Tasks on streams: against slow readers, and how windows follow each other."""
+
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from contracts.stream_contract import StreamContract
+from keras_rnncap.datasets import DistractorArithmetic, PolyphonicMusic, XMLModelling
+from keras_rnncap.datasets.distractor_arithmetic import SYMBOLS as ARITHMETIC_SYMBOLS
+
+BUILDERS = Path(__import__("keras_rnncap.datasets.builders", fromlist=["x"]).__file__).parent
+PTB = BUILDERS / "penn_treebank" / "dummy_data"
+MUSIC = Path(__file__).parent / "data" / "nottingham.npz"
+
+
+class TestDistractorArithmetic(StreamContract):
+    expression = "DistractorArithmetic()"
+
+    def test_answers_are_right_and_only_they_are_scored(self):
+        task = DistractorArithmetic()
+        problems = 0
+        for split in ("train", "validation", "test"):
+            text, weights = task.text(np.random.default_rng(3), 5000, split)
+            scored = "".join("x" if weight else " " for weight in weights)
+            assert len(text) == len(scored)
+            for found in re.finditer(r"[^.]*\.", text):
+                problem, answer = found[0].split("=")
+                assert scored[found.start() : found.end()] == " " * (len(problem) + 1) + "x" * len(answer)
+                digits = re.sub("[a-z]", "", problem)
+                first, operation, second = re.fullmatch(r"(-?\d{1,8})([+-])(\d{1,8})", digits).groups()
+                assert str(int(first) + (1 if operation == "+" else -1) * int(second)) + "." == answer
+                assert problem[0] in "-0123456789"
+                problems += 1
+        assert problems == 15_000
+
+    def test_no_problem_is_in_two_splits(self):
+        pairs = [
+            {tuple(pair) for pair in DistractorArithmetic.numbers(np.random.default_rng(0), 20_000, split).tolist()}
+            for split in ("train", "validation", "test")
+        ]
+        assert not any(one & other for one, other in itertools.combinations(pairs, 2))
+        assert {len(str(first)) for first, _ in pairs[0]} == set(range(1, 9))
+
+    def test_the_papers_instance_has_the_form(self):
+        assert set("3e36d9-h1h39f94eeh43keg3c=-13991064.") <= set(ARITHMETIC_SYMBOLS)
+        assert len(ARITHMETIC_SYMBOLS) == 40
+
+
+class TestXML(StreamContract):
+    expression = "XMLModelling()"
+
+    def test_texts_are_well_formed_and_in_one_split_only(self):
+        task, first_tags = XMLModelling(), []
+        for split in ("train", "validation", "test"):
+            text = task.text(np.random.default_rng(5), 200_000, split)
+            documents = text.splitlines()
+            assert text.endswith("\n")
+            assert len(documents) > 500
+            first_tags.append({document.split(">")[0] for document in documents})
+            for document in documents:
+                ElementTree.fromstring(f"<all>{document}</all>")
+                open_tags, openings = [], 0
+                for closing, name in re.findall(r"<(/?)([a-z]{2,10})>", document):
+                    if closing:
+                        assert open_tags.pop() == name
+                    else:
+                        open_tags.append(name)
+                        openings += 1
+                assert not open_tags
+                assert openings <= 50
+                assert re.fullmatch(r"(</?[a-z]{2,10}>)( </?[a-z]{2,10}>)*", document)
+        assert not any(one & other for one, other in itertools.combinations(first_tags, 2))
+
+    def test_half_of_the_iterations_open_a_tag(self):
+        documents = XMLModelling().text(np.random.default_rng(0), 600_000, "train").splitlines()
+        alone = np.mean([document.count("<") == 2 for document in documents])
+        # After the first tag: close it with 1/2, then stop with 1/2.
+        assert alone == pytest.approx(0.25, abs=0.02)
+
+
+class TestPennTreebank(StreamContract):
+    expression = f"PennTreebank({str(PTB)!r})"
+
+
+class TestPolyphonicMusic(StreamContract):
+    expression = f"PolyphonicMusic('nottingham', {str(MUSIC)!r})"
+
+    def test_all_but_first_steps_of_pieces_are_predicted(self):
+        task = PolyphonicMusic("nottingham", MUSIC)
+        entries, weights = task.stream("test", 0, 0)
+        assert np.flatnonzero(weights == 0).tolist() == [0, 100, 250]
+        assert len(entries) == len(weights) == 310
+
+    def test_training_pieces_come_in_another_order_in_each_epoch(self):
+        task = PolyphonicMusic("nottingham", MUSIC)
+        orders = [tuple(np.diff(np.flatnonzero(task.stream("train", 0, epoch)[1] == 0))) for epoch in range(6)]
+        assert len(set(orders)) > 2
+        assert sorted(len(piece) for piece in task.pieces["train"]) == [40, 700, 800, 900]
