@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import numpy as np
-from keras_rnncap.datasets.generated import split_number, split_of
+from keras_rnncap.datasets.generated import EVALUATION, split_number, split_of
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
 
@@ -42,9 +42,9 @@ class DistractorArithmetic(SymbolStream):
     characters = 1_000_000
     """Length of a training stream, which may end within a problem; the others have a fifth."""
 
-    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns problems of a split and their answers."""
-        rng = np.random.default_rng([seed, split_number(split), epoch])
+        rng = np.random.default_rng([EVALUATION if seed is None else seed, split_number(split), epoch])
         length = self.characters if split == "train" else self.characters // 5
         text, scored = "", np.zeros(0, "float32")
         while len(text) < length:

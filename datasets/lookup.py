@@ -72,7 +72,7 @@ def make_task(spec: str, path: Path | None = None) -> Task:
 
     Example:
     >>> make_task("sentiment:rule=xor,length=20").data
-    'sentiment (xor, length 20)'
+    'sentiment (xor, length 20, seed 0)'
     """
     name, _, rest = spec.partition(":")
     task = get_task_class(name)
@@ -87,7 +87,7 @@ def make_task(spec: str, path: Path | None = None) -> Task:
         if key not in valid:
             raise unknown(f"argument of {name}", key, valid)
         try:
-            options[key] = ast.literal_eval(value)
+            options[key] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
         except (ValueError, SyntaxError):
             options[key] = value
     if path is not None:

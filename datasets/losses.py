@@ -38,7 +38,7 @@ class SumOfCrossEntropies(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {"name": self.name, "count": self.count, "classes": self.classes}
+        return {**super().get_config(), "count": self.count, "classes": self.classes}
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")

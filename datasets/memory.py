@@ -42,8 +42,13 @@ class MemoryCapacity(GeneratedTask):
         self.input_dim = self.output_dim = check_integer("input_dim", input_dim, 1)
         self.length = check_integer("length", length, 1)
 
+    @property
+    def data(self) -> str:
+        """Its size."""
+        return f"{self.name} ({self.input_dim} numbers, {self.length} steps)"
+
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
-        """Draws vectors. All splits have the same distribution; no two samples are ever equal."""
+        """Draws vectors; all splits have the same distribution."""
         vectors = split_generator(rng, split).uniform(-np.sqrt(3), np.sqrt(3), (size, self.input_dim)).astype("float32")
         inputs = np.zeros((size, self.length, self.input_dim), "float32")
         inputs[:, 0] = vectors

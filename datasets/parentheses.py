@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -78,10 +81,24 @@ class ParenthesesCounting(GeneratedTask):
         return counts.astype("int32")
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
-        """Draws streams. All splits have the same distribution; that two samples are equal is out of the question."""
+        """Draws streams; all splits have the same distribution."""
         symbols = self.draw(split_generator(rng, split), size)
         hot = one_hot(symbols, len(SYMBOLS)).reshape(size, self.length, self.input_dim)
         return Sample(hot, self.count(symbols))
+
+    def packed_batches(
+        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields the same batches with places in `SYMBOLS` as inputs."""
+        for step in itertools.count(start):
+            symbols = self.draw(split_generator(np.random.default_rng([seed, step]), split), batch_size)
+            yield symbols, self.count(symbols)
+
+    def unpack(self, packed: Any) -> Any:
+        """Returns symbols as hot-one vectors, all streams side by side."""
+        import tensorflow as tf
+
+        return tf.reshape(tf.one_hot(packed, len(SYMBOLS)), (-1, self.length, self.input_dim))
 
     def loss(self) -> keras.losses.Loss:
         """Returns the sum of the streams' cross-entropies in nats, a mean over samples."""

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from keras_rnncap.datasets.corpus import data_dir, read_bytes
-from keras_rnncap.datasets.generated import EVALUATION
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
 
@@ -74,10 +73,10 @@ class PennTreebank(SymbolStream):
         """Its size."""
         return f"{self.name} ({sum(map(len, self.words.splits.values())):,} words)"
 
-    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, None]:
+    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, None]:
         """Returns the words of a split; those of training from another place in each epoch, and round to it."""
         ids = self.words.splits[split]
-        if split == "train" and seed != EVALUATION:
+        if split == "train" and seed is not None:
             ids = np.roll(ids, -int(np.random.default_rng([seed, epoch]).integers(len(ids))))
         return ids, None
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras_rnncap.datasets.task import Sample, Split, Task
 
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_flag, check_integer
 from keras_rnncap.information import mutual_information_bits
 
 
@@ -59,7 +59,8 @@ class PerceptronCapacity(Task):
                 f"it must be at least {math.ceil(math.log2(patterns))}"
             )
         self.output_dim = 1
-        self.every_step = every_step
+        self.every_step = check_flag("every_step", every_step)
+        self.seed = check_integer("seed", seed, 0)
         vectors = _distinct_bits(np.random.default_rng([seed, 0]), patterns, self.input_dim)
         self.inputs = np.zeros((patterns, self.length, self.input_dim), "float32")
         self.inputs[:, : self.length if every_step else 1] = vectors[:, np.newaxis]
@@ -105,6 +106,13 @@ class PerceptronCapacity(Task):
         """Returns the mutual information in bits."""
         del split
         return mutual_information_bits(self.patterns, self.accuracy(model))
+
+    @property
+    def data(self) -> str:
+        """Its arguments."""
+        given = ", at every step" if self.every_step else ""
+        sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
+        return f"{self.name} ({sizes}{given}, seed {self.seed})"
 
     @classmethod
     def load(cls, path: Path | None = None) -> PerceptronCapacity:

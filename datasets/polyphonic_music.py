@@ -6,11 +6,11 @@ import math
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras_rnncap.datasets.corpus import data_dir
-from keras_rnncap.datasets.generated import EVALUATION
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import StreamTask
 from keras_rnncap.datasets.task import Split
@@ -71,10 +71,10 @@ class PolyphonicMusic(StreamTask):
         """The collection and its size."""
         return f"{self.collection} ({sum(len(piece) for part in self.pieces.values() for piece in part):,} steps)"
 
-    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the pieces of a split one after the other."""
         pieces = self.pieces[split]
-        if split == "train" and seed != EVALUATION:
+        if split == "train" and seed is not None:
             order = np.random.default_rng([seed, epoch]).permutation(len(pieces))
             pieces = [pieces[index] for index in order]
         weights = np.concatenate([np.arange(len(piece)).clip(0, 1) for piece in pieces]).astype("float32")
@@ -84,19 +84,26 @@ class PolyphonicMusic(StreamTask):
         """Returns the notes as numbers."""
         return entries.astype("float32")
 
+    def unpack(self, packed: Any) -> Any:
+        """Returns the notes as numbers."""
+        import tensorflow as tf
+
+        return tf.cast(packed, tf.float32)
+
     def loss(self) -> keras.losses.Loss:
         """Returns the sum of the notes' cross-entropies in nats, a mean over steps."""
         return SumOfBinaryCrossEntropies()
 
     def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the negative log-likelihood of each step in nats."""
+        outputs = outputs.astype("float64")
         return (np.logaddexp(0, outputs) - targets * outputs).sum(axis=-1)
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns what models score that know nothing, or how often each note sounds in training (`frame-wise`)."""
-        train, _ = self._stream("train", EVALUATION, 0)
+        train, _ = self._stream("train", None, 0)
         p = (train.sum(axis=0, dtype=float) + 1) / (len(train) + 2)
-        entries, weights = self._stream(split, EVALUATION, 0)
+        entries, weights = self._stream(split, None, 0)
         nats = -(entries * np.log(p) + (1.0 - entries) * np.log(1 - p)).sum(axis=1)
         assert weights is not None
         return {"uniform": self.chance_score, "frame-wise": float(np.average(nats[1:], weights=weights[1:]))}
@@ -152,8 +159,11 @@ def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
         rolls, lengths = arrays[name], arrays[f"{name}_len"]
         if rolls.ndim != 2 or rolls.shape[1] != KEYS or not np.isin(np.unique(rolls), (0, 1)).all():
             raise InputError(f"{name} in {file} has the shape {rolls.shape} and values of {rolls.dtype}; {form}")
-        if lengths.ndim != 1 or not len(lengths) or (lengths < 1).any() or lengths.sum() != len(rolls):
-            raise InputError(f"{name}_len in {file} adds up to {lengths.sum():,} steps, not {len(rolls):,}; {form}")
+        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and len(lengths) > 0
+        if not whole or (lengths < 1).any() or lengths.sum() != len(rolls):
+            raise InputError(
+                f"{name}_len in {file} must be whole numbers of at least 1 that add up to {len(rolls):,}; {form}"
+            )
         pieces[split] = np.split(rolls.astype("uint8"), np.cumsum(lengths)[:-1])
     return pieces
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask
 from keras_rnncap.datasets.task import Sample, Split
 
-from keras_rnncap.errors import check_integer, check_number
+from keras_rnncap.errors import check_flag, check_integer, check_number
 
 
 class RandomContinuousFunction(GeneratedTask):
@@ -19,7 +19,7 @@ class RandomContinuousFunction(GeneratedTask):
     Gaussian target for each, all of variance 1 ("unit norm Gaussian"); the loss is the squared error after 50 steps, in
     which sample i has the weight beta_i = 1 / ((i + tau) Z), tau = 5000. Here samples are drawn with probability beta_i
     and count alike: the same loss on average, at less variance. As in perceptron capacity the vector is given at the
-    first step only or at every one, and all splits are the same set.
+    first step only or at every one. All splits are the same set: what is asked is how much a model can hold.
 
     One sample with d = 2: inputs `(0.3, -1.2) (0, 0) ...`, target `0.7`.
 
@@ -57,7 +57,7 @@ class RandomContinuousFunction(GeneratedTask):
         self.length = check_integer("length", length, 1)
         self.tau = check_number("tau", tau, 1e-9)
         self.seed = check_integer("seed", seed, 0)
-        self.every_step = every_step
+        self.every_step = check_flag("every_step", every_step)
         self.output_dim = 1
 
     @functools.cached_property
@@ -82,8 +82,12 @@ class RandomContinuousFunction(GeneratedTask):
 
     @property
     def data(self) -> str:
-        """Its size."""
-        return f"{self.name} ({self.samples:,} samples)"
+        """Its arguments."""
+        given = ", at every step" if self.every_step else ""
+        return (
+            f"{self.name} ({self.samples:,} samples of {self.input_dim}, {self.length} steps, tau {self.tau:g}{given}, "
+            f"seed {self.seed})"
+        )
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws samples with probability beta_i."""

@@ -83,8 +83,8 @@ class SentimentSequences(GeneratedTask):
 
     @property
     def data(self) -> str:
-        """Its rule and length."""
-        return f"{self.name} ({self.rule}, length {self.length})"
+        """Its arguments."""
+        return f"{self.name} ({self.rule}, length {self.length}, seed {self.seed})"
 
     @functools.cached_property
     def _all(self) -> tuple[np.ndarray, np.ndarray]:

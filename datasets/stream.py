@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.generated import EVALUATION, one_hot, split_number
+from keras_rnncap.datasets.generated import one_hot, split_number
 from keras_rnncap.datasets.task import Sample, Split, Task
-from scipy.special import log_softmax
 
 from keras_rnncap.errors import InputError
 
@@ -31,8 +30,8 @@ class StreamTask(Task):
     ways to train on that: a stateful model carries its state from batch to batch; any other starts each window from its
     initial state. When the stream ends, the next epoch's begins.
 
-    Scores read a held-out stream in the same way, in 20 rows, every step once. A stateful model is reset before and
-    after.
+    Scores read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has;
+    its state is reset before and after.
     """
 
     length = LENGTH
@@ -43,11 +42,11 @@ class StreamTask(Task):
     """Steps of the validation stream that `validation_score` reads."""
 
     @abc.abstractmethod
-    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns a split's stream, one entry a step, and the weight of predicting each entry, `None` where all count.
 
         All epochs have the same number of steps.
-        What is scored has the seed `EVALUATION` and the epoch 0.
+        What is scored has no seed, and the epoch 0.
         """
 
     @abc.abstractmethod
@@ -65,7 +64,7 @@ class StreamTask(Task):
     # ---- windows
 
     @functools.lru_cache(maxsize=4)  # noqa: B019  a task lives as long as its process
-    def _stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         split_number(split)  # an error if there is none
         return self.stream(split, seed, epoch)
 
@@ -83,11 +82,18 @@ class StreamTask(Task):
         entries, weights = stream
         places = np.arange(rows)[:, np.newaxis] * width + number * self.length + np.arange(self.length + 1)
         window = entries[places]
-        batch = (self.vectors(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
+        batch = (np.ascontiguousarray(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
         return batch if weights is None else (*batch, weights[places[:, 1:]])
 
     def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
         """Yields windows without end, in order; batch number `i` depends on `seed` and `i` alone."""
+        for entries, *others in self.packed_batches(batch_size, seed, start, split):
+            yield (self.vectors(entries), *others)
+
+    def packed_batches(
+        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields the same windows with entries of the stream as inputs."""
         per_epoch = self.windows_per_epoch(batch_size, split)
         step = start
         while True:
@@ -106,9 +112,9 @@ class StreamTask(Task):
 
     def score(self, model: keras.Model, split: Split = "test", steps: int | None = None) -> float:
         """Returns the score of a model on a split, or on its first `steps` steps."""
-        entries, weights = self._stream(split, EVALUATION, 0)
+        entries, weights = self._stream(split, None, 0)
         total = len(entries) - 1 if steps is None else min(steps, len(entries) - 1)
-        rows = min(ROWS, total)
+        rows = model.input_shape[0] or min(ROWS, total)  # a stateful model has a batch size of its own
         width = math.ceil(math.ceil(total / rows) / self.length) * self.length
         # Padded to whole windows; what is padded does not count.
         places = np.minimum(np.arange(rows * width + 1), total)
@@ -118,7 +124,7 @@ class StreamTask(Task):
         lost = counted = 0.0
         for number in range(width // self.length):
             inputs, targets, weight = self._window(stream, rows, number, width)
-            outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
+            outputs = keras.ops.convert_to_numpy(model.predict_on_batch(self.vectors(inputs)))
             lost += float((self.step_losses(targets, outputs) * weight).sum())
             counted += float(weight.sum())
         _reset(model)
@@ -147,9 +153,18 @@ class SymbolStream(StreamTask):
         """Returns the cross-entropy in nats, a mean over scored steps."""
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
+    def unpack(self, packed: Any) -> Any:
+        """Returns symbols as hot-one vectors."""
+        import tensorflow as tf
+
+        return tf.one_hot(packed, self.input_dim)
+
     def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the cross-entropy of each step in nats."""
-        return -np.take_along_axis(log_softmax(outputs, axis=-1), targets[..., np.newaxis], axis=-1)[..., 0]
+        # Not in float64 throughout, which for 10,000 words takes longer than the model.
+        logits = outputs - outputs.max(axis=-1, keepdims=True)
+        chosen = np.take_along_axis(logits, targets[..., np.newaxis], axis=-1)[..., 0].astype("float64")
+        return np.log(np.exp(logits).sum(axis=-1, dtype="float64")) - chosen
 
     def frequencies(self) -> np.ndarray:
         """Returns how frequent each symbol is among those predicted in training, one added to each count."""
@@ -160,7 +175,7 @@ class SymbolStream(StreamTask):
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns what models score that find all symbols equally likely, or know how frequent each is in training."""
-        entries, weights = self._stream(split, EVALUATION, 0)
+        entries, weights = self._stream(split, None, 0)
         nats = -np.log(self.frequencies())[entries[1:]]
         mean = np.average(nats, weights=None if weights is None else weights[1:])
         return {"uniform": self.chance_score, "unigram": self.score_of(float(mean))}

@@ -135,14 +135,33 @@ class Task(abc.ABC):
             yield tuple(batch) if weights is None else (*batch, weights)
             step += 1
 
+    def packed_batches(
+        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields the same batches with inputs as small as they can be; `unpack` makes inputs of them.
+
+        A hot-one batch may be a thousand times as large as what it says, and costs more to hand over than to make.
+        """
+        return self.batches(batch_size, seed, start, split)
+
+    def unpack(self, packed: Any) -> Any:
+        """Returns packed inputs as inputs, in TensorFlow."""
+        return packed
+
     def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
         """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
         import tensorflow as tf
 
-        first = next(self.batches(batch_size, seed, start, split))
-        signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in first)
-        endless = tf.data.Dataset.from_generator(
-            lambda: self.batches(batch_size, seed, start, split), output_signature=signature
-        )
-        known = endless.take(stop - start).apply(tf.data.experimental.assert_cardinality(stop - start))
-        return known.prefetch(tf.data.AUTOTUNE)
+        def batch(step: Any) -> list[np.ndarray]:
+            return list(next(self.packed_batches(batch_size, seed, int(step), split)))
+
+        first = batch(start)
+
+        def mapped(step: Any) -> tuple[Any, ...]:
+            # Not a generator: TensorFlow's has malloc give memory back at once, which makes large batches slow.
+            parts = tf.numpy_function(batch, [step], [part.dtype for part in first], stateful=False)
+            for part, known in zip(parts, first, strict=True):
+                part.set_shape(known.shape)
+            return self.unpack(parts[0]), *parts[1:]
+
+        return tf.data.Dataset.range(start, stop).map(mapped).prefetch(tf.data.AUTOTUNE)

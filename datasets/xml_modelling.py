@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import numpy as np
-from keras_rnncap.datasets.generated import split_number, split_of
+from keras_rnncap.datasets.generated import EVALUATION, split_number, split_of
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
 
@@ -40,9 +40,9 @@ class XMLModelling(SymbolStream):
     characters = 1_000_000
     """Length of a training stream, which may end within a text; the others have a fifth."""
 
-    def stream(self, split: Split, seed: int, epoch: int) -> tuple[np.ndarray, None]:
+    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, None]:
         """Returns texts of a split."""
-        rng = np.random.default_rng([seed, split_number(split), epoch])
+        rng = np.random.default_rng([EVALUATION if seed is None else seed, split_number(split), epoch])
         length = self.characters if split == "train" else self.characters // 5
         text = self.text(rng, length, split)[:length]
         return _TABLE[np.frombuffer(text.encode(), np.uint8)], None

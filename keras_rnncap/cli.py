@@ -63,7 +63,7 @@ def capacity(
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 140,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 120,
     steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 100_000,
     batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
     seed: Seed = 0,
@@ -221,7 +221,7 @@ def sweep(
     directory = out or default_directory(task, cell, params, depth, oracle, seed)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
-    made = None if task == PerceptronCapacity.name else make_task(task, data)
+    made = None if task == PerceptronCapacity.name and data is None else make_task(task, data)
     result = _interruptible(
         directory,
         lambda: run_sweep(
@@ -308,14 +308,18 @@ def tasks_show(
     _import_keras()
     from keras_rnncap.analysis.task import plot_sample
     from keras_rnncap.datasets import make_task
+    from keras_rnncap.errors import check_integer
     from keras_rnncap.runs import replacing
 
+    check_integer("--seed", seed, 0)
     made = make_task(task, data)
     console.print(f"{made.data}, {made.source}", markup=False, highlight=False)
     console.print(made.worked_example(seed), markup=False, highlight=False, soft_wrap=True)
     for name, score in made.baselines("test").items():
         console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", markup=False, highlight=False)
     if plot is not None:
+        if plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir():
+            raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
         with replacing(plot) as new:
             plot_sample(made, seed).savefig(new, dpi=150)
         console.print(f"drawn in {plot}", markup=False, highlight=False)
@@ -327,7 +331,7 @@ def cells(
     input_dim: Annotated[int, typer.Option(help="Features of the input")] = 16,
     output_dim: Annotated[int, typer.Option(help="Outputs of the readout")] = 1,
 ) -> None:
-    """List the cells: their source, and how large one is that a budget buys."""
+    """List the cells, and how large one is that a budget buys."""
     _import_keras()
     from keras_rnncap.budget import units_for_budget
     from keras_rnncap.cells import CELLS

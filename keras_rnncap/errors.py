@@ -23,7 +23,7 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
     unknown cell 'ugrn': did you mean 'ugrnn'? The cells are rnn, ugrnn
     """
     names = list(valid)
-    near = difflib.get_close_matches(name.lower(), names, n=1)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1)
     question = f" did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {kind} {name!r}:{question} The {kind}s are {', '.join(names)}{more}")
 
@@ -33,6 +33,13 @@ def check_integer(name: str, value: object, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise InputError(f"{name} must be an integer of at least {minimum}; got {value!r}")
     return int(value)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Returns `value`; raises `InputError` unless it is true or false."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false; got {value!r}")
+    return value
 
 
 def check_number(name: str, value: object, low: float, high: float = math.inf) -> float:

@@ -63,14 +63,8 @@ def sequence_model(
     (None, None, 27)
     """
     factory = get_cell(cell)
-    numbers = {"units": units, "depth": depth, "input_dim": input_dim, "output_dim": output_dim}
-    optional = {"length": length, "stateful_batch": stateful_batch}
-    for key, value in (numbers | {key: value for key, value in optional.items() if value is not None}).items():
-        check_integer(key, value, 1)
-    if unroll and length is None:
-        raise InputError("unroll=True needs a length")
-    if seed is not None:
-        check_integer("seed", seed, 0)
+    sizes = {"units": units, "depth": depth, "input_dim": input_dim, "output_dim": output_dim}
+    _check_sizes(sizes, {"length": length, "stateful_batch": stateful_batch}, unroll, seed)
     options = dict(cell_options or {})
     accepted = constructor_options(factory)
     x = inputs = keras.Input((length, input_dim), batch_size=stateful_batch, name="inputs")
@@ -100,6 +94,17 @@ def sequence_model(
         initializer = keras.initializers.get(readout[argument])
         readout[argument] = initializers.reseeded(initializer, None if seed is None else (seed, *entropy), 0)
     return keras.Model(inputs, keras.layers.Dense(output_dim, name="readout", **readout)(x), name=name)
+
+
+def _check_sizes(sizes: dict[str, int], optional: dict[str, int | None], unroll: bool, seed: int | None) -> None:
+    for key, value in (sizes | {key: value for key, value in optional.items() if value is not None}).items():
+        check_integer(key, value, 1)
+    if optional["stateful_batch"] is not None and keras.backend.backend() != "tensorflow":
+        raise InputError("stateful_batch needs the TensorFlow backend: Keras keeps no state between batches on others")
+    if unroll and optional["length"] is None:
+        raise InputError("unroll=True needs a length")
+    if seed is not None:
+        check_integer("seed", seed, 0)
 
 
 def _seed_initializers(cell: keras.layers.Layer, entropy: tuple[int, ...]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import keras
 
 from keras_rnncap.analysis.learning_curve import plot_learning_curve
 from keras_rnncap.budget import Budget, units_for_budget
-from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_cell
 from keras_rnncap.datasets import Task
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.models import sequence_model
@@ -83,8 +85,9 @@ def train_model(
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
-    Where the task's batches continue each other, the model keeps its state from batch to batch; it then has the batch
-    size that it is trained with.
+    Where the task's batches continue each other, the model keeps its state from batch to batch while it is trained and
+    scored, from zero after each record; on other backends than TensorFlow it does not, as Keras cannot. What is saved
+    starts each sequence at zero and takes any number of them.
 
     In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and
     at the end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the
@@ -130,7 +133,11 @@ def train_model(
         **dataclasses.asdict(settings),
     }
 
-    def build(units: int) -> keras.Model:
+    kept: dict[str, Any] = {}
+    if task.carries_state and "learned_initial_state" in constructor_options(factory):
+        kept = {"learned_initial_state": False}  # a state that is kept starts from zero
+
+    def build(units: int, stateful_batch: int | None = None) -> keras.Model:
         return sequence_model(
             factory,
             units,
@@ -138,7 +145,8 @@ def train_model(
             input_dim=task.input_dim,
             output_dim=task.output_dim,
             return_sequences=task.return_sequences,
-            stateful_batch=batch_size if task.carries_state else None,
+            cell_options=kept,
+            stateful_batch=stateful_batch,
             seed=seed,
         )
 
@@ -147,7 +155,9 @@ def train_model(
         if (finished := _finished(directory / "train.json")) is not None:
             return finished
         keras.utils.set_random_seed(seed)  # for cells of users that take no seed
-        run = _TrainingRun(directory, task, budget, settings, lambda: build(budget.units))
+        stateful = task.carries_state and keras.backend.backend() == "tensorflow"
+        model = build(budget.units, batch_size if stateful else None)
+        run = _TrainingRun(directory, task, budget, settings, model, functools.partial(build, budget.units))
         run.train(progress)
         return run.finish()
 
@@ -165,7 +175,13 @@ class _TrainingRun:
     """One run: its folder, its rows, and a model that is where the checkpoint was."""
 
     def __init__(
-        self, directory: RunDirectory, task: Task, budget: Budget, settings: TrainingSettings, build: Any
+        self,
+        directory: RunDirectory,
+        task: Task,
+        budget: Budget,
+        settings: TrainingSettings,
+        model: keras.Model,
+        build: Callable[[], keras.Model],
     ) -> None:
         self.directory = directory
         self.identity = directory.identity
@@ -173,7 +189,8 @@ class _TrainingRun:
         self.budget = budget
         self.settings = settings
         self.checkpoint = directory / "checkpoint.weights.h5"
-        self.model = build()
+        self.model = model
+        self._build = build
         compile_model(self.model, task.loss(), settings)
         self.model.optimizer.build(self.model.trainable_variables)
         if self.checkpoint.exists():
@@ -204,7 +221,8 @@ class _TrainingRun:
                 try:
                     self._train_to(min((self.step // every + 1) * every, steps), bar)
                 except KeyboardInterrupt:  # between two steps: the model is whole
-                    self._write_checkpoint()
+                    if not self.task.carries_state:  # Keras saves no state; it is zero after each record
+                        self._write_checkpoint()
                     raise
 
     def _train_to(self, stop: int, bar: WorkProgress) -> None:
@@ -235,6 +253,15 @@ class _TrainingRun:
         with replacing(self.checkpoint) as new:
             self.model.save_weights(new)  # and the optimizer's state
 
+    def _stateless(self) -> keras.Model:
+        """Returns the model, or where it keeps its state, one with its weights that does not."""
+        if not self.task.carries_state:
+            return self.model
+        model = self._build()
+        for new, old in zip(model.trainable_variables, self.model.trainable_variables, strict=True):
+            new.assign(old)
+        return model
+
     def finish(self) -> TrainResult:
         """Scores the model and writes all files that follow."""
         identity, task = self.identity, self.task
@@ -258,7 +285,7 @@ class _TrainingRun:
             versions=versions(),
         )
         if not self.diverged:
-            save_model(self.model, self.directory.path)
+            save_model(self._stateless(), self.directory.path)
             title = f"{identity['cell']}, {self.budget.parameters:,} parameters, {task.data}"
             figure = plot_learning_curve(
                 self.rows, task.score_name, task.baselines("validation"), title, identity["cell"]

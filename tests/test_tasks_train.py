@@ -12,6 +12,7 @@ from keras_rnncap.datasets.builders import penn_treebank, text8
 
 from keras_rnncap.cells import CELLS
 from keras_rnncap.population import Member, MemberBuilder, Population
+from keras_rnncap.progress import StepCallback
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings, compile_model
 
@@ -64,7 +65,44 @@ def test_every_task_trains_with_every_cell(name, cell, tmp_path, monkeypatch):
     assert before["stateful"] == [task.carries_state]
     changed = [np.abs(after - old).max() for old, after in zip(before["weights"], before["after"], strict=True)]
     assert min(changed) > 0, "a weight got no gradient"
+    # What is saved takes any number of sequences of any length.
+    saved = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    outputs = saved(np.zeros((2, 7, task.input_dim), "float32"))
+    assert outputs.shape == ((2, 7, task.output_dim) if task.return_sequences else (2, task.output_dim))
     assert (tmp_path / "run" / "saved_model").is_dir()
+
+
+@pytest.mark.parametrize("batch_size", [3, 30])
+def test_a_stream_can_be_trained_with_any_batch_size(batch_size, tmp_path):
+    settings = TrainingSettings(steps=30, learning_rate=0.05)
+    result = train_model(
+        small("polyphonic-music"), "gru", params=1000, settings=settings, batch_size=batch_size, out=tmp_path / "run"
+    )
+    assert result.test_score < 0.8 * result.baselines["uniform"]
+
+
+def test_an_interrupted_run_on_a_stream_ends_as_an_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.train.RECORDS", 2)
+    monkeypatch.setattr("keras_rnncap.training.STEPS_PER_EXECUTION", 2)
+    settings = TrainingSettings(steps=20, learning_rate=0.05)
+    arguments = {"params": 1000, "settings": settings, "batch_size": 3}
+    train_model(small("polyphonic-music"), "gru", **arguments, out=tmp_path / "whole")
+    real, calls = StepCallback.on_train_batch_end, []
+
+    def interrupt(callback, batch, logs=None):
+        real(callback, batch, logs)
+        calls.append(batch)
+        if len(calls) == 8:  # 16 steps, 6 after the record in the middle
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StepCallback, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train_model(small("polyphonic-music"), "gru", **arguments, out=tmp_path / "stopped")
+    train_model(small("polyphonic-music"), "gru", **arguments, out=tmp_path / "stopped")
+    whole, stopped = (keras.saving.load_model(tmp_path / name / "model.keras") for name in ("whole", "stopped"))
+    for one, other in zip(whole.trainable_weights, stopped.trainable_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["parentheses", "memorization", "distractor-arithmetic", "polyphonic-music"])
@@ -90,13 +128,13 @@ def test_populations_lose_what_single_models_do(name):
 # What is learned: cell, parameters, steps, learning rate, batch size, and a score that is better by a margin than the
 # best of the task's baselines, the second number in the comments.
 LEARNED = {
-    "memory": ("rnn", 20_000, 3000, 3e-3, 64, 0.5),  # 1: the mean squared error of always answering 0
+    "memory": ("rnn", 20_000, 3000, 3e-3, 64, 0.1),  # 1: the mean squared error of always answering 0
     "sentiment:rule=count": ("gru", 500, 3000, 2e-2, 64, 0.95),  # 0.5
     "sentiment:rule=first": ("gru", 500, 3000, 2e-2, 64, 0.95),  # 0.5
     "memorization": ("lstm-b", 25_000, 4000, 1e-2, 64, 0.95),  # 0.04
-    "xml": ("gru", 20_000, 3000, 1e-2, 20, 3.3),  # 4.3: the characters' frequencies
-    "parentheses:length=60,streams=5": ("gru", 20_000, 2000, 1e-2, 64, 2.5),  # 5.3: the counts' frequencies
-    "penn-treebank": ("gru", 300_000, 2000, 1e-2, 20, 450.0),  # 640: the words' frequencies
+    "xml": ("gru", 20_000, 3000, 1e-2, 20, 3.3),  # 4.7: the characters' frequencies
+    "parentheses:length=60,streams=5": ("gru", 20_000, 2000, 1e-2, 64, 2.5),  # 6.6: the counts' frequencies
+    "penn-treebank": ("gru", 300_000, 1500, 1e-2, 20, 500.0),  # 640: the words' frequencies
     "polyphonic-music": ("gru", 20_000, 2000, 1e-2, 20, 5.0),  # 8: the notes' frequencies
 }
 

@@ -20,7 +20,7 @@ def plot_sample(task: Task, seed: int = 0) -> Figure:
         task: The task.
         seed: Seed of the sample.
     """
-    inputs, targets, *_ = next(task.batches(1, seed))
+    inputs, targets, *weights = next(task.batches(1, seed))
     targets = np.asarray(targets[0])
     figure, (above, below) = new_figure(2, width=7.0)
     above.imshow(inputs[0].T, aspect="auto", interpolation="nearest", cmap="viridis", origin="lower")
@@ -32,7 +32,7 @@ def plot_sample(task: Task, seed: int = 0) -> Figure:
         below.set_xlabel("time step")
         below.set_ylabel("output")
     elif task.return_sequences:
-        scored = np.ones(len(targets), bool) if task.mask is None else task.mask > 0
+        scored = weights[0][0] > 0 if weights else np.ones(len(targets), bool)
         below.plot(np.flatnonzero(scored), targets[scored], "o", color="black", markersize=4)
         below.set_xlim(above.get_xlim())
         below.set_xlabel("time step")

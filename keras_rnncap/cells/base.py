@@ -130,6 +130,12 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         if "blocks" in vars(cls):
             cls.kernel_blocks = vars(cls).get("kernel_blocks", cls.blocks)
             cls.recurrent_blocks = vars(cls).get("recurrent_blocks", cls.blocks)
+            recurrent = tuple(block for block in cls.blocks if block in cls.recurrent_blocks)
+            if cls.blocks[: len(cls.kernel_blocks)] != cls.kernel_blocks or recurrent != cls.recurrent_blocks:
+                raise TypeError(
+                    f"{cls.__name__}: kernel_blocks must be the first of blocks = {cls.blocks}, and recurrent_blocks "
+                    f"some of them in that order; got {cls.kernel_blocks} and {cls.recurrent_blocks}"
+                )
 
     def __init__(
         self,

@@ -351,7 +351,7 @@ class Population(keras.Model):
         if sample_weight is None:
             return ops.mean(each, axis=axes)
         weight = ops.broadcast_to(ops.cast(sample_weight, each.dtype), ops.shape(each))
-        return ops.sum(each * weight, axis=axes) / ops.sum(weight, axis=axes)
+        return ops.divide_no_nan(ops.sum(each * weight, axis=axes), ops.sum(weight, axis=axes))
 
     def outputs_on_table(self) -> np.ndarray:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
 from keras_rnncap.datasets import StreamTask
-from keras_rnncap.datasets.generated import EVALUATION
 
 from keras_rnncap.models import sequence_model
 
@@ -23,6 +22,13 @@ class StreamContract(TaskContract):
             np.testing.assert_array_equal(inputs[:, 0], task.vectors(targets[:, -1]))
         for inputs, targets, *_ in batches:
             np.testing.assert_array_equal(inputs[:, 1:], task.vectors(targets[:, :-1]))
+
+    def test_the_loss_is_the_mean_of_what_scored_steps_lose(self, task: StreamTask):
+        _, targets, *weights = next(task.batches(3, seed=1))
+        outputs = np.random.default_rng(0).normal(size=(3, task.length, task.output_dim)).astype("float32")
+        losses = task.step_losses(targets, outputs.astype("float64"))
+        expected = np.average(losses, weights=weights[0] if weights else None)
+        assert float(task.loss()(targets, outputs, *weights)) == pytest.approx(expected, rel=1e-5)
 
     def test_all_epochs_are_as_long(self, task: StreamTask):
         streams = [task.stream("train", seed, epoch) for seed, epoch in ((0, 0), (0, 1), (3, 2))]
@@ -48,7 +54,7 @@ class StreamContract(TaskContract):
         )  # fmt: skip
         score = task.score(model, "validation", steps=1000)
         assert score == task.score(model, "validation", steps=1000)  # the state is reset
-        entries, weights = task._stream("validation", EVALUATION, 0)
+        entries, weights = task._stream("validation", None, 0)
         total = min(1000, len(entries) - 1)
         width = math.ceil(math.ceil(total / 20) / 35) * 35
         # The same with one long window for each row; where the state is not kept, with one for each 35 steps.

@@ -76,6 +76,8 @@ class TaskContract:
     expression: ClassVar[str]
     chance_tolerance: ClassVar[float] = 1e-5
     """How far a know-nothing model may be from `chance_score`: what the estimator is off by at random."""
+    others: ClassVar[tuple[str, ...]] = ()
+    """Tasks that differ from this one in one argument."""
     splits_are_one: ClassVar[bool] = False
     """Whether what is trained on is what is measured on, as the paper has it."""
 
@@ -188,6 +190,11 @@ class TaskContract:
             for one, other in zip(expected, batch, strict=True):
                 assert one.dtype == other.dtype
                 np.testing.assert_array_equal(one, other)
+
+    def test_other_arguments_are_other_data(self):
+        """`data` tells runs apart."""
+        expressions = (self.expression, *self.others)
+        assert len({make(expression).data for expression in expressions}) == len(expressions)
 
     def test_names_and_units_are_stated(self, task):
         assert task.name

@@ -15,6 +15,7 @@ from keras_rnncap.errors import InputError
 
 class TestMemoryCapacity(TaskContract):
     expression = "MemoryCapacity()"
+    others = ("MemoryCapacity(input_dim=3)", "MemoryCapacity(length=3)")
     chance_tolerance = 0.02
 
     def test_the_target_is_the_input_of_the_first_step_and_nothing_follows(self, task):
@@ -38,6 +39,13 @@ class TestMemoryCapacity(TaskContract):
 
 class TestRandomContinuousFunction(TaskContract):
     expression = "RandomContinuousFunction(samples=2000)"
+    others = tuple(
+        f"RandomContinuousFunction({more})"
+        for more in (
+            "2001",
+            *("2000, " + one for one in ("input_dim=3", "length=3", "tau=3.0", "every_step=True", "seed=3")),
+        )
+    )
     splits_are_one = True
     chance_tolerance = 0.15
 
@@ -75,6 +83,7 @@ def count_slowly(text, kind):
 
 class TestParentheses(TaskContract):
     expression = "ParenthesesCounting(length=60, streams=4)"
+    others = ("ParenthesesCounting(length=60, streams=3)", "ParenthesesCounting(length=6, streams=4)")
 
     def test_the_papers_example(self):
         assert count_slowly("(a<a<bcb>[[[]]", "<>") == 1
@@ -124,6 +133,7 @@ class TestParentheses(TaskContract):
 
 class TestArithmetic(TaskContract):
     expression = "Arithmetic(compute_steps=2)"
+    others = ("Arithmetic(compute_steps=3)",)
 
     def test_targets_are_what_a_person_would_write(self, task):
         inputs, targets = task.sample(np.random.default_rng(0), 3000)

@@ -105,8 +105,9 @@ def rolls(**changes):
         ({"notes": np.zeros((3, 88))}, r"has no 'train', but notes; it must be an npz with train"),
         (rolls(valid=np.zeros((210, 87), "uint8")), r"valid in .* has the shape \(210, 87\)"),
         (rolls(test=np.full((310, 88), 2, "uint8")), r"test in .* zeros and ones"),
-        (rolls(test_len=np.array([300])), r"test_len in .* adds up to 300 steps, not 310"),
-        (rolls(train_len=np.array([2450, -10])), r"train_len in .* adds up to"),
+        (rolls(test_len=np.array([300])), r"test_len in .* must be whole numbers of at least 1 that add up to 310"),
+        (rolls(train_len=np.array([2450, -10])), r"train_len in .* must be whole numbers"),
+        (rolls(valid_len=np.array([120.0, 90.0])), r"valid_len in .* must be whole numbers"),
         (rolls(train=np.array([None])), r"is truncated or damaged"),
     ],
 )

@@ -23,6 +23,7 @@ def label_slowly(words, rule):
 
 class TestSentiment(TaskContract):
     expression = "SentimentSequences()"
+    others = ("SentimentSequences('xor')", "SentimentSequences(length=11)", "SentimentSequences(seed=1)")
 
 
 class TestSentimentXor(TaskContract):
@@ -64,6 +65,7 @@ def test_rules_and_lengths_are_checked():
 
 class TestMemorization(TaskContract):
     expression = "Memorization()"
+    others = ("Memorization(4)",)
     chance_tolerance = 0.012
 
     def test_the_symbols_are_said_in_the_order_read_with_those_before_given(self, task):

@@ -13,6 +13,10 @@ from keras_rnncap.errors import InputError
 
 class TestPerceptronCapacity(TaskContract):
     expression = "PerceptronCapacity(patterns=500, input_dim=16)"
+    others = tuple(
+        f"PerceptronCapacity({more})"
+        for more in ("501, 16", "500, 17", "500, 16, length=4", "500, 16, every_step=True", "500, 16, seed=1")
+    )
     splits_are_one = True
     chance_tolerance = 8.0  # guesses store about 0.72 bits by the estimate, and more than 8 once in 10^3
 

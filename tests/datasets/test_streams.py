@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import keras
 import numpy as np
 import pytest
 from contracts.stream_contract import StreamContract
@@ -93,6 +94,16 @@ class TestPolyphonicMusic(StreamContract):
         entries, weights = task.stream("test", 0, 0)
         assert np.flatnonzero(weights == 0).tolist() == [0, 100, 250]
         assert len(entries) == len(weights) == 310
+
+    def test_the_loss_is_the_sum_of_kerass_own(self):
+        task, rng = PolyphonicMusic("nottingham", MUSIC), np.random.default_rng(0)
+        targets, outputs = (
+            rng.integers(0, 2, (3, 5, 88)).astype("float32"),
+            rng.normal(size=(3, 5, 88)).astype("float32"),
+        )
+        expected = 88 * np.array(keras.losses.binary_crossentropy(targets, outputs, from_logits=True))
+        np.testing.assert_allclose(task.step_losses(targets, outputs), expected, rtol=1e-5)
+        np.testing.assert_allclose(np.array(task.loss().call(targets, outputs)), expected, rtol=1e-5)
 
     def test_training_pieces_come_in_another_order_in_each_epoch(self):
         task = PolyphonicMusic("nottingham", MUSIC)
