@@ -45,9 +45,10 @@ class GaussianProcess:
         self._prior_deviation = np.array([1.0, 3.0, *[math.sqrt(3)] * dimensions])
         if log_parameters is None and fit and len(self.y) > 2 * SUBSET:
             few = slice(None, None, len(self.y) // SUBSET)  # a fit to few points is cheap, and a good start
-            log_parameters = GaussianProcess(self.x[few], self.y[few]).log_parameters
+            first: GaussianProcess = GaussianProcess(self.x[few], self.y[few])
+            log_parameters = first.log_parameters
         start = self._prior_mean if log_parameters is None else np.asarray(log_parameters, float)
-        self.log_parameters = self._fitted(start) if fit else start
+        self.log_parameters: np.ndarray = self._fitted(start) if fit else start
         self._factor = self._cholesky(self.x, self.log_parameters)
         self._weights = linalg.cho_solve((self._factor, True), self.y)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -45,7 +45,7 @@ class TanhLSTMCell(GatedCell):
     (32, 4)
     """
 
-    blocks = ("input", "forget", "candidate", "output")
+    blocks: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
     state_names = ("hidden", "cell")
     learned_states = ("hidden", "cell")
     activations = ("tanh",)
