@@ -2,8 +2,8 @@
 
 For each task: samples per second of its `tf.data` pipeline on one core, samples per second that training a UGRNN of
 100,000 parameters takes on one core, and the ratio; batches of 64, of 20 where the task carries its state. The two are
-measured one after the other, each on a core of its own. Tasks that need data take part where `RNNCAP_DATA_DIR` has them. Below:
-the memory that the full-size random continuous function takes.
+measured one after the other, each on a core of its own. Tasks that need data take part where `RNNCAP_DATA_DIR` has
+them. Below: the memory that the full-size random continuous function takes.
 """
 
 from __future__ import annotations
