@@ -75,7 +75,7 @@ def split_of(keys: np.ndarray) -> np.ndarray:
 
     Example:
     >>> np.bincount(split_of(np.arange(100_000))).tolist()
-    [79983, 10107, 9910]
+    [79946, 10080, 9974]
     """
     z = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -34,7 +34,7 @@ def small(name):
 
 
 PAIRS = [
-    pytest.param(name, cell, marks=() if cell in ("+rnn", "reset-after-gru") else pytest.mark.slow)
+    pytest.param(name, cell, marks=() if cell == "+rnn" else pytest.mark.slow)
     for name in TASKS
     for cell in CELLS
     if name != PerceptronCapacity.name
