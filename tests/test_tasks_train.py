@@ -137,7 +137,7 @@ LEARNED = {
     "xml": ("gru", 20_000, 3000, 1e-2, 20, 3.3),  # 4.7: the characters' frequencies
     "parentheses:length=60,streams=5": ("gru", 20_000, 2000, 1e-2, 64, 2.5),  # 6.6: the counts' frequencies
     "penn-treebank": ("gru", 300_000, 1500, 1e-2, 20, 500.0),  # 640: the words' frequencies
-    "polyphonic-music": ("gru", 20_000, 2000, 1e-2, 20, 5.0),  # 8: the notes' frequencies
+    "polyphonic-music": ("gru", 20_000, 2000, 1e-2, 20, 5.0),  # 10: the notes' frequencies
 }
 
 
