@@ -1,0 +1,101 @@
+"""`rnncap capacity` and `rnncap calibrate`: what a cell stores, and whether the meter is right."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from keras_rnncap.cli.common import Cell, Changes, Depth, Out, Seed, console, fail, import_keras, interruptible
+
+
+def capacity(
+    cell: Cell,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
+    depth: Depth = 1,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 120,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 100_000,
+    batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
+    seed: Seed = 0,
+    input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
+    length: Annotated[int, typer.Option(help="Time steps")] = 5,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Measure how many bits per parameter a cell stores (Collins et al. 2017, section 2.1)."""
+    import_keras()
+    from keras_rnncap.analysis.capacity import PAPER_ESTIMATE, PAPER_RANGE
+    from keras_rnncap.tuners.capacity import default_directory, measure_capacity
+    from keras_rnncap.tuners.spaces import parse_changes
+
+    directory = out or default_directory(cell, params, depth, seed)
+    result = interruptible(
+        directory,
+        lambda: measure_capacity(
+            cell,
+            params=params,
+            depth=depth,
+            trials=trials,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            input_dim=input_dim,
+            length=length,
+            changes=parse_changes(changes or []),
+            out=directory,
+            progress=True,
+        ),
+    )
+    table = Table(title=f"What the {result.cell} stores", title_justify="left")
+    table.add_column("")
+    table.add_column("here", justify="right")
+    table.add_column("Collins et al. 2017", justify="right")
+    low, high = PAPER_RANGE
+    found = result.bits_per_parameter
+    rows = [
+        (
+            "bits per parameter",
+            f"{found:.2f}" if found is not None else "-",
+            f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}",
+        ),
+        ("bits stored", f"{result.mutual_information_bits:,.0f}" if found is not None else "-", ""),
+        ("patterns", f"{result.patterns:,}" if found is not None else "-", ""),
+        ("of them right", f"{result.accuracy:.1%}" if found is not None else "-", ""),
+        ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
+        ("units x depth", f"{result.units} x {result.depth}", ""),
+        ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
+        ("stopped early", f"{result.stopped_early}", ""),
+        ("training steps", f"{result.steps:,} of {result.batch_size:,} patterns", "50,000 to 20 million"),
+        ("time", f"{result.elapsed_s:,.0f} s", "CPU-millennia for all figures"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(
+        f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if found is None:
+        fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
+
+
+def calibrate(
+    inputs: Annotated[int, typer.Option(help="Inputs of the threshold unit")] = 100,
+    steps: Annotated[int, typer.Option(help="Training steps")] = 10_000,
+    seed: Seed = 0,
+) -> None:
+    """Check the meter: a linear threshold unit stores about 2 bits per weight (Cover 1965)."""
+    import_keras()
+    from keras_rnncap.calibration import calibrate_meter
+
+    rows = calibrate_meter(inputs=inputs, steps=steps, seed=seed)
+    table = Table(title=f"A linear threshold unit of {inputs + 1} weights", title_justify="left")
+    for column in ("patterns per weight", "accuracy", "bits per weight"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(f"{row.patterns_per_weight:g}", f"{row.accuracy:.3f}", f"{row.bits_per_weight:.2f}")
+    console.print(table)
+    console.print("Cover's limit for random patterns, all of them right: 2 bits per weight", highlight=False)

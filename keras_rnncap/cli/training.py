@@ -1,0 +1,166 @@
+"""`rnncap train` and `rnncap sweep`: one model, and the search for its best hyperparameters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from keras_rnncap.cli.common import (
+    Cell,
+    Changes,
+    Data,
+    Depth,
+    Out,
+    Seed,
+    TaskSpec,
+    console,
+    fail,
+    import_keras,
+    interruptible,
+)
+from keras_rnncap.errors import InputError
+
+
+def train(
+    task: TaskSpec,
+    cell: Cell,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 20_000,
+    depth: Depth = 1,
+    steps: Annotated[int, typer.Option(help="Training steps")] = 10_000,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = 64,
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum, rmsprop or adam")] = "adam",
+    learning_rate: Annotated[float, typer.Option(help="At the first step")] = 5e-3,
+    learning_rate_decay: Annotated[float, typer.Option(help="What it is multiplied by until the last")] = 1e-2,
+    momentum: Annotated[float, typer.Option(help="Momentum; beta_1 of Adam")] = 0.9,
+    clip_norm: Annotated[float, typer.Option(help="Largest norm of the gradient")] = 1.0,
+    l2: Annotated[float, typer.Option(help="Factor on the squares of all weights in the loss")] = 0.0,
+    seed: Seed = 0,
+    data: Data = None,
+    out: Out = None,
+) -> None:
+    """Train a model on a task and score it on held-out data beside simple baselines."""
+    import_keras()
+    from keras_rnncap.datasets import make_task
+    from keras_rnncap.train import default_directory, train_model
+    from keras_rnncap.training import TrainingSettings
+
+    settings = TrainingSettings(steps, optimizer, learning_rate, learning_rate_decay, momentum, clip_norm, l2)  # type: ignore[arg-type]
+    directory = out or default_directory(task, cell, params, depth, seed)
+    made = make_task(task, data)
+    result = interruptible(
+        directory,
+        lambda: train_model(
+            made,
+            cell,
+            params=params,
+            depth=depth,
+            settings=settings,
+            batch_size=batch_size,
+            seed=seed,
+            out=directory,
+            progress=True,
+        ),
+    )
+    unit = result.score_name.replace("_", " ")
+    table = Table(title=f"{unit} on held-out data: {result.data}", title_justify="left")
+    table.add_column("model")
+    table.add_column(unit, justify="right")
+    for name, score in result.baselines.items():
+        table.add_row(name, f"{score:.3f}")
+    own = f"{result.cell}, {result.units} x {result.depth} units, {result.parameters:,} parameters"
+    table.add_row(own, "diverged" if result.test_score is None else f"{result.test_score:.3f}", style="bold")
+    console.print(table)
+    if result.test_score is None:
+        fail("training diverged; try a smaller --learning-rate or --clip-norm in a new --out", code=1)
+    console.print(
+        f"{result.steps:,} steps in {result.elapsed_s:,.0f} s. "
+        f"In {directory}: train.json, train.png, history.csv, model.keras, saved_model",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def sweep(
+    task: TaskSpec,
+    cell: Cell,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
+    depth: Depth = 1,
+    trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = 64,
+    oracle: Annotated[
+        str,
+        typer.Option(help="What proposes trials: gp, random, bayesian (KerasTuner's own), or repeat, the same again"),
+    ] = "gp",
+    space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = "collins",
+    changes: Changes = None,
+    profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = "laptop",
+    stop_early: Annotated[
+        bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
+    ] = None,
+    seed: Seed = 0,
+    data: Data = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
+) -> None:
+    """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
+    import_keras()
+    from keras_rnncap.datasets import PerceptronCapacity, make_task
+    from keras_rnncap.runs import IDENTITY
+    from keras_rnncap.tuners.spaces import parse_changes
+    from keras_rnncap.tuners.sweep import default_directory, run_sweep
+
+    directory = out or default_directory(task, cell, params, depth, oracle, seed)
+    if resume and not (directory / IDENTITY).exists():
+        raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
+    made = None if task == PerceptronCapacity.name and data is None else make_task(task, data)
+    result = interruptible(
+        directory,
+        lambda: run_sweep(
+            made,
+            cell,
+            params=params,
+            depth=depth,
+            trials=trials,
+            steps=steps,
+            batch_size=batch_size,
+            oracle=oracle,
+            space=space,
+            changes=parse_changes(changes or []),
+            profile=profile,
+            stop_early=stop_early,
+            seed=seed,
+            out=directory,
+            progress=True,
+        ),
+    )
+    table = Table(title=f"The best of {result.trials} {result.cell} trials on {result.data}", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    score = "-" if result.best_score is None else f"{result.best_score:.4g}"
+    for row in (
+        (result.objective.replace("_", " "), score),
+        ("that of chance", f"{result.chance_score:.4g}"),
+        ("parameters", f"{result.parameters:,} (budget {params:,})"),
+        ("units x depth", f"{result.units} x {result.depth}"),
+        ("trials", f"{result.trials}, {result.infeasible} infeasible, {result.stopped_early} stopped early"),
+        ("training steps", f"{result.steps:,} of {result.batch_size:,} samples"),
+        ("time", f"{result.elapsed_s:,.0f} s"),
+    ):
+        table.add_row(*row)
+    table.add_section()
+    for name, value in result.hyperparameters.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+    console.print(
+        f"In {directory}: sweep.json, trials.csv, history.csv, parallel_coordinates.png, slices.png, importance.png, "
+        "hparams, best/model.keras, best/saved_model",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if result.best_score is None:
+        fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
