@@ -43,6 +43,11 @@ class Text8(CharacterModelling):
         """Returns the task, with its text from a file if one is named."""
         return cls(path)
 
+    @staticmethod
+    def at_hand() -> bool:
+        """Whether `RNNCAP_DATA_DIR` has it."""
+        return _find(data_dir()) is not None
+
 
 def _load(path: Path | None) -> Corpus:
     path = path or _find(data_dir())

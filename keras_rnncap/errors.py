@@ -25,7 +25,9 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
     names = list(valid)
     near = difflib.get_close_matches(str(name).lower(), names, n=1)
     question = f" did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown {kind} {name!r}:{question} The {kind}s are {', '.join(names)}{more}")
+    head, space, rest = kind.partition(" ")
+    several = f"{head}es" if head.endswith("s") else f"{head}s"
+    return InputError(f"unknown {kind} {name!r}:{question} The {several}{space}{rest} are {', '.join(names)}{more}")
 
 
 def check_integer(name: str, value: object, minimum: int) -> int:

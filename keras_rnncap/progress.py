@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from rich.console import Console
@@ -23,11 +23,12 @@ class WorkProgress:
         total: Steps in all.
         done: Steps that an earlier run did.
         unit: What is counted.
-        enabled: Whether anything is shown.
+        enabled: Whether anything is shown; `"bar"` shows the bar without the lines.
     """
 
-    def __init__(self, total: int, done: int = 0, unit: str = "steps", enabled: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0, unit: str = "steps", enabled: bool | Literal["bar"] = True) -> None:
         self.console = Console(quiet=not enabled)
+        self._says = enabled is True
         self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
@@ -65,7 +66,8 @@ class WorkProgress:
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if self._says:
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
         """Moves the bar to `done` steps; raises `KeyboardInterrupt` if there was one."""

@@ -16,9 +16,8 @@ def save_model(model: keras.Model, directory: Path) -> None:
     """Writes `model.keras` and `saved_model/` into a folder; each takes its place whole or not at all.
 
     `model.keras` is loaded with `keras.saving.load_model` after `import keras_rnncap`. The SavedModel needs TensorFlow
-    alone: `model = tf.saved_model.load(folder)`, then `model.serve(inputs)`, for any batch and, if the model has none
-        of
-    its own, any length.
+    alone: `model = tf.saved_model.load(folder)`, then `model.serve(inputs)`, for any batch and, if the model has
+    none of its own, any length.
 
     Args:
         model: A built model.

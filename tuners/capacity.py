@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.tuners.jobs import CapacityJob
@@ -88,9 +89,10 @@ def measure_capacity(
     seed: int = 0,
     input_dim: int | None = None,
     length: int = 5,
+    changes: Mapping[str, Any] | None = None,
     slots: int = SLOTS,
     out: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | Literal["bar"] = False,
 ) -> CapacityResult:
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
 
@@ -114,9 +116,10 @@ def measure_capacity(
         seed: Seed of patterns, weights and proposals.
         input_dim: Width of the patterns; `None` takes 16, or what 10 distinct patterns for each parameter need.
         length: Time steps; the paper has 5.
+        changes: Changes of the search space, as `edit_space` takes them.
         slots: Trials that train at the same time.
         out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`.
-        progress: Whether to show progress.
+        progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
     Returns:
         The result; its `bits_per_parameter` is `None` if no trial was feasible.
@@ -152,6 +155,8 @@ def measure_capacity(
         "input_dim": width,
         "length": length,
     }
+    if changes:
+        identity["set"] = {key: str(value) for key, value in changes.items()}
     job = CapacityJob(
         factory,
         input_dim=width,
@@ -161,6 +166,7 @@ def measure_capacity(
         steps=steps,
         batch_size=batch_size,
         seed=seed,
+        changes=changes,
     )
     job.budget()  # an error now if there is none
     with RunDirectory(out or default_directory(name, params, depth, seed), identity) as directory:
@@ -177,8 +183,10 @@ def measure_capacity(
 
 def _starts(job: CapacityJob) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
-    start = {name: START[name.split(".")[-1]] for name in job.hyperparameters.values if name.split(".")[-1] in START}
-    return [start | {"patterns_per_parameter": patterns} for patterns in START_PATTERNS]
+    values = job.hyperparameters.values
+    start = {name: START[name.split(".")[-1]] for name in values if name.split(".")[-1] in START}
+    points = [start | {"patterns_per_parameter": patterns} for patterns in START_PATTERNS]
+    return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
 
 
 def _describe(run: SearchRun, row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ import keras_tuner as kt
 import numpy as np
 from keras_rnncap.datasets import PerceptronCapacity, Task
 from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters, edit_space
+from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory
@@ -83,6 +84,14 @@ class Job(abc.ABC):
 
     def _hyperparameters(self) -> kt.HyperParameters:
         return self.space.hyperparameters()
+
+    def nearest(self, name: str, value: Any) -> Any:
+        """Returns the value of a hyperparameter that is allowed and nearest to a number."""
+        hp = next(one for one in self.hyperparameters.space if one.name == name)
+        if isinstance(hp, kinds.Float | kinds.Int):
+            return min(max(value, hp.min_value), hp.max_value)
+        allowed = [hp.value] if isinstance(hp, kinds.Fixed) else hp.values
+        return min(allowed, key=lambda one: abs(one - value))
 
     @property
     def kt_objective(self) -> kt.Objective:

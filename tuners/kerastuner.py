@@ -13,11 +13,23 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.initializers import derived_seed
 
 Row: TypeAlias = dict[str, Any]
-OracleName: TypeAlias = Literal["gp", "random", "bayesian"]
+OracleName: TypeAlias = Literal["gp", "random", "bayesian", "repeat"]
+
+
+class RepeatOracle(kt.Oracle):
+    """Proposes the default values of the space, again and again: trials differ in their seeds alone."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the default values."""
+        del trial_id
+        return {"status": TrialStatus.RUNNING, "values": dict(self.get_space().values)}
+
+
 ORACLES: dict[str, type[kt.Oracle]] = {
     "gp": GPBanditOracle,
     "random": kt.oracles.RandomSearchOracle,
     "bayesian": kt.oracles.BayesianOptimizationOracle,
+    "repeat": RepeatOracle,
 }
 
 COMPLETED, INFEASIBLE = "completed", "infeasible"

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, make_oracle
@@ -73,7 +73,7 @@ class SearchRun:
         starts: Sequence[Mapping[str, Any]] = (),
         rule: QuantileRule | None = None,
         slots: int = SLOTS,
-        progress: bool = False,
+        progress: bool | Literal["bar"] = False,
     ) -> None:
         """Runs the trials that are missing.
 
@@ -82,7 +82,7 @@ class SearchRun:
             starts: For each of the first trials, what differs from the default values of the space.
             rule: When to stop a trial early.
             slots: Trials that train at the same time.
-            progress: Whether to show progress.
+            progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
         """
         job, steps = self.job, self.job.steps
         with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=progress) as self._bar:

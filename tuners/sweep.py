@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
@@ -99,7 +99,7 @@ def run_sweep(
     slots: int = SLOTS,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | Literal["bar"] = False,
 ) -> SweepResult:
     """Searches the hyperparameters with which a cell does best on a task.
 
@@ -116,7 +116,8 @@ def run_sweep(
         trials: Number of trials; `None` takes the profile's.
         steps: Training steps of a trial; `None` takes the profile's.
         batch_size: Samples in a step.
-        oracle: What proposes trials: `"gp"`, `"random"` or `"bayesian"`, KerasTuner's own.
+        oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, which always
+            proposes the default values of the space, so that only weights and batches differ.
         space: `"collins"` or `"jozefowicz"`.
         changes: Changes of the space, as `edit_space` takes them.
         profile: `"smoke"`, `"laptop"` or `"paper"`.
@@ -124,7 +125,7 @@ def run_sweep(
         slots: Trials that train at the same time.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`.
-        progress: Whether to show progress.
+        progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
     Raises:
         InputError: If a name is unknown, a number is out of range, or the folder cannot be used.

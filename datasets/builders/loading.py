@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 from keras_rnncap.errors import InputError
@@ -24,6 +25,7 @@ def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dic
     import tensorflow_datasets as tfds
 
     importlib.import_module(f"keras_rnncap.datasets.builders.{name.split('/')[0]}")  # registers the builder
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each of many tries says nothing more
     try:
         builder = tfds.builder(name)
         builder.download_and_prepare()
