@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Okabe and Ito's palette (2008), without yellow, which is too light for lines.
 CELL_COLORS = {
@@ -24,12 +25,28 @@ CELL_COLORS = {
     "lstm-o": "#999933",
     "reset-after-gru": "#AA4499",
 }
-OTHER_COLOR = "#CC79A7"
+OTHER_COLORS = ("#CC79A7", "#7F3C8D", "#B8860B", "#5F6B6D")
 
 
 def cell_color(cell: str) -> str:
-    """Returns the colour of a cell; cells of users share one."""
-    return CELL_COLORS.get(cell, OTHER_COLOR)
+    """Returns the colour of a cell; cells of users share a few, by their names."""
+    return CELL_COLORS.get(cell) or OTHER_COLORS[sum(cell.encode()) % len(OTHER_COLORS)]
+
+
+def cell_order(cell: str) -> tuple[int, str]:
+    """Returns a key that sorts cells as tables and legends have them; cells of users come last."""
+    names = list(CELL_COLORS)
+    return names.index(cell) if cell in names else len(names), cell
+
+
+def log_axes(axes: Axes, which: str) -> None:
+    """Makes `"x"`, `"y"` or both (`"xy"`) logarithmic, with plain numbers that do not run into one another."""
+    for name in which:
+        axes.set(**{f"{name}scale": "log"})
+        axis = axes.xaxis if name == "x" else axes.yaxis
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:

@@ -1,0 +1,92 @@
+"""What a study shows: figures, tables, and claims with their verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+Verdict: TypeAlias = Literal["holds", "does not hold", "undecided"]
+PAPER_CELLS = ("rnn", "irnn", "ugrnn", "gru", "lstm", "+rnn")
+"""The cells of Collins et al. (2017): their claims are about these alone, whatever other cells have rows."""
+
+
+class StudyRows(NamedTuple):
+    """The rows of a study.
+
+    Attributes:
+        pieces: A row for each search that ended.
+        trials: A row for each trial of them; `piece` names its search.
+    """
+
+    pieces: pd.DataFrame
+    trials: pd.DataFrame
+
+    def labelled(self, prefix: str) -> StudyRows:
+        """Returns the rows with a prefix to the names of pieces, which then differ from those of other studies."""
+        return StudyRows(*(table.assign(piece=prefix + table["piece"]) if len(table) else table for table in self))
+
+    def ended(self) -> list[dict[str, Any]]:
+        """Returns the rows of the pieces one by one."""
+        return [{str(name): value for name, value in row.items()} for row in self.pieces.to_dict(orient="records")]
+
+
+class Exhibit(NamedTuple):
+    """A figure or a table.
+
+    Attributes:
+        name: Names its files.
+        title: What it is of.
+        source: Where the paper has it; empty if it does not.
+        caption: What to look for, and how it was computed.
+        content: The figure or the table.
+    """
+
+    name: str
+    title: str
+    source: str
+    caption: str
+    content: Figure | pd.DataFrame
+
+
+class Claim(NamedTuple):
+    """A statement of the paper, tested on rows.
+
+    Attributes:
+        claim: The statement.
+        paper: What the paper found.
+        ours: What the rows show.
+        verdict: Whether it holds.
+        statistic: What decides.
+    """
+
+    claim: str
+    paper: str
+    ours: str
+    verdict: Verdict
+    statistic: str
+
+
+def of_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of the paper's own cells."""
+    return table[table["cell"].isin(PAPER_CELLS)]
+
+
+def open_claim(claim: str, paper: str, missing: str) -> Claim:
+    """Returns a claim for which there are not enough rows yet."""
+    return Claim(claim, paper, "not enough rows yet", "undecided", missing)
+
+
+@dataclasses.dataclass
+class Exhibits:
+    """All that a study shows.
+
+    Attributes:
+        exhibits: Figures and tables, in order.
+        claims: Claims of the paper.
+    """
+
+    exhibits: list[Exhibit] = dataclasses.field(default_factory=list)
+    claims: list[Claim] = dataclasses.field(default_factory=list)

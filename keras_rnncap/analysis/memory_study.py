@@ -1,0 +1,119 @@
+"""What a state holds: figure 2c of Collins et al. (2017), and the claim about it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_rnncap.analysis.exhibits import (
+    PAPER_CELLS,
+    Claim,
+    Exhibit,
+    Exhibits,
+    StudyRows,
+    Verdict,
+    of_paper,
+    open_claim,
+)
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+
+CLOSE = 0.05
+"""How far an error may be from the subspace's to count as the same."""
+
+
+def compute_memory(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Returns the least error of each cell, depth and number of units, and that of a subspace of as many dimensions.
+
+    Inputs of variance 1 of which n_h of n_in dimensions are kept have a mean squared error of 1 - n_h / n_in.
+    """
+    own = pieces.dropna(subset=["best_score"])
+    keys = ["cell", "depth", "units", "input_dim"]
+    table = own.assign(error=own["best_score"]).groupby(keys, as_index=False)[["error"]].mean()
+    table["subspace"] = np.maximum(0.0, 1 - table["units"] / table["input_dim"])
+    return table
+
+
+def plot_memory(table: pd.DataFrame) -> Figure:
+    """Draws the error against units, with that of an n_h-dimensional subspace.
+
+    Look for: all cells on one line that reaches 0 where there are as many units as inputs (the vertical line).
+    """
+    figure, (axes,) = new_figure(1, width=6.5)
+    inputs = int(table["input_dim"].iloc[0])
+    reach = np.array([table["units"].min(), inputs, max(table["units"].max(), inputs)])
+    subspace = np.maximum(0, 1 - reach / inputs)
+    axes.plot(reach, subspace, color="0.2", linestyle="--", linewidth=1, zorder=5, label="subspace of n_h dimensions")
+    axes.axvline(inputs, color="0.7", linewidth=1)
+    styles = dict(zip(sorted(table["depth"].unique()), ("-", "--", ":", "-."), strict=False))
+    for cell in sorted(table["cell"].unique(), key=cell_order):
+        for depth, style in styles.items():
+            own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values("units")
+            label = cell if len(styles) == 1 else f"{cell} x {depth}"
+            axes.plot(
+                own["units"],
+                own["error"],
+                marker="o",
+                markersize=4,
+                linestyle=style,
+                color=cell_color(cell),
+                label=label,
+            )
+    axes.set(xlabel="units per layer", ylabel="mean squared error (variance 1)")
+    axes.set_ylim(-0.02, 1.02)
+    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
+def claim_one_number_per_unit(table: pd.DataFrame) -> Claim:
+    """Tests whether every error is within 0.05 of the subspace's.
+
+    An error far above is a search that did not find what the cell can do, or a cell that cannot. It holds if every cell
+    of the paper has all its points, on both sides of as many units as inputs, within that distance; it does not if no
+    cell has.
+    """
+    claim = "A state holds one number per hidden unit, whatever the cell"
+    paper = "every cell reconstructs if and only if it has at least as many units as inputs; the same curve for all"
+    off = (table["error"] - table["subspace"]).abs()
+    worst = table.assign(off=off).groupby("cell")["off"].max().sort_values()
+    sides = table.assign(enough=table["units"] >= table["input_dim"]).groupby("cell")["enough"].nunique()
+    whole = sides[sides == 2].index
+    if len(whole) == 0:
+        return open_claim(claim, paper, "no cell has points on both sides of as many units as inputs")
+    verdict: Verdict = "undecided"
+    if {*whole} == {*PAPER_CELLS} and (off <= CLOSE).all():
+        verdict = "holds"
+    elif (worst[whole] > CLOSE).all():
+        verdict = "does not hold"
+    return Claim(
+        claim,
+        paper,
+        "largest distance from the curve: " + ", ".join(f"{cell} {value:.2f}" for cell, value in worst.items()),
+        verdict,
+        f"distance of the error from 1 - n_h / n_in, {(off <= CLOSE).sum()} of {len(off)} points within {CLOSE}; "
+        "holds if all are and all six cells have points on both sides of as many units as inputs, does not if no cell "
+        "has all its points within",
+    )
+
+
+def memory_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns figure 2c, and what it says."""
+    shown = Exhibits()
+    if rows.pieces.empty or (table := compute_memory(rows.pieces)).empty:
+        return shown
+    pivot = table.pivot_table(index=["depth", "units"], columns="cell", values="error")
+    pivot["subspace"] = table.groupby(["depth", "units"])["subspace"].first()
+    inputs = int(table["input_dim"].iloc[0])
+    shown.exhibits += [
+        Exhibit(
+            "memory",
+            f"Error of reconstructing {inputs} numbers",
+            "fig. 2c",
+            f"Best of all trials of a search for each point. The dashed line keeps n_h of {inputs} dimensions.",
+            plot_memory(table),
+        ),
+        Exhibit("memory-table", "The same as numbers", "fig. 2c", "Mean squared error.", pivot.round(3).reset_index()),
+    ]
+    if len(own := of_paper(table)):
+        shown.claims.append(claim_one_number_per_unit(own))
+    return shown

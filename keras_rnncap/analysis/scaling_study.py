@@ -1,0 +1,126 @@
+"""How loss falls with size: figure 3 of Collins et al. (2017), and the claim about it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_rnncap.analysis.exhibits import (
+    PAPER_CELLS,
+    Claim,
+    Exhibit,
+    Exhibits,
+    StudyRows,
+    Verdict,
+    of_paper,
+    open_claim,
+)
+from keras_rnncap.analysis.style import cell_color, cell_order, log_axes
+
+
+def compute_scaling(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Returns the best score of each task, cell, depth and budget."""
+    own = pieces.dropna(subset=["best_score"])
+    keys = ["task", "part", "objective", "cell", "depth", "params"]
+    return own.groupby(keys, as_index=False)[["parameters", "units", "best_score"]].mean()
+
+
+def compute_spread(table: pd.DataFrame, x: str) -> float:
+    """Returns how far cells are apart at equal `x`: the root mean square distance from a line through all of them.
+
+    The line is fitted to the score against the logarithm of `x`; the distance is a part of the scores' standard
+    deviation. 0 means that `x` alone decides.
+
+    Example:
+    >>> made = pd.DataFrame({"parameters": [1, 10, 100], "best_score": [3.0, 2.0, 1.0]})
+    >>> abs(round(compute_spread(made, "parameters"), 6))
+    0.0
+    """
+    x_values, y = np.log(table[x].to_numpy(float)), table["best_score"].to_numpy(float)
+    fit = np.polyval(np.polyfit(x_values, y, 1), x_values)
+    return float(np.sqrt(np.mean((y - fit) ** 2)) / (np.std(y) or 1.0))
+
+
+def plot_scaling(table: pd.DataFrame) -> Figure:
+    """Draws the score against parameters, a column for each depth, and against units for depth 1 in the last.
+
+    Look for: lines of all cells on one another where parameters are the axis, and apart where units are.
+    """
+    depths = sorted(table["depth"].unique())
+    figure = Figure(figsize=(3.2 * (len(depths) + 1) + 1.0, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(depths) + 1, squeeze=False, sharey=True)[0]
+    wanted = [("parameters", depth) for depth in depths] + [("units", depths[0])]
+    for axes, (x, depth) in zip(panels, wanted, strict=True):
+        for cell in sorted(table["cell"].unique(), key=cell_order):
+            own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values(x)
+            label = cell if depth == depths[-1] and x == "parameters" else None
+            axes.plot(own[x], own["best_score"], marker="o", markersize=4, color=cell_color(cell), label=label)
+        log_axes(axes, "x")
+        axes.set(xlabel="units (misleading)" if x == "units" else x, title=f"depth {depth}")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel(str(table["objective"].iloc[0]).replace("_", " "))
+    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
+def claim_parameters_decide(tables: dict[str, pd.DataFrame]) -> Claim:
+    """Tests whether cells are closer together at equal parameters than at equal units, at depth 1.
+
+    It holds if that is so for both tasks and parameters leave less than half of the scores' spread, and does not if
+    units leave less for one of them. Only sizes that all five cells of depth 1 have count.
+    """
+    claim, paper = "Parameters, not units, decide", "near identical performance for the same number of parameters"
+    found = {}
+    for task, table in tables.items():
+        own = of_paper(table[table["depth"] == 1])
+        own = own[own.groupby("params")["cell"].transform("nunique") == len(PAPER_CELLS) - 1]
+        if own["params"].nunique() > 1:
+            found[task] = compute_spread(own, "parameters"), compute_spread(own, "units")
+    if not found:
+        return open_claim(claim, paper, "no task has two sizes with all five cells at depth 1")
+    verdict: Verdict = "undecided"
+    if any(by_parameters >= by_units for by_parameters, by_units in found.values()):
+        verdict = "does not hold"
+    elif len(found) == 2 and all(by_parameters < 0.5 for by_parameters, _ in found.values()):
+        verdict = "holds"
+    return Claim(
+        claim,
+        paper,
+        "; ".join(
+            f"{task}: {a:.2f} of the spread is left by parameters, {b:.2f} by units" for task, (a, b) in found.items()
+        ),
+        verdict,
+        "root mean square distance from a line against the logarithm, as a part of the standard deviation, depth 1; "
+        "holds if less by parameters, and below 0.5, for both tasks, does not if more for one",
+    )
+
+
+def scaling_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns figure 3, and what it says."""
+    shown = Exhibits()
+    if rows.pieces.empty:
+        return shown
+    table = compute_scaling(rows.pieces)
+    tables = {str(task): own for task, own in table.groupby("task")}
+    for task, own in tables.items():
+        pivot = own.pivot_table(index=["depth", "params"], columns="cell", values="best_score")
+        source = "fig. 3a-d" if own["part"].iloc[0] == "text" else "fig. 3e-g"
+        shown.exhibits += [
+            Exhibit(
+                f"scaling-{task}",
+                f"Score on {task} against size",
+                source,
+                "Best of all trials of a search for each point; the last panel has units, as the paper's warning.",
+                plot_scaling(own),
+            ),
+            Exhibit(
+                f"scaling-{task}-table",
+                "The same as numbers",
+                source,
+                "Best score of each search.",
+                pivot.round(4).reset_index(),
+            ),
+        ]
+    shown.claims.append(claim_parameters_decide(tables))
+    return shown

@@ -1,0 +1,70 @@
+"""Estimates with their intervals, and verdicts on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from keras_rnncap.analysis.exhibits import Verdict
+
+LEVEL = 0.05
+"""Level of significance of all tests."""
+
+
+class Estimate(NamedTuple):
+    """A mean or a slope with its interval.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end of its 95% confidence interval.
+        high: Upper end.
+        points: How many observations there were.
+    """
+
+    value: float
+    low: float
+    high: float
+    points: int
+
+    def __str__(self) -> str:
+        """Returns it as text."""
+        return f"{self.value:.2f} (95% {self.low:.2f} to {self.high:.2f}, n = {self.points})"
+
+
+def compute_mean(values: Sequence[float] | np.ndarray | pd.Series) -> Estimate:
+    """Returns the mean of independent values, with the interval of Student's t; NaN ends where there is one value.
+
+    Example:
+    >>> print(compute_mean([4.0, 5.0, 6.0]))
+    5.00 (95% 2.52 to 7.48, n = 3)
+    """
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    mean = float(known.mean()) if len(known) else np.nan
+    if len(known) < 2:
+        return Estimate(mean, np.nan, np.nan, len(known))
+    half = float(stats.sem(known) * stats.t.ppf(1 - LEVEL / 2, len(known) - 1))
+    return Estimate(mean, mean - half, mean + half, len(known))
+
+
+def significant(p_value: float) -> bool:
+    """Returns whether a test found something; one that could not be made (NaN) did not."""
+    return bool(p_value < LEVEL)
+
+
+def verdict_within(estimate: Estimate, low: float, high: float) -> Verdict:
+    """Returns whether an estimate's whole interval is within limits ("holds"), outside, or neither.
+
+    Example:
+    >>> verdict_within(Estimate(1.0, 0.95, 1.05, 9), 0.9, 1.1), verdict_within(Estimate(0.5, 0.4, 0.6, 9), 0.9, 1.1)
+    ('holds', 'does not hold')
+    """
+    if np.isnan(estimate.low):
+        return "undecided"
+    if low <= estimate.low and estimate.high <= high:
+        return "holds"
+    return "does not hold" if estimate.high < low or estimate.low > high else "undecided"

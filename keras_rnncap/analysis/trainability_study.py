@@ -1,0 +1,437 @@
+"""How easily cells train: figures 4 and 5, tables 1, App.1 and App.2 of Collins et al. (2017), and the claims."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from keras_rnncap.analysis.exhibits import (
+    PAPER_CELLS,
+    Claim,
+    Exhibit,
+    Exhibits,
+    StudyRows,
+    Verdict,
+    of_paper,
+    open_claim,
+)
+from keras_rnncap.analysis.statistics import LEVEL
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+
+PAPER_INFEASIBLE = {
+    "+rnn": (None, 8.8),
+    "gru": (15.5, 3.2),
+    "irnn": (56.7, 44.6),
+    "lstm": (12.0, 4.0),
+    "rnn": (21.5, 18.7),
+    "ugrnn": (20.2, 11.5),
+}
+"""Table 1: percent of 1,000 random settings that were infeasible, with 1 and with 8 layers."""
+PAPER_WELCH = {
+    1: {"rnn / gru": 26.5, "rnn / ugrnn": 20.7, "rnn / lstm": 19.6, "rnn / irnn": 12.7}
+    | {"irnn / gru": 7.74, "irnn / ugrnn": 4.03, "irnn / lstm": 2.23}
+    | {"ugrnn / gru": 4.11, "ugrnn / lstm": -2.25, "gru / lstm": -6.65},
+    8: {"gru / +rnn": 23.6, "irnn / +rnn": 25.7, "lstm / +rnn": 26.1, "rnn / +rnn": 25.8, "ugrnn / +rnn": 24.3}
+    | {"irnn / gru": 3.51, "gru / lstm": -4.84, "rnn / gru": 3.93, "ugrnn / gru": 1.13, "irnn / lstm": -2.04}
+    | {"rnn / irnn": 0.571, "irnn / ugrnn": 2.37, "rnn / lstm": -1.53, "ugrnn / lstm": -3.81, "rnn / ugrnn": 2.81},
+}
+"""Table App.2: t for each depth and pair, the sign turned where the paper names the pair the other way round."""
+PAPER_RERUNS = {
+    "rnn": (1.16e-2, 8.21e-2),
+    "irnn": (4.20e-4, 5.02e-4),
+    "ugrnn": (1.02e-4, 2.71e-4),
+    "gru": (2.80e-4, 1.89e-4),
+    "lstm": (7.96e-4, 2.02e-3),
+}
+"""Table App.1: the original loss, and the mean of 100 reruns."""
+
+
+def with_pieces(rows: StudyRows, part: str) -> pd.DataFrame:
+    """Returns the trials of a part with the cell, depth and task of their pieces, and each one's `score`."""
+    pieces = rows.pieces[rows.pieces["part"] == part]
+    if pieces.empty:
+        return pd.DataFrame()
+    keys = ["piece", "cell", "depth", "task", "objective", "direction", "params"]
+    own = rows.trials.merge(pieces[keys], on="piece")
+    score = pd.Series(np.nan, index=own.index)
+    for objective in own["objective"].unique():
+        if objective in own:
+            score = score.mask(own["objective"] == objective, own[objective])
+    return own.assign(score=score.where(own["status"] == "completed"))
+
+
+def of_one_budget(trials: pd.DataFrame) -> pd.DataFrame:
+    """Returns the trials of one number of parameters, that with most of them: sizes are not to be mixed."""
+    return trials if trials.empty else trials[trials["params"] == trials["params"].mode().iloc[0]]
+
+
+def compute_infeasible(trials: pd.DataFrame) -> pd.DataFrame:
+    """Returns the share of infeasible settings of each cell and depth, with Wilson's interval, beside the paper's."""
+    rows = []
+    for (depth, cell), own in trials.groupby(["depth", "cell"]):
+        bad = int((own["status"] != "completed").sum())
+        interval = stats.binomtest(bad, len(own)).proportion_ci(method="wilson")
+        paper = PAPER_INFEASIBLE.get(str(cell), (None, None))[0 if depth == 1 else 1]
+        rows.append(
+            {
+                "depth": depth,
+                "cell": cell,
+                "settings": len(own),
+                "infeasible %": round(100 * bad / len(own), 1),
+                "low %": round(100 * interval.low, 1),
+                "high %": round(100 * interval.high, 1),
+                "paper %": paper if depth in (1, 8) else None,
+                "smallest": own["score"].min(),
+                "median": own["score"].median(),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["depth", "cell"], key=_by_order, ignore_index=True)
+
+
+def _by_order(column: pd.Series) -> pd.Series:
+    return column.map(lambda cell: cell_order(cell)[0]) if column.name == "cell" else column
+
+
+def compute_welch(trials: pd.DataFrame) -> pd.DataFrame:
+    """Returns Welch's t-test on the feasible scores for every pair of cells at each depth (table App.2).
+
+    A negative t means that the first cell of a pair has the smaller mean. Holm's correction is over the pairs of a
+    depth.
+
+    Example:
+    >>> made = pd.DataFrame({"depth": 1, "cell": ["gru"] * 3 + ["rnn"] * 3, "score": [1.0, 1.1, 0.9, 2.0, 2.1, 1.9]})
+    >>> compute_welch(made)[["pair", "t", "df"]].round(2).to_numpy().tolist()
+    [['rnn / gru', 12.25, 4.0]]
+    """
+    rows = []
+    for depth in sorted(int(depth) for depth in trials["depth"].unique()):
+        own = trials[trials["depth"] == depth]
+        scores = {str(cell): group["score"].dropna() for cell, group in own.groupby("cell")}
+        found = []
+        for first, second in itertools.combinations(sorted(scores, key=cell_order), 2):
+            if min(len(scores[first]), len(scores[second])) < 2:
+                continue
+            test = stats.ttest_ind(scores[first], scores[second], equal_var=False)
+            found.append(
+                {"depth": depth, "pair": f"{first} / {second}", "t": test.statistic, "df": test.df, "p": test.pvalue}
+                | {"paper's t": PAPER_WELCH.get(depth, {}).get(f"{first} / {second}")}
+            )
+        worst = 0.0
+        for rank, row in enumerate(sorted(found, key=lambda row: row["p"])):
+            worst = max(worst, min(1.0, row["p"] * (len(found) - rank)))
+            row["p (Holm)"] = worst
+        rows += found
+    return pd.DataFrame(rows, columns=["depth", "pair", "t", "df", "p", "p (Holm)", "paper's t"])
+
+
+def compute_progress(trials: pd.DataFrame) -> pd.DataFrame:
+    """Returns, for each search, the median and the best score of its trials so far (figure 4)."""
+    rows = []
+    for _, own in trials.groupby("piece"):
+        own = own.sort_values("trial")
+        sign = 1 if own["direction"].iloc[0] == "min" else -1
+        worst = (sign * own["score"]).fillna(np.inf).to_numpy()  # an infeasible trial is worse than any
+        medians = np.array([np.median(worst[: count + 1]) for count in range(len(worst))])
+        rows.append(
+            own[["task", "cell", "depth", "objective", "trial", "score"]].assign(
+                median=sign * medians, best=sign * np.minimum.accumulate(worst)
+            )
+        )
+    return pd.concat(rows, ignore_index=True).replace([np.inf, -np.inf], np.nan)
+
+
+def compute_reruns(rows: StudyRows) -> pd.DataFrame:
+    """Returns what reruns of each cell's best hyperparameters scored (table App.1)."""
+    trials = of_one_budget(with_pieces(rows, "rerun"))
+    searched = rows.pieces[rows.pieces["part"] == "search"]
+    found = []
+    for (cell, depth), own in trials.groupby(["cell", "depth"]) if len(trials) else ():
+        same = (searched["cell"] == cell) & (searched["depth"] == depth) & searched["params"].isin(own["params"])
+        original = searched[same]["best_score"]
+        scores = own["score"].dropna()
+        spread = scores.std()
+        found.append(
+            {
+                "cell": cell,
+                "depth": depth,
+                "original": original.min(),
+                "reruns": len(own),
+                "infeasible %": 100 * own["score"].isna().mean(),
+                "min": scores.min(),
+                "mean": scores.mean(),
+                "max": scores.max(),
+                "s.d.": spread,
+                "s.d. / mean": spread / scores.mean(),
+                "paper's original": PAPER_RERUNS.get(str(cell), (None, None))[0],
+                "paper's mean": PAPER_RERUNS.get(str(cell), (None, None))[1],
+            }
+        )
+    return pd.DataFrame(found).sort_values("cell", key=_by_order, ignore_index=True) if found else pd.DataFrame()
+
+
+# ---- pictures
+
+
+def plot_random(trials: pd.DataFrame) -> Figure:
+    """Draws boxes of the scores of random settings, a panel for each depth, best median first (figure 5).
+
+    Look for: a low box is a cell that does well without tuning; a low whisker one that can do well with it. Infeasible
+    settings are not in the boxes: their share stands above.
+    """
+    depths = sorted(trials["depth"].unique())
+    figure, panels = new_figure(len(depths), width=5.0, height=4.0)
+    for axes, depth in zip(panels, depths, strict=True):
+        own = trials[trials["depth"] == depth]
+        cells = sorted(own["cell"].unique(), key=lambda cell: own[own["cell"] == cell]["score"].median())
+        boxes = axes.boxplot(
+            [own[own["cell"] == cell]["score"].dropna() for cell in cells],
+            tick_labels=cells,
+            patch_artist=True,
+            medianprops={"color": "white", "linewidth": 2},
+            flierprops={"markersize": 2, "markeredgecolor": "0.5"},
+        )
+        for box, cell in zip(boxes["boxes"], cells, strict=True):
+            box.set_facecolor(cell_color(cell))
+        for place, cell in enumerate(cells, 1):
+            share = (own[own["cell"] == cell]["status"] != "completed").mean()
+            axes.annotate(
+                f"{share:.0%}", (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7
+            )
+        axes.set_title(f"depth {depth} (percent infeasible above)", fontsize="small", pad=14)
+        axes.set_ylabel(str(own["objective"].iloc[0]).replace("_", " "))
+    return figure
+
+
+def plot_progress(progress: pd.DataFrame) -> Figure:
+    """Draws the median, above, and the best score, below, against the number of trials, a column for each depth.
+
+    Look for: cells whose median falls early are easy to tune; a best line that still falls at the end is a search that
+    should have gone on.
+    """
+    depths = sorted(progress["depth"].unique())
+    figure = Figure(figsize=(4.0 * len(depths) + 1.0, 6.0), layout="constrained")
+    grid = figure.subplots(2, len(depths), squeeze=False, sharex=True, sharey=True)
+    for column, depth in enumerate(depths):
+        for cell in sorted(progress["cell"].unique(), key=cell_order):
+            own = progress[(progress["depth"] == depth) & (progress["cell"] == cell)]
+            for row, name in enumerate(("median", "best")):
+                label = cell if row == 1 and column == len(depths) - 1 else None
+                grid[row, column].step(own["trial"] + 1, own[name], where="post", color=cell_color(cell), label=label)
+            grid[1, column].plot(own["trial"] + 1, own["score"], ".", color=cell_color(cell), markersize=3, alpha=0.4)
+        grid[0, column].set_title(f"depth {depth}")
+        grid[1, column].set_xlabel("trials")
+    unit = str(progress["objective"].iloc[0]).replace("_", " ")
+    grid[0, 0].set_ylabel(f"median {unit}")
+    grid[1, 0].set_ylabel(f"best {unit}")
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
+def plot_reruns(trials: pd.DataFrame) -> Figure:
+    """Draws every rerun's score, a column for each cell.
+
+    Look for: points close together are hyperparameters that can be relied on.
+    """
+    figure, (axes,) = new_figure(1, width=6.0)
+    cells = sorted(trials["cell"].unique(), key=cell_order)
+    for place, cell in enumerate(cells):
+        scores = trials[trials["cell"] == cell]["score"].dropna()
+        offsets = np.linspace(-0.3, 0.3, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
+        axes.plot(place + offsets, scores, "o", markersize=3, color=cell_color(cell), alpha=0.7)
+    axes.set_xticks(range(len(cells)), cells)
+    axes.set_ylabel(str(trials["objective"].iloc[0]).replace("_", " "))
+    return figure
+
+
+# ---- claims
+
+
+def claim_gated_train(trials: pd.DataFrame) -> Claim:
+    """Tests whether random settings of gated cells score better than the RNN's, where the paper found that.
+
+    At depth 1 that is UGRNN, GRU and LSTM; deep it is UGRNN, GRU and +RNN (the LSTM's p is 0.125 there). It holds if
+    all those differences are significant, and does not if one is significantly the other way round.
+    """
+    claim = "Gated cells train where the RNN does not"
+    paper = "better than the RNN with random settings: UGRNN, GRU, LSTM at depth 1, UGRNN, GRU, +RNN at depth 8"
+    welch, deep = compute_welch(trials), trials["depth"].max()
+    wanted = [(1, f"rnn / {cell}") for cell in ("ugrnn", "gru", "lstm")]
+    wanted += [(deep, f"rnn / {cell}") for cell in ("ugrnn", "gru", "+rnn") if deep > 1]
+    pairs = welch[[(depth, pair) in wanted for depth, pair in zip(welch["depth"], welch["pair"], strict=True)]]
+    if pairs.empty:
+        return open_claim(claim, paper, "no pair of the RNN and a gated cell")
+    better = (pairs["t"] > 0) & (pairs["p (Holm)"] < LEVEL)
+    worse = (pairs["t"] < 0) & (pairs["p (Holm)"] < LEVEL)
+    verdict: Verdict = "does not hold" if worse.any() else "undecided"
+    if len(pairs) == 6 and better.all():
+        verdict = "holds"
+    columns = (pairs[name] for name in ("depth", "pair", "t"))
+    found = "; ".join(f"depth {depth}, {pair}: t = {t:.1f}" for depth, pair, t in zip(*columns, strict=True))
+    return Claim(
+        claim,
+        paper,
+        f"{better.sum()} of {len(pairs)} pairs significantly better, {worse.sum()} significantly worse",
+        verdict,
+        f"Welch's t-tests, Holm's correction within a depth ({found}); holds if all six pairs are better, does not if "
+        "one is worse",
+    )
+
+
+def claim_irnn_infeasible(trials: pd.DataFrame) -> Claim:
+    """Tests whether a third to two thirds of the IRNN's settings are infeasible, by Wilson's interval.
+
+    It holds if the interval is within those limits at depth 1 and deep, and does not if one is outside.
+    """
+    claim, paper = "The IRNN is infeasible about half the time", "56.7% of random settings at depth 1, 44.6% at depth 8"
+    own = trials[trials["cell"] == "irnn"]
+    if own.empty:
+        return open_claim(claim, paper, "no settings of the IRNN")
+    table = compute_infeasible(own)
+    inside = (table["low %"] >= 100 / 3) & (table["high %"] <= 200 / 3)
+    outside = (table["high %"] < 100 / 3) | (table["low %"] > 200 / 3)
+    verdict: Verdict = "does not hold" if outside.any() else "undecided"
+    if len(table) == 2 and inside.all():
+        verdict = "holds"
+    columns = (table[name] for name in ("depth", "infeasible %", "low %", "high %"))
+    return Claim(
+        claim,
+        paper,
+        "; ".join(
+            f"depth {d}: {share:.0f}% ({low:.0f} to {high:.0f})" for d, share, low, high in zip(*columns, strict=True)
+        ),
+        verdict,
+        f"Wilson's 95% intervals, n = {table['settings'].min()} each; holds if within a third and two thirds at depth "
+        "1 and deep, does not if one is outside",
+    )
+
+
+def claim_intersection_deep(trials: pd.DataFrame) -> Claim:
+    """Tests whether the +RNN has the smallest median and the smallest error at the largest depth."""
+    depth = int(trials["depth"].max())
+    claim = f"The +RNN is best at depth {depth if depth > 1 else 8}"
+    paper = "smallest error and smallest median at depth 8; t = -23.6 or less against every other cell"
+    own = trials[trials["depth"] == depth]
+    if depth < 2 or {*own["cell"]} != {*PAPER_CELLS}:
+        return open_claim(claim, paper, "not all six cells have settings deeper than 1")
+    medians = own.groupby("cell")["score"].median().sort_values()
+    smallest = own.groupby("cell")["score"].min().sort_values()
+    pairs = compute_welch(own)
+    pairs = pairs[pairs["pair"].str.contains("+rnn", regex=False)]
+    sign = np.where(pairs["pair"].str.startswith("+rnn"), 1, -1)
+    found = pairs["p (Holm)"] < LEVEL
+    better, worse = (pairs["t"] * sign < 0) & found, (pairs["t"] * sign > 0) & found
+    first = medians.index[0] == "+rnn" and smallest.index[0] == "+rnn"
+    verdict: Verdict = "holds" if first and better.all() else "does not hold" if worse.any() else "undecided"
+    return Claim(
+        claim,
+        paper,
+        f"medians: {', '.join(f'{cell} {value:.2f}' for cell, value in medians.items())}; smallest: "
+        f"{', '.join(f'{cell} {value:.2f}' for cell, value in smallest.items())}",
+        verdict,
+        f"Welch's t-tests, Holm's correction: better than {better.sum()} of {len(pairs)} cells, worse than "
+        "{worse.sum()}; holds if first by both and better than all, does not if worse than any",
+    )
+
+
+def claim_reruns(table: pd.DataFrame) -> Claim:
+    """Tests whether reruns come near the original: the best within a quarter, the mean within three times it.
+
+    The paper's own table has best reruns up to 1.22 times the original, and means 2.1 times it in geometric mean.
+    """
+    claim = "The best hyperparameters work again"
+    paper = "very close to the original: best reruns 0.27 to 1.22 times it, means 0.68 to 7.1 times"
+    own = of_paper(table)
+    if len(own) < len(PAPER_CELLS) - 1:
+        return open_claim(claim, paper, f"{len(own)} of {len(PAPER_CELLS) - 1} cells")
+    ratios, best = own["mean"] / own["original"], own["min"] / own["original"]
+    mean = float(np.exp(np.log(ratios).mean()))
+    verdict: Verdict = "undecided"
+    if (best <= 1.25).all() and mean <= 3:
+        verdict = "holds"
+    elif (best > 1.25).all() or mean > 10:
+        verdict = "does not hold"
+    return Claim(
+        claim,
+        paper,
+        "means "
+        + ", ".join(f"{cell} {ratio:.2f}" for cell, ratio in zip(own["cell"], ratios, strict=True))
+        + " times it",
+        verdict,
+        f"best reruns {best.min():.2f} to {best.max():.2f} times the original, means {mean:.2f} times in geometric "
+        "mean; holds if every cell's best is within 1.25 and the mean within 3, does not if no cell's best is, or the "
+        "mean is above 10",
+    )
+
+
+def trainability_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns figures 4 and 5 and tables 1 and App.2, and what they say."""
+    shown = Exhibits()
+    if rows.pieces.empty:
+        return shown
+    random, search = (of_one_budget(with_pieces(rows, part)) for part in ("random", "search"))
+    if len(random):
+        data = str(random["task"].iloc[0])
+        shown.exhibits += [
+            Exhibit(
+                "trainability-random",
+                f"Scores of random settings on {data}",
+                "fig. 5",
+                "Hyperparameters at random within the ranges of appendix A; no trial is stopped early.",
+                plot_random(random),
+            ),
+            Exhibit(
+                "trainability-infeasible",
+                "Infeasible settings",
+                "table 1",
+                "Infeasible is a loss that diverged or ended above chance by the task's margin; Wilson's 95% interval.",
+                compute_infeasible(random),
+            ),
+            Exhibit(
+                "trainability-welch",
+                "Welch's t-tests for every pair",
+                "table App.2",
+                "A negative t: the first cell of the pair has the smaller mean. Holm's correction within a depth.",
+                compute_welch(random),
+            ),
+        ]
+        own = of_paper(random)
+        shown.claims += [claim_gated_train(own), claim_irnn_infeasible(own), claim_intersection_deep(own)]
+    if len(search):
+        for task, own in search.groupby("task"):
+            shown.exhibits.append(
+                Exhibit(
+                    f"trainability-search-{task}",
+                    f"Searches on {task}",
+                    "fig. 4",
+                    "Bayesian optimization of all hyperparameters; medians count infeasible trials as worst.",
+                    plot_progress(compute_progress(own)),
+                )
+            )
+    return shown
+
+
+def robustness_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns table App.1, and what it says."""
+    shown = Exhibits()
+    if rows.pieces.empty or (table := compute_reruns(rows)).empty:
+        return shown
+    shown.exhibits += [
+        Exhibit(
+            "robustness",
+            "Reruns of the best hyperparameters",
+            "table App.1",
+            "Weights and batches differ, hyperparameters do not.",
+            plot_reruns(of_one_budget(with_pieces(rows, "rerun"))),
+        ),
+        Exhibit(
+            "robustness-table", "The same as numbers", "table App.1", "Of the scores on the validation split.", table
+        ),
+    ]
+    shown.claims.append(claim_reruns(table))
+    return shown

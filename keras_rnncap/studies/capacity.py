@@ -1,0 +1,108 @@
+"""What recurrent cells store: figures 1, 2a, 2b and App.1 of Collins et al. (2017)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.cells import cell_name, get_cell
+from keras_rnncap.studies.study import Grid, Piece, Study, needs_depth, piece_name, training_work
+from keras_rnncap.tuners.profiles import get_profile
+from keras_rnncap.tuners.spaces import CollinsSpace
+
+LENGTH = 5
+
+
+class Spending(NamedTuple):
+    """What a piece costs.
+
+    Attributes:
+        trials: Number of trials.
+        steps: Training steps of each.
+        lengths: Numbers of time steps of figure 2b.
+        time_params: Budget of figure 2b.
+    """
+
+    trials: int
+    steps: int
+    lengths: tuple[int, ...]
+    time_params: int
+
+
+class CapacityStudy(Study):
+    """Bits per parameter against size, depth, cell, activation and time steps.
+
+    Three parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a:
+    depth 1, cells with a choice of activation held to ReLU; the paper sorts the trials of `size`, but Bayesian
+    optimization leaves ReLU early) and `time` (figure 2b: one budget at depth 1). The +RNN joins at depth 2 and
+    more, as in the paper, and has two layers in `time`.
+
+    The width of the patterns is the least that 10 distinct ones for each parameter need.
+    """
+
+    name = "capacity"
+    title = "How many bits does a cell store for each parameter?"
+    source = "Collins et al. 2017, figures 1, 2a, 2b and App.1"
+    differences = (
+        "The paper took the best of over a thousand trials of 50,000 to 20 million steps for each point. The best of "
+        "fewer and shorter trials is a lower bound, and the farther below, the larger the model and the harder it is "
+        "to train."
+    )
+    profiles: ClassVar = {
+        "smoke": Grid(PAPER_CELLS, (60,), (1,)),
+        "laptop": Grid(PAPER_CELLS, (100, 300, 1_000), (1, 2, 4)),
+        "paper": Grid(PAPER_CELLS, (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (1, 2, 4)),
+    }
+    spending: ClassVar = {
+        "smoke": Spending(2, 20, (2,), 60),
+        "laptop": Spending(48, 100_000, (1, 2, 3, 5, 8, 12), 300),
+        "paper": Spending(get_profile("paper").trials, 1_000_000, (1, 2, 3, 5, 8, 12, 20), 1_000),
+    }
+
+    def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
+        """Returns what is to be run."""
+        spent, found = self.spending[profile], []
+
+        def add(part: str, cell: str, params: int, depth: int, length: int = LENGTH, **more: Any) -> None:
+            settings = {
+                "cell": cell,
+                "params": params,
+                "depth": depth,
+                "trials": spent.trials,
+                "steps": spent.steps,
+                "batch_size": 128,
+                "seed": seed,
+                "input_dim": math.ceil(math.log2(10 * params)),
+                "length": length,
+                **more,
+            }
+            work = training_work(params, length, 128, spent.trials * spent.steps)
+            name = piece_name(part, cell_name(cell), f"{params}x{depth}", f"T{length}", f"seed{seed}")
+            found.append(Piece(name, settings, {"part": part}, work))
+
+        for cell in grid.cells:
+            depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
+            for depth in depths:
+                for params in grid.params:
+                    add("size", cell, params, depth)
+            if has_activations(cell) and 1 in depths:
+                for params in grid.params:
+                    add("relu", cell, params, 1, changes={"activation": "relu"})
+            depth = 2 if needs_depth(cell) else 1
+            if depth in depths and spent.time_params in grid.params:
+                for length in spent.lengths:
+                    if length != LENGTH:  # that is of `size`
+                        add("time", cell, spent.time_params, depth, length)
+        return found
+
+    def exhibits(self, rows: StudyRows) -> Exhibits:
+        """Returns figures 1, 2a, 2b and App.1, and what they say."""
+        from keras_rnncap.analysis.capacity_study import capacity_exhibits
+
+        return capacity_exhibits(rows)
+
+
+def has_activations(cell: str) -> bool:
+    """Whether the search space of a cell has a choice of activation."""
+    return any(hp.name == "activation" for hp in CollinsSpace(get_cell(cell)).hyperparameters().space)

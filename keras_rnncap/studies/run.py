@@ -1,0 +1,241 @@
+"""Runs a study: its pieces, cheapest first, each kept as soon as it ends."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from keras_rnncap.analysis.exhibits import StudyRows
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
+from keras_rnncap.studies.lookup import get_study
+from keras_rnncap.studies.study import Grid, Piece, Study
+
+PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
+COLUMNS = (
+    *("piece", "part", "cell", "depth", "params", "parameters", "units", "seed", "elapsed_s", "wall_s"),
+    *("task", "data", "objective", "direction", "best_score"),
+    *("bits_per_parameter", "mutual_information_bits", "patterns", "length", "machine"),
+)
+"""Columns that the table of searches always has."""
+SHARE_OF_RATE = 0.2
+"""Training small models reaches about this part of what a matrix product does on the same machine."""
+OVERHEAD_S = 12.0
+"""Building and compiling the populations of a piece."""
+
+
+class Plan:
+    """What a study has to run, and what that will cost.
+
+    Args:
+        study: The study.
+        grid: For which cells and sizes.
+        profile: `"smoke"`, `"laptop"` or `"paper"`.
+        seed: Seed of everything random.
+        done: Rows of pieces that ended.
+    """
+
+    def __init__(self, study: Study, grid: Grid, profile: str, seed: int, done: Sequence[dict[str, Any]]) -> None:
+        if not study.pieces(grid, profile, seed):
+            raise InputError(
+                f"the {study.name} study has no search for these: cells {', '.join(grid.cells)}, depths "
+                f"{', '.join(map(str, grid.depths))}; the +rnn joins at depth 2"
+            )
+        pieces = sorted(study.pieces(grid, profile, seed), key=lambda piece: (piece.best_of is not None, piece.work))
+        known = {row["piece"]: row for row in done}
+        for piece in pieces:
+            if piece.name in known:
+                _check_same(piece, known[piece.name])
+        self.pieces = pieces
+        self.missing = [piece for piece in pieces if piece.name not in known]
+        for piece in self.missing:
+            piece.check()
+        self._rate = SHARE_OF_RATE * matrix_product_rate()
+        timed = [(piece, float(known[piece.name]["wall_s"])) for piece in pieces if piece.name in known]
+        self._spent = [(self._guess(piece), seconds) for piece, seconds in timed]
+
+    def _guess(self, piece: Piece) -> float:
+        return OVERHEAD_S + piece.work / self._rate
+
+    def ended(self, piece: Piece, seconds: float) -> None:
+        """Notes that a piece ended, and how long it took."""
+        self.missing.remove(piece)
+        self._spent.append((self._guess(piece), seconds))
+
+    def seconds(self, piece: Piece) -> float:
+        """Returns how long a piece will take: a guess from its work, corrected by pieces that ended."""
+        guessed, took = (sum(column) for column in zip(*self._spent, strict=True)) if self._spent else (1.0, 1.0)
+        return took / guessed * self._guess(piece)
+
+    def seconds_left(self) -> float:
+        """Returns how long what is missing will take."""
+        return sum(map(self.seconds, self.missing))
+
+
+def machine() -> str:
+    """Returns what trainings run on."""
+    devices = sorted({device.partition(":")[0] for device in keras.distribution.list_devices()})
+    return f"{os.cpu_count()} cores, {', '.join(devices)}"
+
+
+def matrix_product_rate(size: int = 512, repeats: int = 20) -> float:
+    """Returns how many multiplications in matrix products this machine does in a second."""
+    left = np.ones((size, size), "float32")
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        left @ left
+        times.append(time.perf_counter() - start)
+    return size**3 / min(times)
+
+
+def in_words(seconds: float) -> str:
+    """Returns a length of time as a person says it.
+
+    Example:
+    >>> in_words(40), in_words(400), in_words(40_000)
+    ('40 s', '7 min', '11.1 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def default_directory(name: str, profile: str) -> Path:
+    """Returns the folder of a study that was given none."""
+    return Path("runs") / f"study-{name}-{profile}"
+
+
+def run_study(
+    name: str,
+    *,
+    profile: str = "laptop",
+    cells: Sequence[str] | None = None,
+    params: Sequence[int] | None = None,
+    depths: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> StudyRows:
+    """Runs a study, or what is missing of it, cheapest pieces first.
+
+    In `out` are `pieces.csv` (a row for each search that ended) and `trials.csv.xz` (a row for each of its trials),
+    written as each search ends; and below `pieces/` the folders of the searches with their best models. The first two
+    are enough to go on with: a search whose rows are there is not run again. The same call again continues; one with
+    other cells, sizes or another seed adds to them.
+
+    Args:
+        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"` or `"robustness"`.
+        profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
+        cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
+        params: Budgets of trainable parameters.
+        depths: Numbers of layers.
+        units: Units of a layer, for the memory study, in place of `params`.
+        seed: Seed of data, weights and proposals.
+        out: The folder; `None` takes `runs/study-NAME-PROFILE`.
+        progress: Whether to show progress.
+
+    Raises:
+        InputError: If a name is unknown, a number is out of range, or the folder cannot be used.
+
+    Example:
+    >>> rows = run_study("capacity", profile="smoke", cells=["rnn"], params=[60], depths=[1], out=tmp_path / "study")
+    >>> list(rows.pieces["cell"].unique())
+    ['rnn']
+    """
+    study = get_study(name)
+    grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
+    check_integer("seed", seed, 0)
+    identity = {"command": "study", "study": name, "profile": profile}
+    console = Console(quiet=not progress)
+    target = Path(out or default_directory(name, profile))
+    Plan(study, grid, profile, seed, read_study(target).ended())  # an error now if there is one
+    with RunDirectory(target, identity) as directory:
+        rows = read_study(directory.path)
+        done, trials = rows.ended(), rows.trials
+        plan = Plan(study, grid, profile, seed, done)
+        _say(console, f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
+        for piece in list(plan.missing):
+            start = time.monotonic()
+            folder = directory / "pieces" / piece.name
+            before = _spent_before(folder)
+            row = piece.run(folder, {one["piece"]: one for one in done}, "bar" if progress else False)
+            if row is None:
+                _say(console, f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
+                plan.missing.remove(piece)
+                continue
+            seconds = before + time.monotonic() - start
+            row |= {"wall_s": round(seconds, 1), "settings": _settings(piece), "machine": machine()}
+            own = pd.read_csv(folder / "trials.csv").assign(piece=piece.name)
+            trials = pd.concat([trials, own], ignore_index=True)
+            done.append(row)
+            _write(directory, done, trials)
+            plan.ended(piece, seconds)
+            _say(console, f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
+        return read_study(directory.path)
+
+
+def read_study(folder: Path) -> StudyRows:
+    """Returns the rows of a study's folder; none where there are none yet."""
+    pieces = pd.DataFrame(read_rows(folder / PIECES))
+    file = folder / TRIALS
+    if pieces.empty:
+        return StudyRows(pd.DataFrame(), pd.DataFrame())
+    pieces = pieces.reindex(columns=list(dict.fromkeys([*pieces, *COLUMNS])))  # where nothing was feasible, some lack
+    try:
+        trials = pd.read_csv(file, low_memory=False)
+    except (ValueError, EOFError, OSError, lzma.LZMAError) as error:
+        raise InputError(f"{file} is damaged ({error}); restore it, or delete {folder} to start over") from error
+    # A process killed between the two files leaves trials of a piece without a row: that is run again.
+    return StudyRows(pieces, trials[trials["piece"].isin(pieces["piece"])].reset_index(drop=True))
+
+
+def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.DataFrame) -> None:
+    """Writes both tables, the trials first: a piece with a row has all its trials."""
+    with replacing(directory / TRIALS) as new:
+        trials.convert_dtypes().to_csv(new, index=False, float_format="%.7g", compression="xz")
+    write_rows(directory / PIECES, pieces)
+
+
+def _spent_before(folder: Path) -> float:
+    """Returns the seconds that an earlier process spent on a piece."""
+    return float(sum(row["elapsed_s"] for row in read_rows(folder / "trials.csv")))
+
+
+def _settings(piece: Piece) -> str:
+    return json.dumps(dict(piece.settings), sort_keys=True)
+
+
+def _check_same(piece: Piece, row: dict[str, Any]) -> None:
+    there, here = json.loads(row["settings"]), json.loads(_settings(piece))
+    if there != here:
+        differences = ", ".join(
+            f"{key} {there.get(key)!r} there, {here.get(key)!r} here"
+            for key in sorted({*there, *here})
+            if there.get(key) != here.get(key)
+        )
+        raise InputError(f"{piece.name} was run with other settings: {differences}; choose another --out")
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Returns what a piece found, in a few words."""
+    if row.get("bits_per_parameter") is not None:
+        return f"{row['bits_per_parameter']:.2f} bits per parameter, {row['elapsed_s']:.0f} s"
+    if row.get("best_score") is not None:
+        return f"{row['best_score']:.4g} {row['objective'].replace('_', ' ')}, {row['elapsed_s']:.0f} s"
+    return "no feasible trial"
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,84 @@
+"""Made rows of studies, as `run_study` would write them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from keras_rnncap.runs import IDENTITY
+from keras_rnncap.studies.run import PIECES, TRIALS
+
+CELLS = ("rnn", "irnn", "ugrnn", "gru", "lstm", "+rnn")
+
+
+def write_study(folder, name, pieces, trials):
+    """Writes rows as a study's folder."""
+    folder.mkdir(parents=True)
+    identity = {"command": "study", "study": name, "profile": "laptop"}
+    (folder / IDENTITY).write_text(json.dumps(identity))
+    versions = json.dumps({"python": "3.11", "keras": "3.15"})
+    pieces = pieces.assign(seed=0) if "seed" not in pieces else pieces
+    pieces.assign(wall_s=60.0, versions=versions, settings="{}", machine="2 cores, cpu").to_csv(
+        folder / PIECES, index=False
+    )
+    trials.to_csv(folder / TRIALS, index=False, compression="xz")
+    return folder
+
+
+def trainability(levels=None, depths=(1, 8), settings=40, infeasible=0.2, spread=0.3, seed=0):
+    """A search at random for every cell and depth, with so much loss on average."""
+    rng = np.random.default_rng(seed)
+    levels = levels or dict(zip(CELLS, (3.0, 2.6, 2.2, 2.0, 2.1, 1.8), strict=True))
+    pieces, trials = [], []
+    for cell, level in levels.items():
+        for depth in depths:
+            if cell == "+rnn" and depth == 1:
+                continue
+            name = f"random-{cell}-{depth}"
+            pieces.append(
+                {"piece": name, "part": "random", "cell": cell, "depth": depth, "task": "parentheses", "params": 5000}
+                | {"objective": "cross_entropy_nats", "direction": "min", "best_score": level}
+            )
+            share = 0.5 if cell == "irnn" else infeasible
+            for trial in range(settings):
+                bad = trial < share * settings
+                score = np.nan if bad else level + spread * rng.normal()
+                row = {"piece": name, "trial": trial, "status": "infeasible" if bad else "completed"}
+                trials.append(row | {"cross_entropy_nats": score, "elapsed_s": 1.0, "steps": 100})
+    return pd.DataFrame(pieces), pd.DataFrame(trials)
+
+
+def memory(off=0.0):
+    """The subspace's error, and a little more."""
+    rows = [
+        {"piece": f"memory-{cell}-{units}", "part": "memory", "cell": cell, "depth": 1, "units": units, "input_dim": 64}
+        | {
+            "params": 64 * units,
+            "parameters": 64 * units,
+            "best_score": max(0.0, 1 - units / 64) + off,
+            "task": "memory",
+        }
+        | {"objective": "mean_squared_error", "direction": "min", "elapsed_s": 10.0}
+        for cell in CELLS
+        for units in (16, 48, 64, 80)
+    ]
+    trials = pd.DataFrame({"piece": [row["piece"] for row in rows], "trial": 0, "status": "completed"})
+    return pd.DataFrame(rows), trials
+
+
+def scaling(by="parameters"):
+    """Losses that depend on parameters alone, or on units alone."""
+    per_unit = {"rnn": 1, "irnn": 1, "ugrnn": 2, "gru": 3, "lstm": 4}
+    rng = np.random.default_rng(0)
+    rows = []
+    for task, part in (("text8", "text"), ("random-function", "function")):
+        for cell, factor in per_unit.items():
+            for params in (1_000, 4_000, 16_000):
+                units = np.sqrt(params / factor)
+                x = params if by == "parameters" else units**2
+                score = 5 - 0.3 * np.log(x) + 0.01 * rng.normal()
+                row = {"piece": f"{task}-{cell}-{params}", "part": part, "task": task, "cell": cell, "depth": 1}
+                row |= {"params": params, "parameters": params, "units": units, "best_score": score}
+                rows.append(row | {"objective": "bits_per_character", "direction": "min", "elapsed_s": 10.0})
+    trials = pd.DataFrame({"piece": [row["piece"] for row in rows], "trial": 0, "status": "completed"})
+    return pd.DataFrame(rows), trials
