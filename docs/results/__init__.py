@@ -1,0 +1,1 @@
+"""The rows of the studies, which `rnncap recommend` answers from."""

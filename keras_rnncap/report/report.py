@@ -1,0 +1,196 @@
+"""Writes what studies found as a page that needs no network, as Markdown, and as files of the figures."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+import math
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
+from keras_rnncap.analysis.style import cell_order
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs import IDENTITY, replacing
+from keras_rnncap.studies import STUDIES, Study, in_words, read_study
+from keras_rnncap.version import __version__
+
+HTML, MARKDOWN, FIGURES = "index.html", "README.md", "figures"
+MARK = "<!-- written by rnncap report -->"
+"""Stands in what a report writes, and in nothing else that it may replace."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyPart:
+    """A study in a report.
+
+    Attributes:
+        name: The study's name.
+        title: What it asks.
+        source: What of the paper it repeats.
+        command: What makes its rows.
+        profile: Its profile.
+        searches: How many searches ended.
+        trials: How many trials they had.
+        spent: How long they took, in words.
+        differences: Why numbers differ from the paper's.
+        versions: What they ran with, and on what.
+        shown: Its figures, tables and claims.
+    """
+
+    name: str
+    title: str
+    source: str
+    command: str
+    profile: str
+    searches: int
+    trials: int
+    spent: str
+    differences: str
+    versions: str
+    shown: Exhibits
+
+
+def read_part(folder: Path) -> StudyPart:
+    """Reads a study's folder.
+
+    Raises:
+        InputError: If it holds no study, or none of its searches ended.
+    """
+    file = folder / IDENTITY
+    try:
+        identity = json.loads(file.read_text())
+        name, profile = identity["study"], identity["profile"]
+        study = STUDIES[name]()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study") from error
+    rows = read_study(folder)
+    if rows.pieces.empty:
+        raise InputError(f"no search of the study in {folder} has ended yet; go on with: rnncap study {name}")
+    return StudyPart(
+        name=name,
+        title=study.title,
+        source=study.source,
+        command=_command(study, profile, rows.pieces, folder),
+        differences=study.differences,
+        profile=profile,
+        searches=len(rows.pieces),
+        trials=len(rows.trials),
+        spent=in_words(float(rows.pieces["wall_s"].sum())),
+        versions=_versions(rows),
+        shown=study.exhibits(rows),
+    )
+
+
+def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
+    """Writes `index.html`, `README.md` and `figures/` (each figure as SVG and PNG) from the folders of studies.
+
+    The page needs nothing but itself: pictures, style and the script that sorts tables are in it.
+
+    Args:
+        folders: Folders that `run_study` made, finished or not.
+        out: The folder to write to.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: If a folder holds no study, one study comes twice, or `out` cannot be written.
+    """
+    parts = [read_part(Path(folder)) for folder in folders]
+    names = [part.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two of the folders hold the {name} study; a report has each once")
+    parts.sort(key=lambda part: list(STUDIES).index(part.name))
+    target = Path(out)
+    for file in (HTML, MARKDOWN):
+        if (target / file).exists() and MARK not in (target / file).read_text(encoding="utf-8", errors="replace"):
+            raise InputError(f"{target / file} is no report of ours and would be replaced; choose another --out")
+    try:
+        (target / FIGURES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {target}: {error.strerror or error}; choose another --out") from error
+    pictures = {}
+    for part in parts:
+        for exhibit in part.shown.exhibits:
+            if isinstance(exhibit.content, Figure):
+                pictures[exhibit.name] = _write_figure(exhibit.content, target / FIGURES / exhibit.name)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_rnncap.report", ""),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": _cell, "pipe": lambda text: str(text).replace("|", "\\|")}
+    environment.tests["figure"] = lambda content: isinstance(content, Figure)
+    verdicts = [claim.verdict for part in parts for claim in part.shown.claims]
+    facts: dict[str, Any] = {
+        "parts": parts,
+        "pictures": pictures,
+        "version": __version__,
+        "mark": MARK,
+        "counts": {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "undecided")},
+    }
+    for file in (HTML, MARKDOWN):
+        with replacing(target / file) as new:
+            new.write_text(environment.get_template(f"{file}.j2").render(facts), encoding="utf-8")
+    return target / HTML
+
+
+def _write_figure(figure: Figure, stem: Path) -> str:
+    """Writes a figure as SVG and PNG; returns the SVG as an address that holds it."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": stem.name}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    with replacing(stem.with_suffix(".svg")) as new:
+        new.write_bytes(stream.getvalue())
+    with replacing(stem.with_suffix(".png")) as new:
+        figure.savefig(new, dpi=130)
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _versions(rows: StudyRows) -> str:
+    """Returns the versions that made most of the rows, and the machines."""
+    if "versions" not in rows.pieces:
+        return ""
+    found = json.loads(rows.pieces["versions"].mode().iloc[0])
+    machines = sorted({*rows.pieces["machine"].dropna()})
+    return ", ".join([*(f"{name} {version}" for name, version in found.items()), *machines])
+
+
+def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> str:
+    """Returns the command that makes the rows there are."""
+    usual = study.profiles[profile]
+    words = [f"rnncap study {study.name} --profile {profile}"]
+    for option, column in {"cells": "cell", "params": "params", "depths": "depth", "units": "units"}.items():
+        known = pieces[column].dropna()
+        there: list[Any] = sorted(int(one) for one in known.unique()) if option != "cells" else []
+        if option == "cells":
+            there = sorted(map(str, known.unique()), key=cell_order)
+        if there and getattr(usual, option) and {*there} != {*getattr(usual, option)}:
+            words.append(f"--{option} {','.join(map(str, there))}")
+    # Reruns have the seed after their search's.
+    for seed in sorted({int(seed) for seed in pieces[pieces["part"] != "rerun"]["seed"].dropna()} - {0}):
+        words.append(f"--seed {seed}")
+    return shlex.join(" ".join([*words, f"--out {folder}"]).split())
+
+
+def _cell(value: Any) -> str:
+    """Returns a value of a table as text."""
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}" if not value.is_integer() else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
