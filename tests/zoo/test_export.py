@@ -1,0 +1,178 @@
+"""A model steps as it runs, and does so in every format that it is exported to."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras_rnncap.zoo import FORMATS, Stepper, export
+
+from keras_rnncap import sequence_model
+from keras_rnncap.cells import CELLS
+from keras_rnncap.errors import InputError
+
+LENGTH, WIDTH = 11, 9
+LITERT = """
+import json, sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+folder, file = sys.argv[1:]
+known = json.load(open(f"{folder}/step.json"))
+states = {f"state_{i}": np.array([s["initial"]], "float32") for i, s in enumerate(known["states"])}
+step = Interpreter(f"{folder}/{file}").get_signature_runner("step")
+outputs = []
+for x in np.load(f"{folder}/inputs.npy"):
+    states = step(x=x[None], **states)
+    outputs.append(states.pop("output")[0])
+np.save(f"{folder}/outputs.npy", outputs)
+assert not {"keras", "tensorflow", "keras_rnncap"} & {*sys.modules}
+"""
+QUICK = ("+rnn", "lstm", "mut1")
+
+
+def build(cell, depth=2, units=33):
+    """A model whose weights, initial states among them, are all different."""
+    model = sequence_model(cell, units, depth, input_dim=WIDTH, output_dim=5, return_sequences=True, seed=3)
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    return model
+
+
+def inputs(batch=3):
+    return np.random.default_rng(1).normal(size=(batch, LENGTH, WIDTH)).astype("float32")
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_stepping_equals_the_sequence(cell, depth):
+    model = build(cell, depth)
+    x = inputs()
+    stepper, outputs = Stepper(model), []
+    states = stepper.initial_states(len(x))
+    for t in range(LENGTH):
+        output, states = stepper(x[:, t], states)
+        outputs.append(keras.ops.convert_to_numpy(output))
+    np.testing.assert_allclose(np.stack(outputs, 1), model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN])
+def test_keras_own_layers_step_too(layer):
+    model = keras.Sequential([keras.Input((None, WIDTH)), layer(6, return_sequences=True), keras.layers.Dense(2)])
+    x, stepper = inputs(), Stepper(model)
+    states = stepper.initial_states(len(x))
+    for t in range(LENGTH):
+        output, states = stepper(x[:, t], states)
+    np.testing.assert_allclose(output, model(x)[:, -1], atol=1e-5)
+
+
+def litert(folder, file, x):
+    np.save(folder / "inputs.npy", x)
+    subprocess.run([sys.executable, "-c", LITERT, str(folder), file], check=True, capture_output=True)
+    return np.load(folder / "outputs.npy")
+
+
+@pytest.mark.parametrize(
+    "cell", [cell if cell in QUICK else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS]
+)
+def test_every_format_gives_what_the_model_gives(cell, tmp_path):
+    import tensorflow as tf
+
+    model, x = build(cell), inputs()
+    wanted = keras.ops.convert_to_numpy(model(x))
+    export(model, tmp_path)
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    np.testing.assert_allclose(loaded.serve(x), wanted, atol=1e-5)
+    np.testing.assert_allclose(loaded.serve(x[:1, :4]), wanted[:1, :4], atol=1e-5)
+    found = loaded.initial_state(len(x))  # in no order: the names count
+    states, outputs = [found[f"state_{index}"] for index in range(len(found))], []
+    for t in range(LENGTH):
+        found = loaded.step(x[:, t], *states)
+        outputs.append(found["output"])
+        states = [found[f"state_{index}"] for index in range(len(states))]
+    np.testing.assert_allclose(np.stack(outputs, 1), wanted, atol=1e-5)
+    np.testing.assert_allclose(litert(tmp_path, "step.tflite", x[0]), wanted[0], atol=1e-5)
+    # Eight bits: a weight is off by at most 1/254 of the largest; over a few steps outputs by a tenth of their range.
+    np.testing.assert_allclose(litert(tmp_path, "step_int8.tflite", x[0]), wanted[0], atol=0.1 * np.ptp(wanted))
+    assert (tmp_path / "step_int8.tflite").stat().st_size < (tmp_path / "step.tflite").stat().st_size
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(x), wanted, atol=1e-6)
+
+
+def test_a_step_has_no_loop(tmp_path):
+    import tensorflow as tf
+
+    export(build("ugrnn", 2), tmp_path, ["saved_model"])
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    operations = {node.op for f in loaded.step.concrete_functions for node in f.graph.as_graph_def().node}
+    operations |= {
+        node.op
+        for f in loaded.step.concrete_functions
+        for function in f.graph.as_graph_def().library.function
+        for node in function.node_def
+    }
+    assert "MatMul" in operations
+    assert not {one for one in operations if "While" in one}
+
+
+def test_the_states_are_listed_with_their_initial_values(tmp_path):
+    model = build("lstm", 2)
+    export(model, tmp_path, ["litert"])
+    known = json.loads((tmp_path / "step.json").read_text())
+    assert known["input_dim"] == WIDTH
+    assert [state["name"] for state in known["states"]] == ["layer_1.0", "layer_1.1", "layer_2.0", "layer_2.1"]
+    states = model.get_layer("layer_2").cell.get_initial_state(batch_size=1)
+    np.testing.assert_allclose(known["states"][3]["initial"], keras.ops.convert_to_numpy(states[1])[0])
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([keras.layers.Dense(3)], "has no recurrent layer to step"),
+        ([keras.layers.Bidirectional(keras.layers.GRU(3))], r"layer .* \(Bidirectional\) cannot be stepped"),
+        ([keras.layers.GRU(3, go_backwards=True)], "cannot be stepped"),
+        ([keras.layers.GRU(3, return_sequences=True), keras.layers.Dense(2), keras.layers.GRU(3)], "come first"),
+    ],
+)
+def test_models_that_cannot_be_stepped_are_errors(layers, message, tmp_path):
+    model = keras.Sequential([keras.Input((None, 4)), *layers])
+    with pytest.raises(InputError, match=message):
+        export(model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_formats_are_errors_before_anything_is_written(tmp_path):
+    model = build("rnn", 1)
+    with pytest.raises(InputError, match="did you mean 'litert'"):
+        export(model, tmp_path / "out", ["litter"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        export(model, tmp_path / "file" / "out", ["keras"])
+    assert not (tmp_path / "out").exists()
+    assert "onnx" in FORMATS
+
+
+def test_onnx_needs_its_converter(tmp_path):
+    try:
+        import tf2onnx  # noqa: F401
+    except ImportError:
+        with pytest.raises(InputError, match="pip install tf2onnx"):
+            export(build("rnn", 1), tmp_path, ["onnx"])
+
+
+def test_what_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    model = build("rnn", 1)
+    export(model, tmp_path, ["litert"])
+    before = (tmp_path / "step.tflite").read_bytes()
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("keras_rnncap.zoo.exporting._litert", fail)
+    with pytest.raises(OSError, match="no space"):
+        export(model, tmp_path, ["litert"])
+    assert (tmp_path / "step.tflite").read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["step.json", "step.tflite"]

@@ -1,0 +1,162 @@
+"""Models for use elsewhere: SavedModel with the whole sequence and one step, LiteRT, `.keras`, ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras_rnncap.zoo.stepping import Stepper
+
+from keras_rnncap.errors import InputError, unknown
+from keras_rnncap.runs import replacing, write_json
+
+FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
+STEP_FILE = "step.json"
+
+
+def export(
+    model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str] = FORMATS[:-1]
+) -> dict[str, Path]:
+    """Writes a model in formats that need no code of this package.
+
+    - `keras`: `model.keras`.
+    - `saved_model`: `saved_model/`, for TensorFlow, with `serve(inputs)` for any batch and length, `step(x, *states)`
+      for one time step, which returns `output` and `state_0`, `state_1`, ... and has no loop, and
+      `initial_state(batch_size)`.
+    - `litert`, `litert-int8`: `step.tflite`, `step_int8.tflite`: one time step of a batch of one, in float32, and with
+      weights in eight bits where a matrix has at least 1,024 of them.
+    - `onnx`: `model.onnx`, the whole sequence; it needs the package tf2onnx.
+
+    With `litert`, `step.json` lists the states, their sizes and initial values.
+
+    Args:
+        model: A built model, such as those of `sequence_model`.
+        directory: The folder; it is created if need be. A file or folder in it is replaced in one step, or not at all.
+        formats: Some of `FORMATS`.
+
+    Returns:
+        What was written, by format.
+
+    Raises:
+        InputError: If a format is unknown or lacks its converter, the model cannot be stepped, or the folder cannot be
+            written.
+
+    Example:
+    >>> from keras_rnncap import sequence_model
+    >>> model = sequence_model("gru", 4, input_dim=3, output_dim=2)
+    >>> sorted(file.name for file in export(model, tmp_path / "gru", ["keras", "litert"]).values())
+    ['model.keras', 'step.tflite']
+    """
+    stepper, folder = _checked(model, directory, formats)
+    names = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
+    names |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
+    written = {}
+    litert = [name for name in formats if name.startswith("litert")]
+    with _quiet():
+        converted = _litert(stepper, litert) if stepper and litert else {}
+        for name in formats:
+            with replacing(folder / names[name]) as new:
+                if name == "keras":
+                    model.save(new)
+                elif name == "onnx":
+                    model.export(new, format="onnx", verbose=False)
+                elif name in converted:
+                    new.write_bytes(converted[name])
+                elif stepper:
+                    _write_saved_model(stepper, new)
+            written[name] = folder / names[name]
+    if stepper and litert:
+        states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in stepper.states]
+        write_json(folder / STEP_FILE, {"input_dim": stepper.input_dim, "states": states})
+    return written
+
+
+def _checked(
+    model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str]
+) -> tuple[Stepper | None, Path]:
+    """Returns the model to step, where one is wanted, and the folder, or raises `InputError`."""
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    if "onnx" in formats and importlib.util.find_spec("tf2onnx") is None:
+        raise InputError("format 'onnx' needs a converter: pip install tf2onnx")
+    if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
+        raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
+    stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return stepper, folder
+
+
+def _write_saved_model(stepper: Stepper, path: Path) -> None:
+    import tensorflow as tf
+
+    model, dtype = stepper.model, stepper.model.compute_dtype
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    inputs = tf.TensorSpec((None, *model.input_shape[1:]), dtype, name="inputs")
+    archive.add_endpoint("serve", model.__call__, [inputs])
+    archive.add_endpoint("step", _step(stepper), _specs(stepper, None))
+    archive.add_endpoint(
+        "initial_state",
+        lambda batch_size: {f"state_{i}": state for i, state in enumerate(stepper.initial_states(batch_size))},
+        [tf.TensorSpec((), "int32", name="batch_size")],
+    )
+    archive.write_out(path, verbose=False)
+
+
+def _step(stepper: Stepper) -> Any:
+    def step(x: Any, *states: Any) -> dict[str, Any]:
+        output, new = stepper(x, states)
+        return {"output": output, **{f"state_{index}": state for index, state in enumerate(new)}}
+
+    return step
+
+
+def _specs(stepper: Stepper, batch: int | None) -> list[Any]:
+    import tensorflow as tf
+
+    dtype = stepper.model.compute_dtype
+    states = [tf.TensorSpec((batch, s.size), dtype, name=f"state_{i}") for i, s in enumerate(stepper.states)]
+    return [tf.TensorSpec((batch, stepper.input_dim), dtype, name="x"), *states]
+
+
+def _litert(stepper: Stepper, formats: Sequence[str]) -> dict[str, bytes]:
+    """Returns one time step of a batch of one as LiteRT models."""
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(stepper.model)
+    archive.add_endpoint("step", _step(stepper), _specs(stepper, 1))
+    with tempfile.TemporaryDirectory() as scratch:
+        archive.write_out(scratch, verbose=False)
+        models = {}
+        for name in formats:
+            converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["step"])
+            converter.optimizations = [tf.lite.Optimize.DEFAULT] if name == "litert-int8" else []
+            models[name] = bytes(converter.convert())
+        return models
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TensorFlow's remarks away."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
