@@ -55,7 +55,7 @@ def run(*arguments, cwd):
 @pytest.fixture
 def invoke(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("keras_rnncap.cli.console.width", 150, raising=False)
+    monkeypatch.setattr("keras_rnncap.cli.common.console.width", 150, raising=False)
     return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})
 
 
@@ -137,7 +137,7 @@ def test_an_interrupt_before_the_work_starts_exits_with_130_too(monkeypatch, cap
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_import_keras", interrupt)
+    monkeypatch.setattr("keras_rnncap.cli.lists.import_keras", interrupt)
     monkeypatch.setattr(sys, "argv", ["rnncap", "budget", "rnn"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -195,7 +195,7 @@ def test_bad_input_is_an_input_error_that_says_what_is_allowed(invoke, arguments
 
 def test_tasks_lists_all_of_them_with_what_chance_scores_and_needs_no_data(invoke, monkeypatch):
     monkeypatch.delenv("RNNCAP_DATA_DIR", raising=False)
-    monkeypatch.setattr("keras_rnncap.cli.console.width", 220)
+    monkeypatch.setattr("keras_rnncap.cli.common.console.width", 220)
     lines = invoke("tasks").output.splitlines()
     for name, task in TASKS.items():
         (line,) = [line for line in lines if line.split("│")[1:2] and line.split("│")[1].split()[:1] == [name]]
@@ -236,7 +236,7 @@ def test_a_picture_of_every_task_can_be_drawn(name):
 
 
 def test_cells_lists_all_of_them_with_their_sizes(invoke, monkeypatch):
-    monkeypatch.setattr("keras_rnncap.cli.console.width", 220)
+    monkeypatch.setattr("keras_rnncap.cli.common.console.width", 220)
     output = invoke("cells", "--params", 500).output
     for name, cell in CELLS.items():
         (line,) = [line for line in output.splitlines() if cell.__name__ in line and f"│ {name} " in line]
@@ -399,3 +399,48 @@ def test_bad_input_to_a_sweep_is_named_and_makes_no_folder(invoke, tmp_path, arg
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["study", "capacit"], "did you mean 'capacity'"),
+        (["study", "capacity", "--params", "100;300"], "--params takes integers with commas between them"),
+        (["study", "memory", "--params", "100"], "the memory study has no params"),
+        (["study", "capacity", "--cells", "rnn,grue"], "did you mean 'gru'"),
+        (["report", "nowhere"], "nowhere is not the folder of a study"),
+        (["recommend", "--task", "arithmetik", "--params", "100"], "did you mean 'arithmetic'"),
+        (["recommend", "--task", "memory", "--params", "0"], "params must be an integer of at least 1"),
+        (["recommend", "--task", "memory", "--params", "9", "--trials", "3"], "--trials is of a probe: give --probe"),
+        (["recommend", "--task", "memory", "--params", "9", "--probe", "--results", "x"], "two ways to an answer"),
+    ],
+)
+def test_studies_and_recommendations_explain_bad_input(invoke, arguments, message):
+    result = invoke(*arguments)
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+
+
+def test_a_plan_says_what_a_study_would_run_and_runs_nothing(invoke, tmp_path):
+    options = ["--profile", "smoke", "--cells", "rnn", "--params", "60", "--depths", "1"]
+    result = invoke("study", "capacity", *options, "--plan", "--out", tmp_path / "study")
+    assert result.exit_code == 0, result.output
+    assert "size-rnn-60x1-T5-seed0" in result.output
+    assert "3 of 3 searches to run" in result.output
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_of_a_users_cell_a_report_of_it_and_a_recommendation(invoke, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(CELL)
+    monkeypatch.syspath_prepend(tmp_path)
+    study = ["study", "robustness", "--profile", "smoke", "--cells", "mine:Mine", "--out", "study"]
+    result = invoke(*study)
+    assert result.exit_code == 0, result.output
+    assert "rerun-parentheses-mine.Mine-300x1-seed1" in result.output
+    assert "0 of 2 searches to run" in invoke(*study).output
+    result = invoke("report", "study", "--out", "report")
+    assert result.exit_code == 0, result.output
+    assert "mine:Mine" in (tmp_path / "report" / "index.html").read_text()
+    result = invoke("recommend", "--task", "parentheses:length=5,streams=1", "--params", 300, "--results", "study")
+    assert result.exit_code == 0, result.output
+    assert "If you search hyperparameters: mine:Mine" in words(result.output)

@@ -8,11 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors"],
-    ["initializers", "information", "runs", "versions"],
+    ["initializers", "information", "runs", "versions", "docs"],
     ["cells", "datasets"],
     ["models", "budget", "saving", "progress", "training", "analysis"],
     ["train", "calibration", "population", "api"],
     ["tuners", "zoo", "saved_models"],
+    ["studies"],
+    ["report", "recommend"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -27,7 +29,7 @@ def sources() -> list[tuple[str, Path]]:
         parts = file.relative_to(ROOT / "keras_rnncap").with_suffix("").parts
         if parts != ("__init__",):
             found.append((parts[0], file))
-    for top in ("datasets", "tuners", "zoo", "saved_models"):
+    for top in ("datasets", "docs", "tuners", "zoo", "saved_models"):
         found += [(top, file) for file in (ROOT / top).rglob("*.py")]
     return found
 
