@@ -219,7 +219,7 @@ def test_an_oracle_with_another_objective_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"oracle": "grid"}, "oracle must be one of gp, random, bayesian; got 'grid'"),
+        ({"oracle": "grid"}, "oracle must be one of gp, random, bayesian, repeat; got 'grid'"),
         ({"space": "mehta"}, "space must be one of collins, jozefowicz"),
         ({"profile": "big"}, "profile must be one of smoke, laptop, paper"),
         ({"changes": {"learning_rat": "1"}}, "did you mean 'learning_rate'"),
