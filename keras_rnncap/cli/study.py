@@ -55,7 +55,7 @@ def study(
         return
     interruptible(
         directory,
-        lambda: run_study(name, profile=profile, **wanted, seed=seed, out=directory, progress=True),
+        lambda: run_study(name, profile=profile, **wanted, seed=seed, out=directory, isolate=True, progress=True),
     )
     console.print(f"In {directory}: pieces.csv, trials.csv.xz", highlight=False, markup=False, soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import lzma
 import os
@@ -18,6 +19,7 @@ from rich.console import Console
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
+from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
 from keras_rnncap.studies.study import Grid, Piece, Study
 
@@ -30,8 +32,8 @@ COLUMNS = (
 """Columns that the table of searches always has."""
 SHARE_OF_RATE = 0.2
 """Training small models reaches about this part of what a matrix product does on the same machine."""
-OVERHEAD_S = 12.0
-"""Building and compiling the populations of a piece."""
+OVERHEAD_S = 20.0
+"""Starting the process of a piece, building and compiling its populations."""
 
 
 class Plan:
@@ -126,6 +128,7 @@ def run_study(
     units: Sequence[int] | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    isolate: bool = False,
     progress: bool = False,
 ) -> StudyRows:
     """Runs a study, or what is missing of it, cheapest pieces first.
@@ -144,6 +147,8 @@ def run_study(
         units: Units of a layer, for the memory study, in place of `params`.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/study-NAME-PROFILE`.
+        isolate: Whether each search has a process of its own, which gives back all its memory as it ends: about 60 MB,
+            for which it takes some seconds longer. Scripts that say so need `if __name__ == "__main__":`.
         progress: Whether to show progress.
 
     Raises:
@@ -170,7 +175,8 @@ def run_study(
             start = time.monotonic()
             folder = directory / "pieces" / piece.name
             before = _spent_before(folder)
-            row = piece.run(folder, {one["piece"]: one for one in done}, "bar" if progress else False)
+            run = functools.partial(run_isolated, piece) if isolate else piece.run
+            row = run(folder, {one["piece"]: one for one in done}, "bar" if progress else False)
             if row is None:
                 _say(console, f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)

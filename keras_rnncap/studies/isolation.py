@@ -1,0 +1,73 @@
+"""Runs one search in a process of its own: TensorFlow keeps the memory of compiled models until a process ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from keras_rnncap.studies.study import Piece, Progress
+
+
+def run_isolated(
+    piece: Piece, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress
+) -> dict[str, Any] | None:
+    """Does what `Piece.run` does, in a new process that ends with it.
+
+    An interrupt is passed on, and the search keeps what it has. If this process is killed, so is the other.
+
+    Raises:
+        RuntimeError: If the process was killed, for want of memory perhaps.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, piece, folder, rows, progress), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        row, error = receiver.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(
+            f"the process of {piece.name} ended with exit code {process.exitcode} and without a word; if that is -9, "
+            "the system killed it, most often for want of memory. The same call continues"
+        ) from None
+    except KeyboardInterrupt:
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGINT)
+        process.join()
+        raise
+    process.join()
+    if error is not None:
+        raise error
+    return row
+
+
+def _work(
+    sender: Connection, piece: Piece, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress
+) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()  # an interrupt from the terminal goes to the parent alone, which passes it on once
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    row, error = None, None
+    try:
+        row = piece.run(folder, rows, progress)
+    except KeyboardInterrupt:
+        return
+    except Exception as raised:
+        error = raised
+        error.add_note("".join(traceback.format_exception(raised)))
+    sender.send((row, error))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,46 @@
+"""Pieces whose search does nothing but what a test asks: another process imports them."""
+
+import os
+import time
+from pathlib import Path
+
+
+class SlowPiece:
+    """Waits until it is interrupted, for at most 60 s."""
+
+    name = "slow"
+
+    def run(self, folder, *_):
+        (Path(folder) / "pid").write_text(str(os.getpid()))
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            (Path(folder) / "kept").touch()
+            raise
+
+
+class OwnProcess:
+    """Tells the process that it ran in."""
+
+    name = "own"
+
+    def run(self, folder, rows, progress):
+        return {"pid": os.getpid(), "folder": folder, "rows": rows, "progress": progress}
+
+
+class BadPiece:
+    """Raises an error."""
+
+    name = "bad"
+
+    def run(self, folder, *_):
+        raise ValueError(f"cannot use {folder}")
+
+
+class KilledPiece:
+    """Is killed."""
+
+    name = "killed"
+
+    def run(self, *_):
+        os.kill(os.getpid(), 9)

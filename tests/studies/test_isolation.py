@@ -1,0 +1,70 @@
+"""A search in a process of its own: its row and its errors come back, interrupts and kills reach it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from studies.pieces_made import BadPiece, KilledPiece, OwnProcess
+
+from keras_rnncap.studies.isolation import run_isolated
+
+SLOW = """
+from pathlib import Path
+from studies.pieces_made import SlowPiece
+from keras_rnncap.studies.isolation import run_isolated
+
+if __name__ == "__main__":
+    run_isolated(SlowPiece(), Path("."), {}, False)
+"""
+
+
+def test_the_row_comes_from_another_process(tmp_path):
+    row = run_isolated(OwnProcess(), tmp_path, {"one": {"best": 1.0}}, "bar")
+    assert row.pop("pid") != os.getpid()
+    assert row == {"folder": tmp_path, "rows": {"one": {"best": 1.0}}, "progress": "bar"}
+
+
+def test_an_error_comes_back_with_where_it_was_raised(tmp_path):
+    with pytest.raises(ValueError, match="cannot use") as caught:
+        run_isolated(BadPiece(), tmp_path, {}, False)
+    assert "pieces_made.py" in caught.value.__notes__[0]
+
+
+def test_a_killed_search_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(RuntimeError, match="the process of killed ended with exit code -9"):
+        run_isolated(KilledPiece(), tmp_path, {}, False)
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(signal.SIGINT, True), (signal.SIGKILL, False)])
+def test_what_ends_the_study_ends_its_search(tmp_path, sent, kept):
+    (tmp_path / "script.py").write_text(SLOW)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    pid = int(_wait(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    process.send_signal(sent)
+    process.wait(30)
+    _wait(lambda: _has_ended(pid))
+    assert (tmp_path / "kept").exists() == kept
+
+
+def _has_ended(pid):
+    """Whether a process is gone, or waits for nobody to ask how it ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _wait(condition, timeout=60):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"not within {timeout} s")
