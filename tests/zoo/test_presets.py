@@ -1,0 +1,271 @@
+"""A preset is written once and whole, verified when it is read, and what it loads is what was saved."""
+
+import dataclasses
+import importlib.machinery
+import json
+import re
+import subprocess
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+from keras_rnncap.zoo import handles, presets
+
+from keras_rnncap import sequence_model, zoo
+from keras_rnncap.errors import InputError
+
+FACTS = zoo.PresetFacts(
+    name="ugrnn-memory-tiny",
+    task="memory:input_dim=3,length=4",
+    cell="ugrnn",
+    units=5,
+    parameters=100,
+    score=0.25,
+    interval=(0.24, 0.26),
+    score_name="mean_squared_error",
+    score_direction="min",
+    chance_score=1.0,
+    curve=[(100, 1.0), (200, 0.5)],
+    hyperparameters={"learning_rate": 0.01},
+    training={"steps": 200},
+    cost={"seconds": 12.0},
+    loss=keras.losses.serialize(keras.losses.MeanSquaredError()),
+    versions={"keras": keras.__version__},
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return sequence_model("ugrnn", 5, input_dim=3, output_dim=3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def written(model, tmp_path_factory):
+    return zoo.save(model, tmp_path_factory.mktemp("presets") / "one", FACTS)
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    subprocess.run(["cp", "-r", written, tmp_path / "copy"], check=True)
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def house(model, tmp_path, monkeypatch):
+    """A house of bundled presets with two names, one of them in two versions."""
+    for name, version in (("ugrnn-memory-tiny", 1), ("ugrnn-memory-tiny", 10), ("gru-memory-tiny", 2)):
+        facts = dataclasses.replace(FACTS, name=name, version=version)
+        zoo.save(model, tmp_path / "house" / name / f"v{version}", facts)
+    monkeypatch.setattr(handles, "HOUSE", tmp_path / "house")
+    return tmp_path / "house"
+
+
+X = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+
+
+def test_what_is_loaded_predicts_what_was_saved_and_goes_on_training(model, written):
+    loaded = zoo.load(written)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+    before = loaded.evaluate(X, X[:, 0], verbose=0)
+    loaded.fit(X, X[:, 0], epochs=20, verbose=0)
+    assert loaded.evaluate(X, X[:, 0], verbose=0) < before
+
+
+def test_the_saved_model_in_it_needs_tensorflow_alone(model, written, tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    script = (
+        "import sys, numpy, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(written / 'saved_model')!r})\n"
+        "numpy.save('y.npy', model.serve(numpy.load('x.npy')))\n"
+        "assert 'keras_rnncap' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_facts_and_card_come_back(written):
+    assert json.loads(json.dumps(zoo.describe(written).interval)) == [0.24, 0.26]
+    assert zoo.describe(written).handle == "ugrnn-memory-tiny@v1"
+    card = zoo.card(written)
+    for said in (
+        "0.25 (0.24 to 0.26, 95%)",
+        "| chance | 1 |",
+        "g_t = sigmoid(W^gh h_{t-1} + W^gx x_t + b^g + b^fg)",
+        'zoo.load("ugrnn-memory-tiny@v1")',
+        "| learning_rate | 0.01 |",
+        "inputs: (batch, time, 3)",
+    ):
+        assert said in card
+
+
+def test_the_card_counts_the_parameters(model, written):
+    assert f"{model.count_params()} in all." in zoo.card(written)
+
+
+def test_a_preset_is_never_overwritten(model, written):
+    with pytest.raises(InputError, match=r"does not change: choose another folder.*version 2"):
+        zoo.save(model, written, FACTS)
+
+
+@pytest.mark.parametrize("name", ["", "ugrnn", "UGRNN-memory-9k", "a-b/c", "../a-b", "a-b@v1"])
+def test_names_are_cell_task_and_size(model, name, tmp_path):
+    facts = zoo.PresetFacts(name=name, task="memory")
+    with pytest.raises(InputError, match="name must be CELL-TASK-SIZE"):
+        zoo.save(model, tmp_path / "new", facts)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_fails_half_way_leaves_nothing(model, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(presets, "render_card", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        zoo.save(model, tmp_path / "new", FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_byte_in_any_file_is_an_error_that_names_it(folder):
+    names = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()]
+    assert len(names) >= 9
+    for name in names:
+        file = folder / name
+        whole = file.read_bytes()
+        place = len(whole) // 2
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError) as caught:
+            zoo.load(folder)
+        said = str(caught.value)
+        # A changed checksum cannot be told from a changed file: both are named.
+        assert name.name in said, (name, said)
+        file.write_bytes(whole)
+    zoo.load(folder)
+
+
+def test_every_missing_file_is_an_error_that_names_it(folder):
+    for file in [file for file in folder.rglob("*") if file.is_file()]:
+        whole = file.read_bytes()
+        file.unlink()
+        with pytest.raises(InputError, match=re.escape(file.name)):
+            zoo.load(folder)
+        file.write_bytes(whole)
+
+
+def test_the_checksums_are_those_of_sha256sum(folder):
+    subprocess.run(["sha256sum", "--check", "--strict", presets.SUMS], cwd=folder, check=True, capture_output=True)
+    assert {*zoo.verify(folder)} == {
+        file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()
+    } - {presets.SUMS}
+
+
+def test_a_preset_of_a_newer_format_says_so(folder):
+    content = json.loads((folder / presets.METADATA).read_text())
+    (folder / presets.METADATA).write_text(json.dumps(content | {"format": presets.FORMAT + 1, "files": {}}))
+    with pytest.raises(InputError, match=r"made by a newer version of keras-rnncap.*pip install --upgrade"):
+        zoo.load(folder)
+
+
+def test_names_take_the_latest_version_or_the_one_asked_for(house):
+    assert handles.resolve("ugrnn-memory-tiny") == house / "ugrnn-memory-tiny" / "v10"
+    assert handles.resolve("ugrnn-memory-tiny@v1") == house / "ugrnn-memory-tiny" / "v1"
+    assert zoo.describe("gru-memory-tiny").handle == "gru-memory-tiny@v2"
+
+
+def test_the_list_has_a_row_for_each(house):
+    table = zoo.list_presets()
+    assert list(table.index) == ["gru-memory-tiny@v2", "ugrnn-memory-tiny@v1", "ugrnn-memory-tiny@v10"]
+    row = table.loc["gru-memory-tiny@v2"]
+    assert (row["task"], row["cell"], row["depth"], row["parameters"], row["score"]) == (
+        "memory",
+        "ugrnn",
+        1,
+        100,
+        0.25,
+    )
+    files = [file for file in (house / "gru-memory-tiny").rglob("*") if file.is_file()]
+    assert row["size_kb"] == round(sum(file.stat().st_size for file in files) / 1000)
+
+
+@pytest.mark.parametrize(
+    ("handle", "said"),
+    [
+        ("ugrnn-memory-tin", "did you mean 'ugrnn-memory-tiny'"),
+        ("gru-memory-tiny@v1", "gru-memory-tiny has no version 'v1'; it has v2"),
+        ("s3://bucket/name", "begins with hf:// or kaggle://"),
+    ],
+)
+def test_unknown_handles_say_what_there_is(house, handle, said):
+    with pytest.raises(InputError, match=said):
+        zoo.load(handle)
+
+
+def test_a_hub_without_its_client_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(handles, "HUBS", {"hf": "no_such_client", "kaggle": "nor_this_one"})
+    for handle, client in (("hf://me/mine", "no_such_client"), ("kaggle://me/mine/keras/v", "nor_this_one")):
+        with pytest.raises(InputError, match=f"pip install {client}"):
+            zoo.load(handle)
+
+
+def fake_client(monkeypatch, name, **functions):
+    client = types.ModuleType(name)
+    client.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    vars(client).update(functions)
+    monkeypatch.setitem(sys.modules, name, client)
+
+
+def test_a_hub_gives_a_folder_and_its_errors_are_told(folder, monkeypatch):
+    asked = []
+
+    def snapshot_download(name, revision):
+        asked.append((name, revision))
+        return str(folder)
+
+    def model_download(name):
+        raise OSError(f"403 Forbidden: {name}\nand more")
+
+    fake_client(monkeypatch, "huggingface_hub", snapshot_download=snapshot_download)
+    fake_client(monkeypatch, "kagglehub", model_download=model_download)
+    assert zoo.load("hf://me/mine@main").count_params() > 0
+    assert zoo.load("hf://me/mine").count_params() > 0
+    assert asked == [("me/mine", "main"), ("me/mine", None)]
+    with pytest.raises(
+        InputError, match=r"kaggle://me/mine/keras/v cannot be had from its hub: 403 Forbidden: me/mine/keras/v$"
+    ):
+        zoo.load("kaggle://me/mine/keras/v")
+
+
+def test_a_config_that_asks_for_code_is_refused(model, tmp_path):
+    """A lambda layer holds code; Keras' safe mode does not run it."""
+    inputs = keras.Input((None, 3))
+    outputs = keras.layers.Lambda(lambda x: x)(inputs)
+    folder = zoo.save(keras.Model(inputs, outputs), tmp_path / "code", FACTS)
+    with pytest.raises(InputError, match=r"config.json cannot be made into a model: .*[Ll]ambda"):
+        zoo.load(folder)
+
+
+def test_a_model_that_cannot_be_stepped_can_be_saved_and_run_whole(tmp_path):
+    inputs = keras.Input((None, 3))
+    both = keras.Model(inputs, keras.layers.Bidirectional(keras.layers.GRU(4))(inputs))
+    folder = zoo.save(both, tmp_path / "both", FACTS)
+    np.testing.assert_allclose(zoo.load(folder).predict(X, verbose=0), both.predict(X, verbose=0), rtol=1e-6)
+    assert (folder / "saved_model" / "saved_model.pb").is_file()
+
+
+def test_fresh_data_give_a_score_and_an_interval_that_holds_others(model):
+    from keras_rnncap.datasets import make_task
+
+    task = make_task("memory:input_dim=3,length=4")
+    found = [zoo.evaluate(model, task, seed=seed, samples=2_000) for seed in range(20)]
+    assert len({one.score for one in found}) == 20
+    truth = zoo.evaluate(model, task, seed=99, samples=100_000).score
+    assert sum(one.interval[0] < truth < one.interval[1] for one in found) >= 15
+
+
+def test_what_is_a_fixed_set_has_an_exact_score(model):
+    from keras_rnncap.datasets import make_task
+
+    task = make_task("perceptron:patterns=8,input_dim=3")
+    one = sequence_model("ugrnn", 5, input_dim=3, output_dim=1, seed=0)
+    assert zoo.evaluate(one, task) == (task.score(one), None)

@@ -1,0 +1,64 @@
+"""From a handle to a folder: a bundled preset, a folder, or a hub."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from keras_rnncap import saved_models
+from keras_rnncap.errors import InputError, unknown
+
+HOUSE = Path(saved_models.__file__).parent
+"""Where the bundled presets are: `NAME/vVERSION`."""
+HUBS = {"hf": "huggingface_hub", "kaggle": "kagglehub"}
+
+
+def bundled() -> list[Path]:
+    """Returns the folders of the bundled presets, by name and version."""
+    folders = [folder for folder in HOUSE.glob("*/v*") if re.fullmatch(r"v\d+", folder.name) and folder.is_dir()]
+    return sorted(folders, key=lambda folder: (folder.parent.name, int(folder.name[1:])))
+
+
+def resolve(handle: str | os.PathLike[str]) -> Path:
+    """Returns the folder that a handle means.
+
+    Raises:
+        InputError: If there is none, or a hub's client is not installed or fails.
+    """
+    text = os.fspath(handle)
+    hub, found, rest = text.partition("://")
+    if found:
+        return _from_hub(hub, rest, text)
+    if Path(text).is_dir():
+        return Path(text)
+    name, _, version = text.partition("@")
+    versions = {folder.name: folder for folder in bundled() if folder.parent.name == name}
+    if not versions:
+        names = list(dict.fromkeys(folder.parent.name for folder in bundled()))
+        raise unknown("preset", text, names, "; a folder, hf://OWNER/NAME and kaggle://... will do as well")
+    if not version:
+        return list(versions.values())[-1]
+    if version not in versions:
+        raise InputError(f"{name} has no version {version!r}; it has {', '.join(versions)}")
+    return versions[version]
+
+
+def _from_hub(hub: str, rest: str, handle: str) -> Path:
+    if hub not in HUBS:
+        raise InputError(f"a handle begins with hf:// or kaggle://, or is a name or a folder; got {handle!r}")
+    client = HUBS[hub]
+    if importlib.util.find_spec(client) is None:
+        raise InputError(f"{handle} needs the hub's client: pip install {client}")
+    module: Any = importlib.import_module(client)
+    try:
+        if hub == "hf":
+            name, _, revision = rest.partition("@")
+            return Path(module.snapshot_download(name, revision=revision or None))
+        return Path(module.model_download(rest))
+    except Exception as error:  # each client has errors of its own
+        cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise InputError(f"{handle} cannot be had from its hub: {cause}") from error
