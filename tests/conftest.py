@@ -1,5 +1,6 @@
 import keras
 import pytest
+from typer.testing import CliRunner
 
 # Assertions in shared modules are explained like those in tests.
 pytest.register_assert_rewrite(
@@ -18,3 +19,13 @@ def forget_compiled_programs():
     import jax
 
     jax.clear_caches()
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    """Runs a command line in an empty folder."""
+    from keras_rnncap.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_rnncap.cli.common.console.width", 150, raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})

@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 from keras_rnncap.datasets import TASKS, make_task
 from keras_rnncap.tuners.run import SearchRun
-from typer.testing import CliRunner
 
 import keras_rnncap.calibration
 import keras_rnncap.train
 from keras_rnncap import cli
 from keras_rnncap.analysis.task import plot_sample
 from keras_rnncap.cells import CELLS
-from keras_rnncap.cli import app
 from keras_rnncap.errors import InputError
 from keras_rnncap.models import sequence_model
 from keras_rnncap.version import __version__
@@ -50,13 +48,6 @@ def run(*arguments, cwd):
     process = start(*arguments, cwd=cwd)
     output, errors = process.communicate(timeout=120)
     return process.returncode, output, errors
-
-
-@pytest.fixture
-def invoke(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("keras_rnncap.cli.common.console.width", 150, raising=False)
-    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "150"})
 
 
 def all_diverge(monkeypatch):

@@ -8,12 +8,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors"],
-    ["initializers", "information", "runs", "versions", "docs"],
+    ["initializers", "information", "runs", "versions", "docs", "saved_models"],
     ["cells", "datasets"],
     ["models", "budget", "saving", "progress", "training", "analysis"],
     ["train", "calibration", "population", "api"],
-    ["tuners", "zoo", "saved_models"],
-    ["studies"],
+    ["tuners", "zoo"],
+    ["studies", "presets"],
     ["report", "recommend"],
     ["cli"],
 ]

@@ -32,9 +32,10 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
     """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets.
 
     In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (for TensorFlow alone, see
-    `export`, without the single steps where the model cannot be stepped; on the TensorFlow backend only), `metadata.json` (the facts), `README.md` (the card), a picture of the
-    learning curve if there is one, and `SHA256SUMS` of all of these, which `sha256sum --check` reads as well. Such a
-    folder can be uploaded to a hub as it is.
+    `export`, without the single steps where the model cannot be stepped; written on the TensorFlow backend only),
+    `metadata.json` (the facts), `README.md` (the card), a picture of the learning curve if there is one, and
+    `SHA256SUMS` of all of these, which `sha256sum --check` reads as well. Such a folder can be uploaded to a hub as it
+    is.
 
     Args:
         model: A built model, such as those of `sequence_model`.

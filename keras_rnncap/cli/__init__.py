@@ -13,6 +13,7 @@ from keras_rnncap.cli.measure import calibrate, capacity
 from keras_rnncap.cli.recommend import recommend
 from keras_rnncap.cli.study import report, study
 from keras_rnncap.cli.training import sweep, train
+from keras_rnncap.cli.zoo import zoo_app
 from keras_rnncap.errors import InputError
 from keras_rnncap.version import __version__
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 for command in (capacity, recommend, train, sweep, study, report, cells, budget, calibrate):
     app.command()(command)
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(zoo_app, name="zoo")
 
 
 def _print_version(wanted: bool) -> None:

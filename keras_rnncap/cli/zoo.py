@@ -1,0 +1,187 @@
+"""`rnncap zoo`: list, show, verify, use, export, train and publish pretrained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from keras_rnncap.cli.common import Data, Out, Seed, console, import_keras, interruptible
+from keras_rnncap.errors import InputError
+
+zoo_app = typer.Typer(help="Pretrained models: list, show, verify, use, export, train.", no_args_is_help=True)
+
+Preset = Annotated[
+    str, typer.Argument(help="A name from `rnncap zoo list`, a folder, hf://OWNER/NAME or kaggle://OWNER/MODEL/...")
+]
+Folder = Annotated[Path, typer.Argument(help="Folder to write to")]
+
+
+@zoo_app.command("list")
+def zoo_list() -> None:
+    """List the bundled presets."""
+    import_keras()
+    from keras_rnncap.zoo import list_presets
+
+    table = Table(title="Presets: scores on data they have not seen", title_justify="left")
+    for column in ("preset", "task", "cell", "depth", "parameters", "score", "of what", "chance", "kB"):
+        right = column in ("depth", "parameters", "score", "chance", "kB")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column == "preset")
+    for handle, row in list_presets().iterrows():
+        scores = ("-" if row[name] is None else f"{row[name]:.4g}" for name in ("score", "chance"))
+        score, chance = scores
+        sizes = (str(row["depth"]), f"{row['parameters']:,}")
+        of_what = str(row["score_name"]).replace("_", " ")
+        table.add_row(str(handle), row["task"], row["cell"], *sizes, score, of_what, chance, f"{row['size_kb']:,}")
+    console.print(table)
+    console.print("rnncap zoo show PRESET prints the card of one", highlight=False)
+
+
+@zoo_app.command("show")
+def zoo_show(preset: Preset) -> None:
+    """Print a preset's card."""
+    import_keras()
+    from keras_rnncap.zoo import card
+
+    console.print(card(preset), markup=False, highlight=False, soft_wrap=True)
+
+
+@zoo_app.command("verify")
+def zoo_verify(
+    presets: Annotated[list[str] | None, typer.Argument(help="Presets; all that are bundled if none is named")] = None,
+) -> None:
+    """Compare every file of presets with its checksum."""
+    import_keras()
+    from keras_rnncap.zoo import list_presets, verify
+
+    for preset in presets or list(list_presets().index):
+        console.print(f"{preset}: {len(verify(preset))} files are as published", markup=False, highlight=False)
+
+
+@zoo_app.command("export")
+def zoo_export(
+    preset: Preset,
+    directory: Folder,
+    formats: Annotated[
+        str, typer.Option(help="Some of keras, saved_model, litert, litert-int8, onnx, with commas between")
+    ] = "keras,saved_model,litert,litert-int8",
+) -> None:
+    """Write a preset for use without this package."""
+    import_keras()
+    from keras_rnncap.zoo import export, load
+
+    written = export(load(preset), directory, [name.strip() for name in formats.split(",")])
+    for name, path in written.items():
+        size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+        console.print(f"{name}: {path}, {size / 1000:,.1f} kB", markup=False, highlight=False, soft_wrap=True)
+
+
+@zoo_app.command("predict")
+def zoo_predict(
+    preset: Preset,
+    inputs: Annotated[
+        Path | None, typer.Argument(help=".npy file of inputs, (batch, time, features) or (time, features)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help=".npy file for the outputs; they are printed if not given")] = None,
+    seed: Seed = 0,
+    data: Data = None,
+) -> None:
+    """Run a preset on inputs of yours, or on samples of its task, beside what they should give."""
+    import_keras()
+    import numpy as np
+
+    from keras_rnncap.datasets import make_task
+    from keras_rnncap.errors import check_integer
+    from keras_rnncap.runs import replacing
+    from keras_rnncap.zoo import describe, load
+
+    check_integer("--seed", seed, 0)
+    if out is not None and (out.suffix != ".npy" or not out.absolute().parent.is_dir()):
+        raise InputError(f"--out must be a .npy file in a folder that exists; got {out}")
+    model, targets = load(preset), None
+    if inputs is None:
+        task = make_task(describe(preset).task, data)
+        values, targets = task.sample(np.random.default_rng(seed), 3, "test")
+    else:
+        values = _inputs(inputs, model.input_shape)
+    outputs = np.asarray(model.predict(values, verbose=0))
+    if out is not None:
+        with replacing(out) as new:
+            np.save(new, outputs)
+        console.print(f"outputs {outputs.shape} are in {out}", markup=False, highlight=False, soft_wrap=True)
+        return
+    for row, output in enumerate(outputs):
+        if targets is not None:
+            target = targets[row]
+            if np.issubdtype(target.dtype, np.integer):  # classes, and logits of each
+                output = output.reshape(*target.shape, -1).argmax(axis=-1)
+            console.print(f"target {np.array2string(target, precision=3)}", markup=False, highlight=False)
+        console.print(f"output {np.array2string(output, precision=3)}", markup=False, highlight=False)
+
+
+def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
+    import numpy as np
+
+    try:
+        values = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{file} is not a .npy file of numbers: {error}") from error
+    values = values[np.newaxis] if values.ndim == 2 else values
+    good = values.ndim == 3 and np.issubdtype(values.dtype, np.number)
+    if not good or any(wanted not in (None, there) for wanted, there in zip(shape[1:], values.shape[1:], strict=True)):
+        wanted = "(batch, {}, {})".format(*(("time" if size is None else size) for size in shape[1:]))
+        raise InputError(f"{file} holds {values.dtype} {values.shape}; the model takes numbers of {wanted}")
+    return values.astype("float32")
+
+
+@zoo_app.command("train")
+def zoo_train(
+    preset: Preset,
+    trials: Annotated[int, typer.Option(help="How often to train it; the best is kept")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random; the preset's if not given")] = None,
+    data: Data = None,
+    out: Out = None,
+) -> None:
+    """Train a preset again from its card, without the search for its hyperparameters."""
+    import_keras()
+    from keras_rnncap.presets import retrain
+    from keras_rnncap.zoo import describe
+
+    facts = describe(preset)
+    directory = out or Path("runs") / f"zoo-{facts.name}-seed{facts.training.get('seed', 0) if seed is None else seed}"
+    interruptible(directory, lambda: retrain(preset, trials=trials, seed=seed, data=data, out=directory, progress=True))
+    console.print(
+        f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} makes a preset of it",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@zoo_app.command("save")
+def zoo_save(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished rnncap capacity, sweep or train")],
+    directory: Folder,
+    name: Annotated[str, typer.Option(help="CELL-TASK-SIZE")],
+    version: Annotated[int, typer.Option(help="From 1")] = 1,
+    task: Annotated[str | None, typer.Option(help="The task, if the run was given arguments of it")] = None,
+    searches: Annotated[
+        list[Path] | None, typer.Option("--search", help="Folder of a sweep that found the hyperparameters")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Publish the model of a run as a preset in a folder, scored on fresh data; upload that to a hub, or load it."""
+    import_keras()
+    from keras_rnncap.presets import pack
+    from keras_rnncap.zoo import describe
+
+    folder = pack(run, directory, name=name, task=task, data=data, version=version, searches=searches or [])
+    facts = describe(folder)
+    console.print(
+        f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

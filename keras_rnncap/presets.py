@@ -1,0 +1,191 @@
+"""From a finished run to a preset, and from a preset to a run that trains it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from keras_rnncap.datasets import Task, capacity_input_dim, make_task
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.runs import IDENTITY, read_rows
+from keras_rnncap.train import train_model
+from keras_rnncap.training import TrainingSettings
+from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
+
+RESULTS = {"capacity": "capacity.json", "sweep": "sweep.json", "train": "train.json"}
+"""The file with which each kind of run ends."""
+CURVE = 50
+"""Points of a learning curve in a preset."""
+
+
+def pack(
+    run: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    name: str,
+    task: str | None = None,
+    data: Path | None = None,
+    version: int = 1,
+    origin: str = "",
+    paper: str = "",
+    searches: Sequence[str | os.PathLike[str]] = (),
+) -> Path:
+    """Writes the best model of a finished run as a preset, scored on fresh data.
+
+    Args:
+        run: Folder of `rnncap capacity`, `rnncap sweep` or `rnncap train`.
+        directory: The preset's folder; see `keras_rnncap.zoo.save`.
+        name: `CELL-TASK-SIZE`.
+        task: The task as `make_task` takes it, where the run was given arguments of it: `"parentheses:length=20"`.
+        data: File or folder with the task's data.
+        version: From 1.
+        origin: Where the data come from, and under which licence, for the card.
+        paper: What the paper reports, for the card.
+        searches: Folders of sweeps that found the hyperparameters; the card adds what they cost.
+
+    Raises:
+        InputError: If a folder holds no finished run, or the task is not the run's.
+    """
+    folder = Path(run)
+    identity, result = _read(folder)
+    command = identity["command"]
+    made, spec = _task(identity, result, task, data)
+    model = _model(folder, command)
+    found = evaluate(model, made)
+    spent = [_read(Path(search))[1] for search in searches]
+    facts = PresetFacts(
+        name=name,
+        task=spec,
+        version=version,
+        cell=result["cell"],
+        depth=result["depth"],
+        units=result["units"],
+        parameters=result["parameters"],
+        data=made.data,
+        origin=origin,
+        score=found.score,
+        interval=found.interval,
+        score_name=made.score_name,
+        score_direction=made.score_direction,
+        chance_score=made.chance_score,
+        perfect_score=made.perfect_score,
+        paper=paper,
+        hyperparameters=result["settings"] if command == "train" else result["hyperparameters"],
+        training={**identity, "trials": result.get("trials", 1)},
+        cost={
+            "trials": result.get("trials", 1) + sum(one["trials"] for one in spent),
+            "seconds": round(sum(one["elapsed_s"] for one in [result, *spent]), 1),
+        },
+        curve=_curve(folder, command),
+        loss=keras.losses.serialize(made.loss()),
+        versions=result["versions"],
+    )
+    return save(model, directory, facts)
+
+
+def retrain(
+    preset: str | os.PathLike[str],
+    *,
+    trials: int = 1,
+    seed: int | None = None,
+    data: Path | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool | Literal["bar"] = False,
+) -> Path:
+    """Trains a preset again as its card says: the same cell, size, hyperparameters, steps and data, without the search.
+
+    Args:
+        preset: A handle; see `keras_rnncap.zoo.load`.
+        trials: How often; the best is kept.
+        seed: Seed of data, weights and batches; `None` takes the preset's. The patterns that a perceptron-capacity
+            preset stores depend on it.
+        data: File or folder with the task's data.
+        out: Folder of the run; `None` takes `runs/zoo-NAME-seedSEED`.
+        progress: Whether to show progress.
+
+    Returns:
+        The run's folder, for `pack`.
+    """
+    facts = describe(preset)
+    asked = facts.training
+    if asked.get("command") not in RESULTS:
+        raise InputError(f"{facts.handle} does not say how it was trained, and cannot be trained again from its card")
+    check_integer("trials", trials, 1)
+    seed = asked["seed"] if seed is None else check_integer("seed", seed, 0)
+    folder = Path(out) if out is not None else Path("runs") / f"zoo-{facts.name}-seed{seed}"
+    common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
+    if asked["command"] == "train":
+        names = [field.name for field in dataclasses.fields(TrainingSettings)]
+        settings = TrainingSettings(**{name: asked[name] for name in names})
+        made = make_task(facts.task, data)
+        train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
+        return folder
+    common |= {"steps": asked["steps"], "changes": facts.hyperparameters, "out": folder, "progress": progress}
+    if asked["command"] == "capacity":
+        sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
+        measure_capacity(facts.cell, **common, **sizes, trials=trials)
+    else:
+        searched = None if asked["task"] == "perceptron" else make_task(facts.task, data)
+        run_sweep(
+            searched, facts.cell, **common, space=asked["space"], trials=trials, oracle="repeat", stop_early=False
+        )
+    return folder
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what a run was asked for, and what it ended with."""
+    try:
+        identity = json.loads((folder / IDENTITY).read_text())
+        result = json.loads((folder / RESULTS[identity["command"]]).read_text())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} holds no finished run of rnncap capacity, sweep or train: {type(error).__name__}: {error}"
+        ) from error
+    return identity, result
+
+
+def _task(
+    identity: Mapping[str, Any], result: Mapping[str, Any], task: str | None, data: Path | None
+) -> tuple[Task, str]:
+    """Returns the task of a run's best model, and how `make_task` is asked for it."""
+    if identity["command"] == "capacity" or identity["task"] == "perceptron":
+        values = result["hyperparameters"]
+        patterns = max(1, round(values["patterns_per_parameter"] * result["parameters"]))
+        sizes = {"patterns": patterns, "length": identity.get("length", 5)}
+        sizes["input_dim"] = identity.get("input_dim") or capacity_input_dim(identity["params"])
+        options = sizes | {"every_step": values["every_step"], "seed": identity["seed"]}
+        task = "perceptron:" + ",".join(f"{key}={value}" for key, value in options.items())
+    spec = task or identity["task"]
+    made = make_task(spec, data)
+    if made.name != identity.get("task", "perceptron") or (
+        identity["command"] != "capacity" and identity["task"] != "perceptron" and made.data != identity["data"]
+    ):
+        raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {made.data}")
+    return made, spec
+
+
+def _model(folder: Path, command: str) -> keras.Model:
+    file = folder / ("model.keras" if command == "train" else "best/model.keras")
+    if not file.exists():
+        raise InputError(f"{folder} has no model to publish: training diverged")
+    return keras.saving.load_model(file, compile=False)
+
+
+def _curve(folder: Path, command: str) -> list[tuple[int, float]]:
+    """Returns at most `CURVE` points of the training loss of the model that is published."""
+    rows = read_rows(folder / "history.csv")
+    if command == "train":
+        points = [(row["step"], row["train_loss"]) for row in rows]
+    else:
+        (best,) = folder.glob("best-trial-*.weights.h5")
+        trial = int(best.name.split(".")[0].removeprefix("best-trial-"))
+        points = [(row["step"], row["loss"]) for row in rows if row["trial"] == trial]
+    every = -(-len(points) // CURVE) if points else 1
+    return [(int(step), float(loss)) for step, loss in points[::-1][::every][::-1]]

@@ -1,0 +1,141 @@
+"""Runs become presets that say how they were made, and presets train again from what they say."""
+
+import json
+
+import numpy as np
+import pytest
+from keras_rnncap.datasets import make_task
+from keras_rnncap.tuners import measure_capacity, run_sweep
+
+from keras_rnncap import zoo
+from keras_rnncap.errors import InputError
+from keras_rnncap.information import mutual_information_bits
+from keras_rnncap.presets import pack, retrain
+from keras_rnncap.train import train_model
+from keras_rnncap.training import TrainingSettings
+
+TASK = "memory:input_dim=4,length=3"
+DOCS = TrainingSettings(steps=40, learning_rate=0.01, clip_norm=1.0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    measure_capacity("rnn", params=60, trials=3, steps=300, out=folder / "capacity")
+    run_sweep(make_task(TASK), "gru", params=120, trials=3, steps=60, out=folder / "sweep")
+    run_sweep(None, "rnn", params=60, trials=2, steps=100, out=folder / "perceptron-sweep")
+    train_model(make_task("python-docs"), "ugrnn", params=900, settings=DOCS, out=folder / "train")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def presets(runs):
+    made = runs.parent / "presets"
+    pack(runs / "capacity", made / "capacity", name="rnn-perceptron-60")
+    pack(runs / "sweep", made / "sweep", name="gru-memory-120", task=TASK, searches=[runs / "perceptron-sweep"])
+    pack(runs / "train", made / "train", name="ugrnn-docs-900", origin="Python's own.", paper="none")
+    return made
+
+
+def test_a_capacity_preset_stores_what_was_measured(runs, presets):
+    result = json.loads((runs / "capacity" / "capacity.json").read_text())
+    facts = zoo.describe(presets / "capacity")
+    assert facts.score == pytest.approx(result["mutual_information_bits"])
+    assert facts.interval is None
+    task = make_task(facts.task)
+    assert task.patterns == result["patterns"]
+    accuracy = task.accuracy(zoo.load(presets / "capacity"))
+    assert mutual_information_bits(task.patterns, accuracy) == pytest.approx(facts.score)
+
+
+def test_a_sweeps_preset_is_scored_on_fresh_data_and_states_both_costs(runs, presets):
+    result, other = (json.loads((runs / name / "sweep.json").read_text()) for name in ("sweep", "perceptron-sweep"))
+    facts = zoo.describe(presets / "sweep")
+    low, high = facts.interval
+    assert low < facts.score < high
+    assert facts.score == pytest.approx(result["best_score"], rel=0.2)
+    assert facts.score == zoo.evaluate(zoo.load(presets / "sweep"), make_task(TASK)).score
+    assert facts.cost == {"trials": 5, "seconds": pytest.approx(result["elapsed_s"] + other["elapsed_s"], abs=0.11)}
+    assert facts.hyperparameters == result["hyperparameters"]
+    assert facts.curve[-1][0] == 60
+    assert facts.curve == sorted(facts.curve)
+
+
+def test_a_trained_models_preset_has_its_test_score(runs, presets):
+    result = json.loads((runs / "train" / "train.json").read_text())
+    facts = zoo.describe(presets / "train")
+    assert facts.score == pytest.approx(result["test_score"], rel=1e-5)
+    assert facts.hyperparameters["learning_rate"] == 0.01
+    assert "Python's own." in zoo.card(presets / "train")
+
+
+@pytest.mark.parametrize(("name", "again"), [("capacity", "rnn"), ("sweep", "gru"), ("train", "ugrnn")])
+def test_a_preset_trains_again_from_its_card(presets, name, again, tmp_path):
+    folder = retrain(presets / name, out=tmp_path / "again")
+    facts, options = zoo.describe(presets / name), {}
+    if name == "sweep":
+        options = {"task": TASK}
+    new = pack(folder, tmp_path / "preset", name=facts.name, version=2, **options)
+    found = zoo.describe(new)
+    assert (found.cell, found.task, found.parameters) == (again, facts.task, facts.parameters)
+    for key, value in facts.hyperparameters.items():
+        assert found.hyperparameters[key] == pytest.approx(value)
+    if name == "train":  # the same seed, and no best of several
+        assert found.score == pytest.approx(facts.score, rel=1e-3)
+
+
+def test_another_seed_gives_other_weights(presets, tmp_path):
+    folder = retrain(presets / "sweep", seed=5, out=tmp_path / "again")
+    new = pack(folder, tmp_path / "preset", name="gru-memory-120", task=TASK)
+    old = zoo.load(presets / "sweep")
+    assert not np.allclose(zoo.load(new).get_weights()[0], old.get_weights()[0])
+
+
+def test_what_cannot_be_published_or_trained_again_says_so(runs, presets, tmp_path):
+    with pytest.raises(InputError, match="holds no finished run of rnncap capacity, sweep or train"):
+        pack(tmp_path, tmp_path / "new", name="a-b-c")
+    with pytest.raises(InputError, match=r"task must be the run's, memory \(.*got 'memory', which is memory"):
+        pack(runs / "sweep", tmp_path / "new", name="a-b-c", task="memory")
+    assert not (tmp_path / "new").exists()
+    model = zoo.load(presets / "sweep")
+    zoo.save(model, tmp_path / "mine", zoo.PresetFacts(name="gru-mine-1", task="mine"))
+    with pytest.raises(InputError, match="gru-mine-1@v1 does not say how it was trained"):
+        retrain(tmp_path / "mine")
+
+
+def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(runs, presets, tmp_path, invoke):
+    preset = presets / "sweep"
+    assert "## Score" in invoke("zoo", "show", preset).output
+    assert "files are as published" in invoke("zoo", "verify", preset).output
+    assert invoke("zoo", "list").exit_code == 0
+    assert invoke("zoo", "predict", presets / "capacity").output.count("output") == 3
+    result = invoke("zoo", "predict", preset, "--out", tmp_path / "y.npy", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    inputs = make_task(TASK).sample(np.random.default_rng(1), 3, "test").inputs
+    outputs = np.load(tmp_path / "y.npy")
+    np.save(tmp_path / "x.npy", inputs[0])
+    invoke("zoo", "predict", preset, tmp_path / "x.npy", "--out", tmp_path / "y1.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "y1.npy"), outputs[:1], rtol=1e-5, atol=1e-6)
+    result = invoke("zoo", "export", preset, tmp_path / "export", "--formats", "keras,litert")
+    assert "step.tflite" in result.output, result.output
+    options = ["--name", "gru-memory-120", "--task", TASK, "--search", runs / "perceptron-sweep"]
+    result = invoke("zoo", "save", runs / "sweep", tmp_path / "preset", *options)
+    assert "gru-memory-120@v1 is in" in result.output, result.output
+    result = invoke("zoo", "train", tmp_path / "preset", "--out", tmp_path / "again")
+    assert "rnncap zoo save" in result.output, result.output
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((2, 3, 5)), r"holds float64 \(2, 3, 5\); the model takes numbers of \(batch, time, 4\)"),
+        (np.zeros(4), r"holds float64 \(4,\)"),
+        (np.array([[["a"]]]), "holds <U1"),
+    ],
+)
+def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, invoke):
+    np.save(tmp_path / "x.npy", array)
+    result = invoke("zoo", "predict", presets / "sweep", tmp_path / "x.npy")
+    assert isinstance(result.exception, InputError)
+    with pytest.raises(InputError, match=said):
+        raise result.exception
