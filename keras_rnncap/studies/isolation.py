@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from keras_rnncap.studies.study import Piece, Progress
+
+LAST_WORDS = 2000
+"""Characters of what a killed process wrote that its error repeats."""
 
 
 def run_isolated(
@@ -28,25 +34,42 @@ def run_isolated(
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sender, piece, folder, rows, progress), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        row, error = receiver.recv()
-    except EOFError:
+    with tempfile.TemporaryFile() as remarks:
+        with _stderr_to(remarks.fileno()):
+            process.start()
+        sender.close()
+        try:
+            row, error = receiver.recv()
+        except EOFError:
+            process.join()
+            remarks.seek(0)
+            raise RuntimeError(
+                f"the process of {piece.name} ended with exit code {process.exitcode}; if that is -9, the system "
+                "killed it, most often for want of memory. The same call continues. Its last words: "
+                + remarks.read().decode(errors="replace")[-LAST_WORDS:]
+            ) from None
+        except KeyboardInterrupt:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGINT)
+            process.join()
+            raise
         process.join()
-        raise RuntimeError(
-            f"the process of {piece.name} ended with exit code {process.exitcode} and without a word; if that is -9, "
-            "the system killed it, most often for want of memory. The same call continues"
-        ) from None
-    except KeyboardInterrupt:
-        if process.pid is not None:
-            os.kill(process.pid, signal.SIGINT)
-        process.join()
-        raise
-    process.join()
     if error is not None:
         raise error
     return row
+
+
+@contextlib.contextmanager
+def _stderr_to(file: int) -> Iterator[None]:
+    """Has a process that is started meanwhile write its errors, and TensorFlow's remarks, to a file."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    os.dup2(file, 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def _work(

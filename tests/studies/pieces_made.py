@@ -1,6 +1,7 @@
 """Pieces whose search does nothing but what a test asks: another process imports them."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -43,4 +44,5 @@ class KilledPiece:
     name = "killed"
 
     def run(self, *_):
+        print("no memory", file=sys.stderr, flush=True)
         os.kill(os.getpid(), 9)

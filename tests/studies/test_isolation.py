@@ -34,9 +34,14 @@ def test_an_error_comes_back_with_where_it_was_raised(tmp_path):
     assert "pieces_made.py" in caught.value.__notes__[0]
 
 
-def test_a_killed_search_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(RuntimeError, match="the process of killed ended with exit code -9"):
+def test_a_killed_search_is_an_error_that_names_it_and_repeats_its_last_words(tmp_path):
+    with pytest.raises(RuntimeError, match=r"the process of killed ended with exit code -9;[^~]*no memory"):
         run_isolated(KilledPiece(), tmp_path, {}, False)
+
+
+def test_nothing_of_tensorflows_remarks_is_seen(tmp_path, capfd):
+    run_isolated(OwnProcess(), tmp_path, {}, False)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("sent", "kept"), [(signal.SIGINT, True), (signal.SIGKILL, False)])
