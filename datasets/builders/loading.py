@@ -9,6 +9,8 @@ from typing import Any
 from keras_rnncap.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+RETRIES = 3
+"""TensorFlow Datasets tries 10 times, over three minutes, before it says that there is no network."""
 
 
 def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dict[str, Any]]]:
@@ -26,6 +28,9 @@ def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dic
 
     importlib.import_module(f"keras_rnncap.datasets.builders.{name.split('/')[0]}")  # registers the builder
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each of many tries says nothing more
+    from tensorflow_datasets.core.download import downloader
+
+    tries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, RETRIES
     try:
         builder = tfds.builder(name)
         builder.download_and_prepare()
@@ -35,4 +40,6 @@ def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dic
             f"{name} is not at hand. There are these ways to it: {other_ways}; or let TensorFlow Datasets "
             f"download it from {source}, which failed just now: {cause}"
         ) from error
+    finally:
+        downloader.MAX_RETRIES = tries
     return {split: list(tfds.as_numpy(builder.as_dataset(split=split))) for split in SPLITS}

@@ -25,11 +25,15 @@ def zoo_list() -> None:
     import_keras()
     from keras_rnncap.zoo import list_presets
 
+    presets = list_presets()
+    if presets.empty:
+        console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
+        return
     table = Table(title="Presets: scores on data they have not seen", title_justify="left")
     for column in ("preset", "task", "cell", "depth", "parameters", "score", "of what", "chance", "kB"):
         right = column in ("depth", "parameters", "score", "chance", "kB")
         table.add_column(column, justify="right" if right else "left", no_wrap=column == "preset")
-    for handle, row in list_presets().iterrows():
+    for handle, row in presets.iterrows():
         scores = ("-" if row[name] is None else f"{row[name]:.4g}" for name in ("score", "chance"))
         score, chance = scores
         sizes = (str(row["depth"]), f"{row['parameters']:,}")
