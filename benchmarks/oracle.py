@@ -214,6 +214,8 @@ def _optuna_study(seed: int) -> Any:
 
 
 def _best_of_optuna(problem: Problem, batch: int, seed: int) -> float:
+    from optuna.trial import TrialState
+
     study, found = _optuna_study(seed), []
     while len(found) < TRIALS:
         trials = [study.ask() for _ in range(min(batch, TRIALS - len(found)))]
@@ -223,7 +225,7 @@ def _best_of_optuna(problem: Problem, batch: int, seed: int) -> float:
             if math.isfinite(found[-1]):
                 study.tell(trial, found[-1])
             else:
-                study.tell(trial, state=3)  # failed
+                study.tell(trial, state=TrialState.FAIL)
     return float(np.nanmin(found))
 
 
@@ -322,7 +324,11 @@ def main() -> None:
     with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
         futures = [pool.submit(run, job) for job in missing]
         for future in track(concurrent.futures.as_completed(futures), "runs", total=len(futures)):
-            rows.append(future.result())
+            try:
+                rows.append(future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             write_rows(file, rows)
     console, frame = Console(), pd.DataFrame(rows)
     for batch in arguments.batches:
