@@ -14,6 +14,8 @@ import keras
 from keras_rnncap.datasets import Task, capacity_input_dim, make_task
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import IDENTITY, read_rows
+from keras_rnncap.studies import read_study
+from keras_rnncap.studies.zoo import PERCEPTRON, RECIPES
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners import measure_capacity, run_sweep
@@ -88,6 +90,53 @@ def pack(
         versions=result["versions"],
     )
     return save(model, directory, facts)
+
+
+def bundle(
+    study: str | os.PathLike[str],
+    house: str | os.PathLike[str],
+    *,
+    version: int = 1,
+    data: Path | None = None,
+) -> list[Path]:
+    """Writes the models of a folder of the study `zoo` as presets, in `house/NAME/vVERSION`; those that are there stay.
+
+    Args:
+        study: Folder of `rnncap study zoo`, finished or not.
+        house: Folder of presets, such as `saved_models` of a checkout.
+        version: Version of all the presets.
+        data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
+
+    Returns:
+        The folders that were written.
+    """
+    check_integer("version", version, 1)
+    rows = read_study(Path(study)).pieces
+    if rows.empty or "preset" not in rows:
+        raise InputError(f"{study} has no training of the study zoo that ended; run rnncap study zoo --out {study}")
+    recipes = {recipe.task: recipe for profile in RECIPES.values() for recipe in profile}
+    written = []
+    for _, row in rows[rows["part"] == "train"].iterrows():
+        folder = Path(house) / str(row["preset"]) / f"v{version}"
+        if folder.exists() or not isinstance(row["hyperparameters"], str) or row["hyperparameters"] == "{}":
+            continue
+        task = json.loads(row["settings"]).get("task")
+        recipe = recipes[task or PERCEPTRON]
+        searches = rows[(rows["part"] == "search") & (rows["preset"] == row["preset"])]["piece"]
+        written.append(
+            pack(
+                Path(study) / "pieces" / str(row["piece"]),
+                folder,
+                name=str(row["preset"]),
+                task=task,
+                data=data,
+                version=version,
+                origin=recipe.origin,
+                paper=recipe.paper,
+                searches=[Path(study) / "pieces" / name for name in searches],
+            )
+        )
+    return written
 
 
 def retrain(

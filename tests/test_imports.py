@@ -13,8 +13,8 @@ FLOORS = [
     ["models", "budget", "saving", "progress", "training", "analysis"],
     ["train", "calibration", "population", "api"],
     ["tuners", "zoo"],
-    ["studies", "presets"],
-    ["report", "recommend"],
+    ["studies"],
+    ["report", "recommend", "presets"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -10,7 +10,8 @@ from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap import zoo
 from keras_rnncap.errors import InputError
 from keras_rnncap.information import mutual_information_bits
-from keras_rnncap.presets import pack, retrain
+from keras_rnncap.presets import bundle, pack, retrain
+from keras_rnncap.studies import run_study
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 
@@ -139,3 +140,22 @@ def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, inv
     assert isinstance(result.exception, InputError)
     with pytest.raises(InputError, match=said):
         raise result.exception
+
+
+def test_a_study_of_the_zoo_becomes_presets_each_once(tmp_path):
+    with pytest.raises(InputError, match="has no training of the study zoo that ended"):
+        bundle(tmp_path, tmp_path / "house")
+    rows = run_study("zoo", profile="smoke", cells=["rnn"], out=tmp_path / "study")
+    assert sorted(rows.pieces["part"]) == ["search", "train", "train"]
+    written = bundle(tmp_path / "study", tmp_path / "house")
+    assert [folder.relative_to(tmp_path / "house").as_posix() for folder in written] == [
+        "rnn-perceptron-60/v1",
+        "rnn-memory-300/v1",
+    ]
+    memory = zoo.describe(written[1])
+    # Trained with the hyperparameters of a smaller model's search, and the card states what both cost.
+    searched, trained = (json.loads(row["hyperparameters"]) for row in rows.ended() if row["preset"] == memory.name)
+    assert memory.hyperparameters == trained == searched
+    assert memory.cost["trials"] == 3
+    assert 150 < memory.parameters <= 300
+    assert bundle(tmp_path / "study", tmp_path / "house") == []

@@ -189,3 +189,19 @@ def zoo_save(
         highlight=False,
         soft_wrap=True,
     )
+
+
+@zoo_app.command("bundle")
+def zoo_bundle(
+    study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, finished or not")],
+    house: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
+    version: Annotated[int, typer.Option(help="From 1")] = 1,
+) -> None:
+    """Make presets of all trainings of the study zoo that ended, but those that are there."""
+    import_keras()
+    from keras_rnncap.presets import bundle
+
+    written = bundle(study, house, version=version)
+    for folder in written:
+        console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(written)} presets written", highlight=False)

@@ -8,9 +8,11 @@ from keras_rnncap.studies.memory import MemoryStudy
 from keras_rnncap.studies.scaling import ScalingStudy
 from keras_rnncap.studies.study import Study
 from keras_rnncap.studies.trainability import RobustnessStudy, TrainabilityStudy
+from keras_rnncap.studies.zoo import ZooStudy
 
 STUDIES: dict[str, type[Study]] = {
-    study.name: study for study in (CapacityStudy, MemoryStudy, ScalingStudy, TrainabilityStudy, RobustnessStudy)
+    study.name: study
+    for study in (CapacityStudy, MemoryStudy, ScalingStudy, TrainabilityStudy, RobustnessStudy, ZooStudy)
 }
 
 

@@ -1,0 +1,158 @@
+"""The presets that are bundled with the package: what each is, and the searches and trainings that make it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.datasets import get_task_class, make_task
+from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, needs_depth, piece_name, training_work
+from keras_rnncap.tuners.profiles import get_profile
+
+PERCEPTRON = "perceptron"
+JOZEFOWICZ_CELLS = ("mut1", "mut2", "mut3", "lstm-b")
+GENERATED = "Drawn from a generator of keras-rnncap; there is nothing to license."
+
+
+class Recipe(NamedTuple):
+    """What the presets of a task are.
+
+    Attributes:
+        task: The task.
+        cells: For which cells.
+        params: Budget of a preset's parameters.
+        search_params: Budget of the models of the search for hyperparameters.
+        search: Trials and training steps of the search.
+        train: Trials and training steps of the training with the best that it found.
+        batch_size: Samples in a step.
+        paper: What the paper reports.
+        origin: Where the data come from.
+    """
+
+    task: str
+    cells: tuple[str, ...]
+    params: int
+    search_params: int
+    search: tuple[int, int]
+    train: tuple[int, int]
+    batch_size: int
+    paper: str
+    origin: str = GENERATED
+
+
+RECIPES = {
+    "smoke": (
+        Recipe(PERCEPTRON, PAPER_CELLS, 60, 60, (2, 20), (0, 0), 128, ""),
+        Recipe("memory:input_dim=4,length=3", PAPER_CELLS, 300, 150, (2, 20), (1, 20), 64, ""),
+    ),
+    "laptop": (
+        Recipe(PERCEPTRON, PAPER_CELLS, 1_000, 1_000, (48, 100_000), (0, 0), 128, "3 to 6 bits per parameter"),
+        Recipe("memory", PAPER_CELLS, 9_000, 9_000, (12, 2_500), (2, 20_000), 64, "figure 2c: 1 - units / 64"),
+        Recipe(
+            "parentheses:length=20,streams=3",
+            PAPER_CELLS,
+            5_000,
+            5_000,
+            (32, 2_000),
+            (2, 20_000),
+            64,
+            "figure 4, for 10 streams of 175: near 0 for gated cells",
+        ),
+        Recipe("memorization", JOZEFOWICZ_CELLS, 10_000, 5_000, (12, 2_000), (1, 20_000), 64, ""),
+        Recipe(
+            "text8",
+            PAPER_CELLS,
+            100_000,
+            5_000,
+            (12, 1_000),
+            (1, 5_000),
+            64,
+            "figure 3: about 2 bits per character at 100,000 parameters",
+            "The first 12.5 million characters of text8, from Wikipedia: Creative Commons BY-SA.",
+        ),
+    ),
+}
+
+
+def preset_name(cell: str, task: str, params: int) -> str:
+    """Returns the name of a preset: cell, task and budget.
+
+    Example:
+    >>> preset_name("+rnn", "memory:input_dim=4,length=3", 9_000)
+    'intersection-rnn-memory-9k'
+    """
+    size = f"{params // 1000}k" if params % 1000 == 0 else str(params)
+    return f"{cell.replace('+', 'intersection-')}-{task.partition(':')[0]}-{size}"
+
+
+class ZooStudy(Study):
+    """Searches of hyperparameters, at a smaller size where a preset is large, and trainings with the best.
+
+    Two parts: `search`, and `train`, longer, with other weights and batches. A measurement of perceptron capacity is
+    both: its best trial is the preset. `rnncap zoo bundle` makes presets of a folder of this study.
+    """
+
+    name = "zoo"
+    title = "The presets of the zoo"
+    source = "tasks of Collins et al. 2017 and Jozefowicz et al. 2015"
+    differences = (
+        "Presets show what a cell does with a size that a laptop trains in minutes; the papers' models are larger, "
+        "and were the best of thousands."
+    )
+    profiles: ClassVar = {
+        "smoke": Grid(PAPER_CELLS, (), ()),
+        "laptop": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS), (), ()),
+        "paper": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS), (), ()),
+    }
+
+    def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
+        """Returns what is to be run."""
+        found = []
+        for recipe in RECIPES.get(profile, RECIPES["laptop"]):
+            for cell in [cell for cell in grid.cells if cell in recipe.cells]:
+                depth = 2 if needs_depth(cell) else 1
+                common = {"cell": cell, "depth": depth, "batch_size": recipe.batch_size}
+                make = _capacity if recipe.task == PERCEPTRON else _search_and_training
+                found += make(recipe, common, profile, seed)
+        return found
+
+    def exhibits(self, rows: StudyRows) -> Exhibits:
+        """Returns a table of the presets."""
+        from keras_rnncap.analysis.zoo_study import zoo_exhibits
+
+        return zoo_exhibits(rows)
+
+
+def _capacity(recipe: Recipe, common: dict[str, Any], profile: str, seed: int) -> list[Piece]:
+    trials, steps = recipe.search
+    if profile == "paper":
+        trials = get_profile(profile).trials
+    width = math.ceil(math.log2(10 * recipe.params))
+    sizes = {"params": recipe.params, "trials": trials, "steps": steps, "input_dim": width, "length": 5}
+    name = preset_name(common["cell"], recipe.task, recipe.params)
+    work = training_work(recipe.params, 5, recipe.batch_size, trials * steps)
+    labels = {"part": "train", "preset": name}
+    return [Piece(piece_name("train", name, f"seed{seed}"), {**common, **sizes, "seed": seed}, labels, work)]
+
+
+def _search_and_training(recipe: Recipe, common: dict[str, Any], profile: str, seed: int) -> list[Piece]:
+    name, length = preset_name(common["cell"], recipe.task, recipe.params), _length(recipe.task)
+    found: list[Piece] = []
+    for part, params, (trials, steps), more in (
+        ("search", recipe.search_params, recipe.search, {"seed": seed, "stop_early": True, "changes": FEW_TRIALS}),
+        ("train", recipe.params, recipe.train, {"seed": seed + 1, "stop_early": False, "oracle": "repeat"}),
+    ):
+        spent = get_profile(profile).trials if (profile, part) == ("paper", "search") else trials
+        settings = {**common, "task": recipe.task, "params": params, "trials": spent, "steps": steps, **more}
+        work = training_work(params, length, recipe.batch_size, spent * steps)
+        best_of = found[0].name if found else None
+        labels = {"part": part, "preset": name}
+        found.append(Piece(piece_name(part, name, f"seed{more['seed']}"), settings, labels, work, best_of))
+    return found
+
+
+def _length(task: str) -> int:
+    """Returns the time steps of a task, without its data."""
+    task_class = get_task_class(task.partition(":")[0])
+    return task_class.described().length if task_class.needs_data else make_task(task).length
