@@ -7,7 +7,7 @@ from keras_rnncap.datasets.characters import CharacterModelling
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode, encode
 from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic
 from keras_rnncap.datasets.generated import GeneratedTask
-from keras_rnncap.datasets.lookup import TASKS, get_task_class, make_task
+from keras_rnncap.datasets.lookup import TASKS, get_task_class, make_task, task_arguments
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies, SumOfCrossEntropies
 from keras_rnncap.datasets.memorization import Memorization
 from keras_rnncap.datasets.memory import MemoryCapacity
@@ -57,4 +57,5 @@ __all__ = [
     "encode",
     "get_task_class",
     "make_task",
+    "task_arguments",
 ]

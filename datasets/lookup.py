@@ -60,6 +60,21 @@ def get_task_class(name: str) -> type[Task]:
     return TASKS[name]
 
 
+def task_arguments(name: str) -> dict[str, Any]:
+    """Returns the arguments that a task takes after a colon, with their defaults; `None` where it has none.
+
+    Example:
+    >>> task_arguments("parentheses")
+    {'length': 175, 'streams': 10}
+    """
+    parameters = inspect.signature(get_task_class(name)).parameters.values()
+    return {
+        one.name: None if one.default is inspect.Parameter.empty else one.default
+        for one in parameters
+        if one.name not in ("path", "corpus")
+    }
+
+
 def make_task(spec: str, path: Path | None = None) -> Task:
     """Returns a task from its name, or from a name with arguments: `"parentheses:length=30,streams=4"`.
 
@@ -78,7 +93,7 @@ def make_task(spec: str, path: Path | None = None) -> Task:
     task = get_task_class(name)
     if not rest:
         return task.load(path)
-    valid = [argument for argument in inspect.signature(task).parameters if argument != "path"]
+    valid = task_arguments(name)
     options: dict[str, Any] = {}
     for part in rest.split(","):
         key, equals, value = part.partition("=")

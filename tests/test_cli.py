@@ -207,6 +207,7 @@ def test_show_prints_an_example_as_text_and_draws_it(invoke, tmp_path):
     done = invoke("tasks", "show", "parentheses:length=40,streams=2", "--seed", 1, "--plot", "sample.png")
     lines = done.output.splitlines()
     assert lines[0] == "parentheses (2 streams of 40), Collins et al. 2017, appendix B"
+    assert "takes arguments, here with their defaults: parentheses:length=175,streams=10" in done.output
     streams = [line.split() for line in lines[2:4]]
     assert [kind for kind, _, _ in streams] == ["()", "[]"]
     for kind, text, count in streams:
@@ -266,7 +267,7 @@ def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invok
     arguments = ["capacity", "cli_cells:Mine", "--params", 60, "--steps", 5, "--trials", 1, "--seed", 3]
     done = invoke(*arguments)
     assert done.exit_code == 0, done.output
-    folder = Path("runs/capacity-cli_cells.Mine-60x1-seed3")
+    folder = Path("runs/capacity-cli_cells.Mine-60x1-steps5-seed3")
     result, output = json.loads((folder / "capacity.json").read_text()), words(done.output)
     assert f"bits per parameter {result['bits_per_parameter']:.2f} 3 to 6, about 5" in output
     assert f"patterns {result['patterns']:,}" in output
@@ -292,7 +293,7 @@ def test_a_name_in_capitals_means_the_same_run(invoke, monkeypatch):
     all_diverge(monkeypatch)
     for name in ("RNN", "rnn"):
         invoke("capacity", name, "--params", 60, "--steps", 5, "--trials", 1)
-    assert os.listdir("runs") == ["capacity-rnn-60x1-seed0"]
+    assert os.listdir("runs") == ["capacity-rnn-60x1-steps5-seed0"]
 
 
 def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monkeypatch):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import json
 import math
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -118,7 +121,8 @@ def measure_capacity(
         length: Time steps; the paper has 5.
         changes: Changes of the search space, as `edit_space` takes them.
         slots: Trials that train at the same time.
-        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`.
+        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with the names of other settings that
+            are not as by default.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
     Returns:
@@ -169,7 +173,10 @@ def measure_capacity(
         changes=changes,
     )
     job.budget()  # an error now if there is none
-    with RunDirectory(out or default_directory(name, params, depth, seed), identity) as directory:
+    if out is None:
+        sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length}
+        out = default_directory(name, params, depth, seed, **sizes, input_dim=input_dim, changes=changes)
+    with RunDirectory(out, identity) as directory:
         run = SearchRun(directory, job, trials, _describe)
         try:
             rule = QuantileRule(STOP_BELOW)
@@ -208,9 +215,14 @@ def _write(run: SearchRun, result: CapacityResult) -> None:
     write_json(run.directory / "capacity.json", dataclasses.asdict(result))
 
 
-def default_directory(cell: str, params: int, depth: int, seed: int) -> Path:
-    """Returns the folder of a measurement that was given none."""
-    return Path("runs") / f"capacity-{cell_name(cell).replace(':', '.')}-{params}x{depth}-seed{seed}"
+def default_directory(cell: str, params: int, depth: int, seed: int, **settings: Any) -> Path:
+    """Returns the folder of a measurement that was given none; what is not as by default is in its name."""
+    usual = inspect.signature(measure_capacity).parameters
+    unusual = {key: value for key, value in settings.items() if value and value != usual[key].default}
+    if changes := unusual.pop("changes", None):
+        unusual["set"] = f"{zlib.crc32(json.dumps({key: str(changes[key]) for key in sorted(changes)}).encode()):08x}"
+    more = "".join(f"-{key}{value}" for key, value in unusual.items())
+    return Path("runs") / f"capacity-{cell_name(cell).replace(':', '.')}-{params}x{depth}{more}-seed{seed}"
 
 
 def _result(run: SearchRun) -> CapacityResult:

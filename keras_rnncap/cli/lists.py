@@ -48,19 +48,22 @@ def tasks_show(
     """Print an example of a task as its paper would."""
     import_keras()
     from keras_rnncap.analysis.task import plot_sample
-    from keras_rnncap.datasets import make_task
+    from keras_rnncap.datasets import make_task, task_arguments
     from keras_rnncap.errors import check_integer
     from keras_rnncap.runs import replacing
 
     check_integer("--seed", seed, 0)
+    if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir()):
+        raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
     made = make_task(task, data)
     console.print(f"{made.data}, {made.source}", markup=False, highlight=False)
     console.print(made.worked_example(seed), markup=False, highlight=False, soft_wrap=True)
     for name, score in made.baselines("test").items():
         console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", markup=False, highlight=False)
+    if arguments := task_arguments(made.name):
+        given = ",".join(f"{key}={'...' if value is None else value}" for key, value in arguments.items())
+        console.print(f"takes arguments, here with their defaults: {made.name}:{given}", markup=False, highlight=False)
     if plot is not None:
-        if plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir():
-            raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
         with replacing(plot) as new:
             plot_sample(made, seed).savefig(new, dpi=150)
         console.print(f"drawn in {plot}", markup=False, highlight=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -29,22 +29,14 @@ def capacity(
     from keras_rnncap.tuners.capacity import default_directory, measure_capacity
     from keras_rnncap.tuners.spaces import parse_changes
 
-    directory = out or default_directory(cell, params, depth, seed)
+    sizes: dict[str, Any] = {"params": params, "depth": depth, "seed": seed}
+    settings: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length, "input_dim": input_dim}
+    parsed = parse_changes(changes or [])
+    directory = out or default_directory(cell, **sizes, **settings, changes=parsed)
     result = interruptible(
         directory,
         lambda: measure_capacity(
-            cell,
-            params=params,
-            depth=depth,
-            trials=trials,
-            steps=steps,
-            batch_size=batch_size,
-            seed=seed,
-            input_dim=input_dim,
-            length=length,
-            changes=parse_changes(changes or []),
-            out=directory,
-            progress=True,
+            cell, **sizes, **settings, trials=trials, changes=parsed, out=directory, progress=True
         ),
     )
     table = Table(title=f"What the {result.cell} stores", title_justify="left")

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.tuners import measure_capacity
+from keras_rnncap.tuners.capacity import default_directory
 from keras_rnncap.tuners.run import SearchRun
 
 import keras_rnncap.saving as saving_module
@@ -400,4 +401,29 @@ def test_without_a_folder_there_is_one_for_each_measurement(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     measure_capacity("+rnn", trials=1, seed=2, depth=2, params=200, steps=1)
     measure_capacity("keras.layers:GRUCell", trials=1, params=200, steps=1)
-    assert sorted(os.listdir("runs")) == ["capacity-+rnn-200x2-seed2", "capacity-keras.layers.GRUCell-200x1-seed0"]
+    assert sorted(os.listdir("runs")) == [
+        "capacity-+rnn-200x2-steps1-seed2",
+        "capacity-keras.layers.GRUCell-200x1-steps1-seed0",
+    ]
+
+
+def test_what_differs_from_the_default_is_in_the_folders_name():
+    assert str(default_directory("rnn", 300, 1, 0)) == "runs/capacity-rnn-300x1-seed0"
+    usual = {"steps": 100_000, "batch_size": 128, "length": 5, "input_dim": None, "changes": {}}
+    assert default_directory("rnn", 300, 1, 0, **usual) == default_directory("rnn", 300, 1, 0)
+    found = {
+        default_directory("rnn", 300, 1, 0, **usual | more)
+        for more in (
+            {},
+            {"steps": 10},
+            {"batch_size": 10},
+            {"length": 10},
+            {"input_dim": 20},
+            {"changes": {"l2": 1e-8}},
+            {"changes": {"l2": 1e-7}},
+        )
+    }
+    assert len(found) == 7
+    two = {"l2": 1e-8, "clip_norm": 1.0}
+    same = dict(reversed(two.items()))
+    assert default_directory("rnn", 300, 1, 0, changes=two) == default_directory("rnn", 300, 1, 0, changes=same)
