@@ -39,6 +39,15 @@ class GeneratedTask(Task):
             rng = np.random.default_rng([EVALUATION, split_number(split), number])
             yield self.sample(rng, min(BATCH, total - first), split)
 
+    def fresh(self, seed: int, samples: int) -> Iterator[Sample]:
+        """Yields test samples that no training, search or score has seen, unless with the same seed, in batches.
+
+        A task whose test split is a fixed set yields that, whatever is asked for.
+        """
+        for number, first in enumerate(range(0, samples, BATCH)):
+            rng = np.random.default_rng([EVALUATION, len(SPLITS), seed, number])
+            yield self.sample(rng, min(BATCH, samples - first), "test")
+
     def score(self, model: keras.Model, split: Split = "test", samples: int | None = None) -> float:
         """Returns the mean score of a model on samples of a split; so many, or `test_samples`."""
         found = [

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import pandas as pd
 
+from keras_rnncap.cells import CELLS, get_cell
 from keras_rnncap.datasets import Task, capacity_input_dim, make_task
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import IDENTITY, read_rows
@@ -20,6 +22,7 @@ from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
+from keras_rnncap.zoo.presets import check_new
 
 RESULTS = {"capacity": "capacity.json", "sweep": "sweep.json", "train": "train.json"}
 """The file with which each kind of run ends."""
@@ -42,7 +45,7 @@ def pack(
     """Writes the best model of a finished run as a preset, scored on fresh data.
 
     Args:
-        run: Folder of `rnncap capacity`, `rnncap sweep` or `rnncap train`.
+        run: Folder of `rnncap capacity`, `rnncap sweep` or `rnncap train` that ended, or was stopped after a trial.
         directory: The preset's folder; see `keras_rnncap.zoo.save`.
         name: `CELL-TASK-SIZE`.
         task: The task as `make_task` takes it, where the run was given arguments of it: `"parentheses:length=20"`.
@@ -55,13 +58,14 @@ def pack(
     Raises:
         InputError: If a folder holds no finished run, or the task is not the run's.
     """
+    check_new(Path(directory), name, version)
     folder = Path(run)
     identity, result = _read(folder)
     command = identity["command"]
+    spent = [_search(Path(search), identity) for search in searches]
+    model = _model(folder, command, result["cell"])
     made, spec = _task(identity, result, task, data)
-    model = _model(folder, command)
     found = evaluate(model, made)
-    spent = [_read(Path(search))[1] for search in searches]
     facts = PresetFacts(
         name=name,
         task=spec,
@@ -114,29 +118,41 @@ def bundle(
     rows = read_study(Path(study)).pieces
     if rows.empty or "preset" not in rows:
         raise InputError(f"{study} has no training of the study zoo that ended; run rnncap study zoo --out {study}")
-    recipes = {recipe.task: recipe for profile in RECIPES.values() for recipe in profile}
+    profile = json.loads((Path(study) / IDENTITY).read_text())["profile"]
+    recipes = {recipe.task: recipe for recipe in RECIPES.get(profile, RECIPES["laptop"])}
+    trained = rows[(rows["part"] == "train") & rows["hyperparameters"].fillna("{}").ne("{}")]
     written = []
-    for _, row in rows[rows["part"] == "train"].iterrows():
-        folder = Path(house) / str(row["preset"]) / f"v{version}"
-        if folder.exists() or not isinstance(row["hyperparameters"], str) or row["hyperparameters"] == "{}":
+    for name, own in trained.groupby("preset", sort=False):
+        folder = Path(house) / str(name) / f"v{version}"
+        if folder.exists():
             continue
+        row = max((one for _, one in own.iterrows()), key=_merit)  # of several seeds
         task = json.loads(row["settings"]).get("task")
+        if (task or PERCEPTRON) not in recipes:
+            raise InputError(f"{name} was trained on {task}, of which there is no preset now; see studies/zoo.py")
         recipe = recipes[task or PERCEPTRON]
-        searches = rows[(rows["part"] == "search") & (rows["preset"] == row["preset"])]["piece"]
+        searches = [row["search"]] if isinstance(row.get("search"), str) else []
         written.append(
             pack(
                 Path(study) / "pieces" / str(row["piece"]),
                 folder,
-                name=str(row["preset"]),
+                name=str(name),
                 task=task,
                 data=data,
                 version=version,
                 origin=recipe.origin,
                 paper=recipe.paper,
-                searches=[Path(study) / "pieces" / name for name in searches],
+                searches=[Path(study) / "pieces" / search for search in searches],
             )
         )
     return written
+
+
+def _merit(row: pd.Series) -> float:
+    """Returns by what a training is better than others of the same preset."""
+    if row["bits_per_parameter"] == row["bits_per_parameter"]:  # a number
+        return float(row["bits_per_parameter"])
+    return float(row["best_score"]) * (1 if row["direction"] == "max" else -1)
 
 
 def retrain(
@@ -164,16 +180,25 @@ def retrain(
     """
     facts = describe(preset)
     asked = facts.training
-    if asked.get("command") not in RESULTS:
+    needed = {"command", "params", "depth", "batch_size", "seed", "steps"}
+    needed |= {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}}.get(asked.get("command", ""), set())
+    if asked.get("command") not in RESULTS or not needed <= {*asked}:
         raise InputError(f"{facts.handle} does not say how it was trained, and cannot be trained again from its card")
+    if facts.cell not in CELLS:
+        raise InputError(
+            f"{facts.handle} has a cell of its own, {facts.cell}: its code is not run for a card's sake; train it with "
+            "rnncap train or rnncap sweep"
+        )
     check_integer("trials", trials, 1)
-    seed = asked["seed"] if seed is None else check_integer("seed", seed, 0)
+    if asked["command"] == "train" and trials > 1:
+        raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
+    seed = check_integer("seed", asked["seed"] if seed is None else seed, 0)
     folder = Path(out) if out is not None else Path("runs") / f"zoo-{facts.name}-seed{seed}"
     common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
     if asked["command"] == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]
-        settings = TrainingSettings(**{name: asked[name] for name in names})
-        made = make_task(facts.task, data)
+        settings = TrainingSettings(**{name: asked[name] for name in names if name in asked})
+        made = _same_task(facts, data)
         train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
         return folder
     common |= {"steps": asked["steps"], "changes": facts.hyperparameters, "out": folder, "progress": progress}
@@ -181,11 +206,19 @@ def retrain(
         sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
         measure_capacity(facts.cell, **common, **sizes, trials=trials)
     else:
-        searched = None if asked["task"] == "perceptron" else make_task(facts.task, data)
+        searched = None if asked["task"] == "perceptron" else _same_task(facts, data)
         run_sweep(
             searched, facts.cell, **common, space=asked["space"], trials=trials, oracle="repeat", stop_early=False
         )
     return folder
+
+
+def _same_task(facts: PresetFacts, data: Path | None) -> Task:
+    """Returns the task of a preset; raises `InputError` if the data are not what it was trained on."""
+    made = make_task(facts.task, data)
+    if made.data != facts.data:
+        raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {made.data}")
+    return made
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -198,6 +231,15 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{folder} holds no finished run of rnncap capacity, sweep or train: {type(error).__name__}: {error}"
         ) from error
     return identity, result
+
+
+def _search(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a sweep ended with that found the hyperparameters of a run."""
+    searched, result = _read(folder)
+    same = all(searched.get(key) == identity.get(key) for key in ("cell", "task"))
+    if searched["command"] != "sweep" or not same:
+        raise InputError(f"{folder} is not a sweep of the {identity['cell']} on {identity.get('task')}")
+    return result
 
 
 def _task(
@@ -220,8 +262,9 @@ def _task(
     return made, spec
 
 
-def _model(folder: Path, command: str) -> keras.Model:
+def _model(folder: Path, command: str, cell: str) -> keras.Model:
     file = folder / ("model.keras" if command == "train" else "best/model.keras")
+    get_cell(cell)  # one of a user's is registered as its module is imported
     if not file.exists():
         raise InputError(f"{folder} has no model to publish: training diverged")
     return keras.saving.load_model(file, compile=False)
@@ -233,7 +276,7 @@ def _curve(folder: Path, command: str) -> list[tuple[int, float]]:
     if command == "train":
         points = [(row["step"], row["train_loss"]) for row in rows]
     else:
-        (best,) = folder.glob("best-trial-*.weights.h5")
+        best = max(folder.glob("best-trial-*.weights.h5"), key=lambda file: file.stat().st_mtime)
         trial = int(best.name.split(".")[0].removeprefix("best-trial-"))
         points = [(row["step"], row["loss"]) for row in rows if row["trial"] == trial]
     every = -(-len(points) // CURVE) if points else 1

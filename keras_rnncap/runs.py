@@ -110,18 +110,22 @@ class RunDirectory:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, once: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path`; what is written there takes its place if the block ends without an error.
 
     A file is replaced in one step, so that a process killed at any instant leaves the old one or the new one. A folder
-    is replaced in two: killed between them, it leaves none of that name, never a mixture.
+    is replaced in two: killed between them, it leaves none of that name, never a mixture. With `once`, a folder that is
+    there stays, and `OSError` is raised.
     """
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         new = temporary / path.name
         yield new
         _flush(new)
-        _swap(new, path, temporary / "old")
+        if once:
+            os.rename(new, path)
+        else:
+            _swap(new, path, temporary / "old")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -1,11 +1,14 @@
 """Runs become presets that say how they were made, and presets train again from what they say."""
 
+import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 from keras_rnncap.datasets import make_task
 from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.run import SearchRun
 
 from keras_rnncap import zoo
 from keras_rnncap.errors import InputError
@@ -24,6 +27,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     measure_capacity("rnn", params=60, trials=3, steps=300, out=folder / "capacity")
     run_sweep(make_task(TASK), "gru", params=120, trials=3, steps=60, out=folder / "sweep")
+    run_sweep(make_task(TASK), "gru", params=60, trials=2, steps=10, out=folder / "search")
     run_sweep(None, "rnn", params=60, trials=2, steps=100, out=folder / "perceptron-sweep")
     train_model(make_task("python-docs"), "ugrnn", params=900, settings=DOCS, out=folder / "train")
     return folder
@@ -33,7 +37,7 @@ def runs(tmp_path_factory):
 def presets(runs):
     made = runs.parent / "presets"
     pack(runs / "capacity", made / "capacity", name="rnn-perceptron-60")
-    pack(runs / "sweep", made / "sweep", name="gru-memory-120", task=TASK, searches=[runs / "perceptron-sweep"])
+    pack(runs / "sweep", made / "sweep", name="gru-memory-120", task=TASK, searches=[runs / "search"])
     pack(runs / "train", made / "train", name="ugrnn-docs-900", origin="Python's own.", paper="none")
     return made
 
@@ -50,7 +54,7 @@ def test_a_capacity_preset_stores_what_was_measured(runs, presets):
 
 
 def test_a_sweeps_preset_is_scored_on_fresh_data_and_states_both_costs(runs, presets):
-    result, other = (json.loads((runs / name / "sweep.json").read_text()) for name in ("sweep", "perceptron-sweep"))
+    result, other = (json.loads((runs / name / "sweep.json").read_text()) for name in ("sweep", "search"))
     facts = zoo.describe(presets / "sweep")
     low, high = facts.interval
     assert low < facts.score < high
@@ -92,16 +96,37 @@ def test_another_seed_gives_other_weights(presets, tmp_path):
     assert not np.allclose(zoo.load(new).get_weights()[0], old.get_weights()[0])
 
 
-def test_what_cannot_be_published_or_trained_again_says_so(runs, presets, tmp_path):
+def test_what_cannot_be_published_or_trained_again_says_so(runs, presets, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="holds no finished run of rnncap capacity, sweep or train"):
         pack(tmp_path, tmp_path / "new", name="a-b-c")
     with pytest.raises(InputError, match=r"task must be the run's, memory \(.*got 'memory', which is memory"):
         pack(runs / "sweep", tmp_path / "new", name="a-b-c", task="memory")
+    for search in ("perceptron-sweep", "train", "capacity"):
+        with pytest.raises(InputError, match=f"{search} is not a sweep of the gru on memory"):
+            pack(runs / "sweep", tmp_path / "new", name="a-b-c", task=TASK, searches=[runs / search])
+    with pytest.raises(InputError, match="name must be CELL-TASK-SIZE"):
+        pack(runs / "sweep", tmp_path / "new", name="A", task=TASK)
     assert not (tmp_path / "new").exists()
     model = zoo.load(presets / "sweep")
     zoo.save(model, tmp_path / "mine", zoo.PresetFacts(name="gru-mine-1", task="mine"))
     with pytest.raises(InputError, match="gru-mine-1@v1 does not say how it was trained"):
         retrain(tmp_path / "mine")
+    with pytest.raises(InputError, match="trials must be 1 for what rnncap train made; got 2"):
+        retrain(presets / "train", trials=2)
+    facts = dataclasses.replace(zoo.describe(presets / "sweep"), cell="evil:Cell")
+    zoo.save(model, tmp_path / "evil", facts)
+    (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="has a cell of its own, evil:Cell: its code is not run"):
+        retrain(tmp_path / "evil")
+
+
+def test_a_run_that_diverged_has_nothing_to_publish(tmp_path, monkeypatch):
+    real = SearchRun.record
+    monkeypatch.setattr(SearchRun, "record", lambda run, ended: real(run, ended._replace(measured=None)))
+    measure_capacity("rnn", params=60, trials=1, steps=5, out=tmp_path / "run")
+    with pytest.raises(InputError, match="has no model to publish: training diverged"):
+        pack(tmp_path / "run", tmp_path / "new", name="rnn-perceptron-60")
 
 
 def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(runs, presets, tmp_path, invoke):
@@ -119,11 +144,13 @@ def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(ru
     np.testing.assert_allclose(np.load(tmp_path / "y1.npy"), outputs[:1], rtol=1e-5, atol=1e-6)
     result = invoke("zoo", "export", preset, tmp_path / "export", "--formats", "keras,litert")
     assert "step.tflite" in result.output, result.output
-    options = ["--name", "gru-memory-120", "--task", TASK, "--search", runs / "perceptron-sweep"]
+    options = ["--name", "gru-memory-120", "--task", TASK, "--search", runs / "search"]
     result = invoke("zoo", "save", runs / "sweep", tmp_path / "preset", *options)
     assert "gru-memory-120@v1 is in" in result.output, result.output
     result = invoke("zoo", "train", tmp_path / "preset", "--out", tmp_path / "again")
-    assert "rnncap zoo save" in result.output, result.output
+    said = re.search(r"rnncap zoo save (\S+) FOLDER (.*) makes", result.output)
+    result = invoke("zoo", "save", said[1], tmp_path / "second", *said[2].split())
+    assert "gru-memory-120@v2 is in" in result.output, result.output
 
 
 @pytest.mark.parametrize(
@@ -132,6 +159,7 @@ def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(ru
         (np.zeros((2, 3, 5)), r"holds float64 \(2, 3, 5\); the model takes numbers of \(batch, time, 4\)"),
         (np.zeros(4), r"holds float64 \(4,\)"),
         (np.array([[["a"]]]), "holds <U1"),
+        (np.zeros((1, 2, 4), complex), "holds complex128"),
     ],
 )
 def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, invoke):
@@ -139,6 +167,10 @@ def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, inv
     result = invoke("zoo", "predict", presets / "sweep", tmp_path / "x.npy")
     assert isinstance(result.exception, InputError)
     with pytest.raises(InputError, match=said):
+        raise result.exception
+    np.savez(tmp_path / "x.npz", array)
+    result = invoke("zoo", "predict", presets / "sweep", tmp_path / "x.npz")
+    with pytest.raises(InputError, match="is an archive"):
         raise result.exception
 
 
@@ -159,3 +191,16 @@ def test_a_study_of_the_zoo_becomes_presets_each_once(tmp_path):
     assert memory.cost["trials"] == 3
     assert 150 < memory.parameters <= 300
     assert bundle(tmp_path / "study", tmp_path / "house") == []
+
+
+def test_of_two_seeds_the_better_is_bundled_with_its_own_search(tmp_path):
+    for seed in (0, 1):
+        rows = run_study("zoo", profile="smoke", cells=["gru"], seed=seed, out=tmp_path / "study")
+    written = bundle(tmp_path / "study", tmp_path / "house")
+    assert len(written) == 2
+    own = rows.pieces[(rows.pieces["preset"] == "gru-memory-300") & (rows.pieces["part"] == "train")]
+    best = own.loc[own["best_score"].idxmin()]
+    facts = zoo.describe(written[1])
+    assert facts.training["seed"] == best["seed"]
+    assert facts.hyperparameters == json.loads(best["hyperparameters"])
+    assert facts.cost["trials"] == 3

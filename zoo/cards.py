@@ -18,8 +18,13 @@ from keras_rnncap.cells import CELLS, get_cell
 PICTURE = "learning_curve.png"
 
 
-def render_card(facts: PresetFacts, model: keras.Model) -> str:
+def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = True) -> str:
     """Returns the card of a model, as Markdown for hubs.
+
+    Args:
+        facts: What the model is.
+        model: The model.
+        steps: Whether the SavedModel beside the card has single steps; `None` where there is no SavedModel.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -45,6 +50,8 @@ def render_card(facts: PresetFacts, model: keras.Model) -> str:
         task_source=task.source if task else "",
         shape=list(model.input_shape),
         input_dim=model.input_shape[-1],
+        steps=steps,
+        perceptron=facts.task.startswith("perceptron"),
         picture=PICTURE if facts.curve else "",
     )
 

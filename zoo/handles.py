@@ -29,16 +29,20 @@ def resolve(handle: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: If there is none, or a hub's client is not installed or fails.
     """
+    if not isinstance(handle, str | os.PathLike):
+        raise InputError(f"a preset is named by a text or a path; got {handle!r}")
     text = os.fspath(handle)
     hub, found, rest = text.partition("://")
     if found:
         return _from_hub(hub, rest, text)
-    if Path(text).is_dir():
-        return Path(text)
     name, _, version = text.partition("@")
     versions = {folder.name: folder for folder in bundled() if folder.parent.name == name}
     if not versions:
+        if os.path.isdir(text):
+            return Path(text)
         names = list(dict.fromkeys(folder.parent.name for folder in bundled()))
+        if not names:
+            raise InputError(f"no preset is bundled, and {text!r} is no folder; a folder or hf://OWNER/NAME will do")
         raise unknown("preset", text, names, "; a folder, hf://OWNER/NAME and kaggle://... will do as well")
     if not version:
         return list(versions.values())[-1]
@@ -53,8 +57,8 @@ def _from_hub(hub: str, rest: str, handle: str) -> Path:
     client = HUBS[hub]
     if importlib.util.find_spec(client) is None:
         raise InputError(f"{handle} needs the hub's client: pip install {client}")
-    module: Any = importlib.import_module(client)
     try:
+        module: Any = importlib.import_module(client)
         if hub == "hf":
             name, _, revision = rest.partition("@")
             return Path(module.snapshot_download(name, revision=revision or None))

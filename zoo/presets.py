@@ -7,9 +7,12 @@ import hashlib
 import json
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 from keras_rnncap.zoo.cards import PICTURE, render_card
 from keras_rnncap.zoo.exporting import export
@@ -55,22 +58,30 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
     True
     """
     folder = Path(directory)
-    if not NAME.fullmatch(facts.name):
-        raise InputError(f"name must be CELL-TASK-SIZE in small letters, digits and hyphens; got {facts.name!r}")
-    check_integer("version", facts.version, 1)
-    if folder.exists():
-        raise InputError(
-            f"{folder} is there, and a preset that is published does not change: choose another folder, and if it is "
-            f"to replace {facts.handle}, version {facts.version + 1}"
-        )
+    check_new(folder, facts.name, facts.version)
+    if not (isinstance(model, keras.Model) and model.built):
+        raise InputError(f"model must be a built Keras model; got {model!r}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as new:
+        with replacing(folder, once=True) as new:
             new.mkdir()
             _write(model, new, facts)
     except OSError as error:
+        check_new(folder, facts.name, facts.version)  # another process was faster
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     return folder
+
+
+def check_new(folder: Path, name: str, version: int) -> None:
+    """Raises `InputError` if no preset of this name and version can be written to a folder."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(f"name must be CELL-TASK-SIZE in small letters, digits and hyphens; got {name!r}")
+    check_integer("version", version, 1)
+    if folder.exists():
+        raise InputError(
+            f"{folder} is there, and a preset that is published does not change: choose another folder, and if it is "
+            f"to replace {name}@v{version}, version {version + 1}"
+        )
 
 
 def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
@@ -78,16 +89,19 @@ def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
     config.pop("compile_config", None)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     model.save_weights(folder / WEIGHTS)
+    steps = None  # whether the SavedModel has them; None where there is none
     if keras.config.backend() == "tensorflow":
         try:
             export(model, folder, ["saved_model"])
+            steps = True
         except InputError:  # a model that cannot be stepped can be run whole
             export_saved_model(model, folder / "saved_model")
+            steps = False
     known = {"format": FORMAT, "keras_version": keras.__version__, "parameter_count": int(model.count_params())}
-    (folder / METADATA).write_text(json.dumps(known | dataclasses.asdict(facts), indent=2) + "\n")
+    (folder / METADATA).write_text(json.dumps(known | dataclasses.asdict(facts), indent=2, default=_plain) + "\n")
     if figure := facts.learning_curve():
         figure.savefig(folder / PICTURE, dpi=100)
-    (folder / CARD).write_text(render_card(facts, model))
+    (folder / CARD).write_text(render_card(facts, model, steps))
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     (folder / SUMS).write_text("".join(f"{_digest(file)}  {file.relative_to(folder).as_posix()}\n" for file in files))
 
@@ -107,18 +121,40 @@ def load(handle: str | os.PathLike[str]) -> keras.Model:
     """
     folder = resolve(handle)
     facts = _verified(folder)
+    config = json.loads((folder / CONFIG).read_text())
+    _check_modules(config, folder / CONFIG)
+    _check_modules(facts.loss, folder / METADATA)
     try:
-        model = keras.saving.deserialize_keras_object(json.loads((folder / CONFIG).read_text()), safe_mode=True)
-    except (TypeError, ValueError) as error:
-        cause = str(error).splitlines()[0][:300]
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"it is a {type(model).__name__}, not a model")
+        model.load_weights(folder / WEIGHTS)
+        if facts.loss is not None:
+            loss = keras.losses.deserialize(facts.loss)
+            if not isinstance(loss, keras.losses.Loss):
+                raise TypeError(f"{loss!r} is not a loss")
+            model.compile(keras.optimizers.Adam(FINE_TUNING_RATE), loss)
+    except Exception as error:  # what Keras raises depends on what it stumbles over
+        cause = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise InputError(
-            f"{folder / CONFIG} cannot be made into a model: {cause}; if it has a cell of your own, import its module "
-            "before, where it is registered with keras.saving.register_keras_serializable"
+            f"{folder / CONFIG} and {WEIGHTS} cannot be made into a model: {cause}; if it has a layer of your own, "
+            "register it with keras.saving.register_keras_serializable"
         ) from error
-    model.load_weights(folder / WEIGHTS)
-    if facts.loss is not None:
-        model.compile(keras.optimizers.Adam(FINE_TUNING_RATE), keras.losses.deserialize(facts.loss))
     return model
+
+
+def _check_modules(config: Any, file: Path) -> None:
+    """Raises `InputError` if a configuration names a module that Keras would import: its code would run."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        if isinstance(module, str):
+            package = module.partition(".")[0]
+            if package not in ("builtins", "keras", "keras_rnncap") and module not in sys.modules:
+                raise InputError(
+                    f"{file} has parts of the module {module}; import it before, if it is yours and you trust it"
+                )
+    for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        _check_modules(part, file)
 
 
 def describe(handle: str | os.PathLike[str]) -> PresetFacts:
@@ -153,6 +189,9 @@ def verify(handle: str | os.PathLike[str]) -> list[str]:
         if name not in known:
             raise InputError(f"{sums} is damaged: {name} is not in it; load the preset anew")
     there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    others = sorted(name for name in there - {*known, SUMS} if not name.startswith("."))  # hubs add hidden ones
+    if others:
+        raise InputError(f"{folder / others[0]} is not of the preset: {SUMS} does not list it; load the preset anew")
     for name, digest in known.items():
         if name not in there:
             raise InputError(f"{folder / name} is missing; load the preset anew")
@@ -197,18 +236,32 @@ def _read_facts(folder: Path) -> PresetFacts:
         there = int(content["format"])
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a whole preset: it has no {METADATA}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{file} has changed since it was published: {error}") from error
     if there > FORMAT:
         raise InputError(
-            f"{folder} was made by a newer version of keras-rnncap (format {there}; this one reads {FORMAT}): "
+            f"{file}: made by a newer version of keras-rnncap (format {there}; this one reads {FORMAT}): "
             "pip install --upgrade keras-rnncap"
         )
     fields = {field.name for field in dataclasses.fields(PresetFacts)}
     try:
-        return PresetFacts(**{key: value for key, value in content.items() if key in fields})
+        facts = PresetFacts(**{key: value for key, value in content.items() if key in fields})
     except TypeError as error:
         raise InputError(f"{file} has changed since it was published: {error}") from error
+    kinds = {"name": str, "task": str, "cell": str, "version": int, "hyperparameters": dict, "training": dict}
+    for key, kind in kinds.items():
+        if not isinstance(getattr(facts, key), kind):
+            raise InputError(f"{file} has changed since it was published: {key} is {getattr(facts, key)!r}")
+    if not NAME.fullmatch(facts.name):  # it becomes part of paths
+        raise InputError(f"{file} has changed since it was published: name is {facts.name!r}")
+    return facts
+
+
+def _plain(value: Any) -> Any:
+    """Returns a NumPy number as one that JSON has."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise InputError(f"facts of a preset are texts, numbers, lists and dictionaries; got {value!r}")
 
 
 def _digest(file: Path) -> str:

@@ -8,7 +8,7 @@ from keras_rnncap.analysis.exhibits import Exhibit, Exhibits, StudyRows
 
 
 def compute_zoo(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Returns a row for each preset: its score on the validation split, chance, and what it cost with its search."""
+    """Returns a row for each preset: its score on the validation split, and what it cost with its search."""
     trained = pieces[pieces["part"] == "train"]
     bits = trained["bits_per_parameter"]
     cost = pieces.groupby("preset")["elapsed_s"].sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ def zoo_list() -> None:
     if presets.empty:
         console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
         return
-    table = Table(title="Presets: scores on data they have not seen", title_justify="left")
+    table = Table(title="Presets", title_justify="left")
     for column in ("preset", "task", "cell", "depth", "parameters", "score", "of what", "chance", "kB"):
         right = column in ("depth", "parameters", "score", "chance", "kB")
         table.add_column(column, justify="right" if right else "left", no_wrap=column == "preset")
@@ -130,10 +131,13 @@ def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
 
     try:
         values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} is not a .npy file of numbers: {error}") from error
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise InputError(f"{file} is an archive; save one array with numpy.save")
     values = values[np.newaxis] if values.ndim == 2 else values
-    good = values.ndim == 3 and np.issubdtype(values.dtype, np.number)
+    good = values.ndim == 3 == len(shape) and values.dtype.kind in "iuf"
     if not good or any(wanted not in (None, there) for wanted, there in zip(shape[1:], values.shape[1:], strict=True)):
         wanted = "(batch, {}, {})".format(*(("time" if size is None else size) for size in shape[1:]))
         raise InputError(f"{file} holds {values.dtype} {values.shape}; the model takes numbers of {wanted}")
@@ -157,7 +161,8 @@ def zoo_train(
     directory = out or Path("runs") / f"zoo-{facts.name}-seed{facts.training.get('seed', 0) if seed is None else seed}"
     interruptible(directory, lambda: retrain(preset, trials=trials, seed=seed, data=data, out=directory, progress=True))
     console.print(
-        f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} makes a preset of it",
+        f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} --version {facts.version + 1}"
+        f"{'' if facts.task.startswith('perceptron') else f' --task {facts.task}'} makes a preset of it",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -174,6 +179,8 @@ def zoo_save(
     searches: Annotated[
         list[Path] | None, typer.Option("--search", help="Folder of a sweep that found the hyperparameters")
     ] = None,
+    origin: Annotated[str, typer.Option(help="Where the data come from, and under which licence")] = "",
+    paper: Annotated[str, typer.Option(help="What a paper reports")] = "",
     data: Data = None,
 ) -> None:
     """Publish the model of a run as a preset in a folder, scored on fresh data; upload that to a hub, or load it."""
@@ -181,7 +188,8 @@ def zoo_save(
     from keras_rnncap.presets import pack
     from keras_rnncap.zoo import describe
 
-    folder = pack(run, directory, name=name, task=task, data=data, version=version, searches=searches or [])
+    told: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper}
+    folder = pack(run, directory, task=task, data=data, searches=searches or [], **told)
     facts = describe(folder)
     console.print(
         f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}",

@@ -147,7 +147,7 @@ def _search_and_training(recipe: Recipe, common: dict[str, Any], profile: str, s
         settings = {**common, "task": recipe.task, "params": params, "trials": spent, "steps": steps, **more}
         work = training_work(params, length, recipe.batch_size, spent * steps)
         best_of = found[0].name if found else None
-        labels = {"part": part, "preset": name}
+        labels = {"part": part, "preset": name, "search": best_of}
         found.append(Piece(piece_name(part, name, f"seed{more['seed']}"), settings, labels, work, best_of))
     return found
 
