@@ -136,8 +136,8 @@ class RobustnessStudy(Study):
     title = "Do the best hyperparameters work again?"
     source = "Collins et al. 2017, appendix C, table App.1"
     differences = (
-        "The task, the models and the searches are smaller than the paper's, and losses therefore far from 0, where "
-        "the paper's ratios are taken."
+        "The task, the models and the searches are smaller than the paper's, and losses farther from 0 than those of "
+        "which it takes ratios."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (300,), (1,)),
