@@ -269,6 +269,7 @@ def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invok
     assert done.exit_code == 0, done.output
     folder = Path("runs/capacity-cli_cells.Mine-60x1-steps5-seed3")
     result, output = json.loads((folder / "capacity.json").read_text()), words(done.output)
+    assert output.startswith(f"1 trials of 5 steps, 16 at a time, in {folder}")
     assert f"bits per parameter {result['bits_per_parameter']:.2f} 3 to 6, about 5" in output
     assert f"patterns {result['patterns']:,}" in output
     assert "parameters 43 (budget 60)" in output

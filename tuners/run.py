@@ -88,6 +88,8 @@ class SearchRun:
         with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=progress) as self._bar:
             if self.rows:
                 self._bar.say(f"continuing in {self.directory.path}: {len(self.rows)} trials are there")
+            else:
+                self._bar.say(f"{self.trials:,} trials of {steps:,} steps, {slots} at a time, in {self.directory.path}")
             if len(self.rows) >= self.trials:
                 return
             self._mend_history()

@@ -39,7 +39,8 @@ def test_a_killed_search_is_an_error_that_names_it_and_repeats_its_last_words(tm
         run_isolated(KilledPiece(), tmp_path, {}, False)
 
 
-def test_nothing_of_tensorflows_remarks_is_seen(tmp_path, capfd):
+def test_nothing_of_tensorflows_remarks_is_seen(tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     run_isolated(OwnProcess(), tmp_path, {}, False)
     assert capfd.readouterr().err == ""
 
