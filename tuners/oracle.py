@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras_tuner as kt
 import numpy as np
@@ -22,6 +22,8 @@ MOST_TRIALS = 1000
 """Trials that the process sees: of more, the newest, half of this number, and the best of the others."""
 FIT_ALWAYS = 100
 """Trials up to which the process is fitted for each proposal; afterwards, when there are a tenth more than before."""
+EVIDENCE = 2.0
+"""By how much larger the log likelihood must be of scores warped near the best, for that to be done."""
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
 
 
@@ -31,7 +33,8 @@ class GPBanditOracle(kt.Oracle):
     The process has a Matern 5/2 kernel with a length for each feature. Trials that run are pending: proposals are the
     best on average over values that the process would expect of them, so that many asked for at once are many different
     points. Trials that failed count as somewhat worse than the worst that did not. Scores below the median are
-    compressed, so that a few terrible ones do not decide what the process looks like. Of more than 1,000 trials it sees
+    compressed, so that a few terrible ones do not decide what the process looks like; or, where the process finds that
+    likelier, all scores are taken by the logarithm of their distance from the best. Of more than 1,000 trials it sees
     the newest 500 and the best 500 of the others. No point is proposed twice; where none is left, the search stops. The
     same seed gives the same proposals, also after `reload` in another process.
 
@@ -77,7 +80,8 @@ class GPBanditOracle(kt.Oracle):
         if seed is not None:
             self.seed = seed  # KerasTuner takes 0 for none
         self.initial_trials = initial_trials
-        self._log_parameters: np.ndarray | None = None
+        self._log_parameters: dict[str, np.ndarray] = {}
+        self._warping = ROBUST
         self._fitted_to = 0
 
     # ---- proposals
@@ -152,10 +156,10 @@ class GPBanditOracle(kt.Oracle):
         ended = self._ended()
         places = np.stack([encoding.point(trial.hyperparameters.values) for trial in ended])
         scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
-        goodness = robust_scores(scores if self.objective.direction == "max" else -scores)
+        goodness = scores if self.objective.direction == "max" else -scores
         if len(ended) > MOST_TRIALS:
             older, newest = np.split(np.arange(len(ended)), [len(ended) - MOST_TRIALS // 2])
-            best = np.argsort(-goodness[older], kind="stable")[: MOST_TRIALS - len(newest)]
+            best = np.argsort(-robust_scores(goodness)[older], kind="stable")[: MOST_TRIALS - len(newest)]
             kept = np.concatenate([np.sort(best), newest])
             places, goodness = places[kept], goodness[kept]
         process = self._process(encoding.features(places), goodness, len(ended))
@@ -171,18 +175,26 @@ class GPBanditOracle(kt.Oracle):
             mean, deviation = predict(encoding.features(points))
             return np.asarray(expected_improvement(mean, deviation, best)).reshape(len(points), -1).mean(axis=1)
 
-        return improvement, places[np.argsort(-goodness)[:5]]
+        return improvement, places[np.argsort(-process.y)[:5]]
 
     def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int) -> GaussianProcess:
-        """Returns the process, its parameters fitted anew where that is cheap or due."""
-        known = self._log_parameters is not None and len(self._log_parameters) == 2 + features.shape[1]
-        if not known:
-            self._log_parameters, self._fitted_to = None, 0
-        fit = ended <= FIT_ALWAYS or ended >= 1.1 * self._fitted_to
-        process = GaussianProcess(features, goodness, self._log_parameters, fit)
-        if fit:
-            self._log_parameters, self._fitted_to = process.log_parameters, ended
-        return process
+        """Returns the process, its parameters fitted anew where that is cheap or due, of the likelier warping."""
+        if any(len(known) != 2 + features.shape[1] for known in self._log_parameters.values()):
+            self._log_parameters, self._fitted_to = {}, 0
+        choose = ended <= FIT_ALWAYS
+        fit = choose or ended >= 1.1 * self._fitted_to
+        processes, losses = {}, {}
+        for name in WARPINGS if choose else (self._warping,):
+            warped = WARPINGS[name](goodness)
+            process = GaussianProcess(features, warped.scores, self._log_parameters.get(name), fit)
+            processes[name] = process
+            if choose:
+                losses[name] = process.loss(process.log_parameters)[0] - warped.log_slope
+            if fit:
+                self._log_parameters[name], self._fitted_to = process.log_parameters, ended
+        if choose:
+            self._warping = NEAR_BEST if losses[NEAR_BEST] < losses[ROBUST] - EVIDENCE else ROBUST
+        return processes[self._warping]
 
     # ---- state
 
@@ -209,14 +221,15 @@ class GPBanditOracle(kt.Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns what `reload` needs."""
-        fitted = None if self._log_parameters is None else [float(one) for one in self._log_parameters]
-        return {**super().get_state(), "log_parameters": fitted, "fitted_to": self._fitted_to}
+        fitted = {name: [float(one) for one in known] for name, known in self._log_parameters.items()}
+        own = {"log_parameters": fitted, "fitted_to": self._fitted_to, "warping": self._warping}
+        return {**super().get_state(), **own}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores what `get_state` gave."""
         super().set_state(state)
-        fitted = state["log_parameters"]
-        self._log_parameters, self._fitted_to = None if fitted is None else np.array(fitted), state["fitted_to"]
+        self._log_parameters = {name: np.array(known) for name, known in state["log_parameters"].items()}
+        self._fitted_to, self._warping = state["fitted_to"], state["warping"]
 
     def save(self) -> None:
         """Writes the state in one step."""
@@ -245,21 +258,58 @@ class GPBanditOracle(kt.Oracle):
                 self.end_order.append(name)
 
 
+class Warped(NamedTuple):
+    """Scores as a Gaussian process likes them, more being better.
+
+    Attributes:
+        scores: Of mean about 0 and deviation about 1; of failures half a unit below the worst.
+        log_slope: Sum of the logarithms of what a warped score grows by with its score: with it the likelihoods of
+            different warpings compare.
+    """
+
+    scores: np.ndarray
+    log_slope: float
+
+
 def robust_scores(scores: np.ndarray) -> np.ndarray:
     """Returns scores, more being better, as a Gaussian process likes them: no outliers below, none undefined.
 
     The unit is the deviation of the better half from the median, the median is 0. Below it, distances grow with their
     logarithm. NaN, a failure, is half a unit worse than the worst.
     """
+    return _robust(scores).scores
+
+
+def _robust(scores: np.ndarray) -> Warped:
     known = scores[np.isfinite(scores)]
     if not len(known):
-        return np.zeros_like(scores)
+        return Warped(np.zeros_like(scores), 0.0)
     median = np.median(known)
     unit = np.sqrt(np.mean((known[known >= median] - median) ** 2)) or np.std(known) or 1.0
     z = (scores - median) / unit
-    z = np.where(z < 0, -np.log1p(np.maximum(-z, 0)), z)
-    worst = np.min(z[np.isfinite(scores)])
-    return np.where(np.isfinite(scores), z, worst - 0.5)
+    below = np.log1p(np.maximum(-z, 0))
+    log_slope = -np.sum(np.log(unit) + below[np.isfinite(scores)])
+    return _with_failures(np.where(z < 0, -below, z), float(log_slope))
+
+
+def _near_best(scores: np.ndarray) -> Warped:
+    """Returns scores by the logarithm of their distance from the best: what a narrow valley looks like."""
+    known = scores[np.isfinite(scores)]
+    if not len(known) or not np.median(known.max() - known) > 0:
+        return _robust(scores)
+    softening = 0.1 * np.median(known.max() - known)
+    z = -np.log(softening + np.maximum(known.max() - scores, 0))
+    center, unit = np.median(z[np.isfinite(scores)]), np.std(z[np.isfinite(scores)]) or 1.0
+    log_slope = np.sum(z[np.isfinite(scores)]) - len(known) * np.log(unit)
+    return _with_failures((z - center) / unit, float(log_slope))
+
+
+def _with_failures(z: np.ndarray, log_slope: float) -> Warped:
+    return Warped(np.where(np.isfinite(z), z, np.min(z[np.isfinite(z)]) - 0.5), log_slope)
+
+
+ROBUST, NEAR_BEST = "robust", "near_best"
+WARPINGS = {ROBUST: _robust, NEAR_BEST: _near_best}
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: Any) -> np.ndarray:

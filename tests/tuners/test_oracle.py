@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras_rnncap.tuners import GPBanditOracle
 from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.oracle import expected_improvement, robust_scores
+from keras_rnncap.tuners.oracle import WARPINGS, expected_improvement, robust_scores
 from keras_tuner.engine.base_tuner import BaseTuner
 from scipy import integrate, stats
 
@@ -135,7 +135,7 @@ def test_of_many_trials_the_process_sees_the_best_and_the_newest(tmp_path, monke
     oracle = make(tmp_path, max_trials=40)
     run(oracle, 40)
     assert [len(goodness) for goodness in seen] == [*range(6, 13), *[12] * 27]
-    goodness = robust_scores(np.array([trial.score for trial in oracle.trials.values()][:39]))
+    goodness = np.array([trial.score for trial in oracle.trials.values()][:39])
     assert seen[-1].max() == pytest.approx(goodness.max())
     assert seen[-1][-6:] == pytest.approx(goodness[-6:])
 
@@ -211,6 +211,52 @@ def test_robust_scores_keep_the_order_and_tame_outliers():
     assert np.isfinite(robust).all()
     assert robust_scores(np.array([math.nan, math.nan])).tolist() == [0.0, 0.0]
     np.testing.assert_allclose(robust_scores(np.ones(3)), 0)
+
+
+@pytest.mark.parametrize("name", WARPINGS)
+def test_warpings_keep_the_order_and_know_their_slopes(name):
+    scores = np.random.default_rng(0).normal(size=21) ** 3
+    scores[3] = math.nan
+    known = np.isfinite(scores)
+    warped = WARPINGS[name](scores)
+    assert (np.argsort(warped.scores[known]) == np.argsort(scores[known])).all()
+    assert warped.scores[3] == warped.scores[known].min() - 0.5
+    doubled = WARPINGS[name](2 * scores)
+    np.testing.assert_allclose(doubled.scores, warped.scores, rtol=1e-9)
+    assert doubled.log_slope == pytest.approx(warped.log_slope - 20 * math.log(2))
+    # The warped scores as a function of the scores, with center and unit as they are: its slopes, by differences.
+    order = np.argsort(scores[known])
+    x, z = scores[known][order], warped.scores[known][order]
+    if name == "robust":
+        median = np.median(x)
+        unit = np.sqrt(np.mean((x[x >= median] - median) ** 2))
+        slopes = np.where(x < median, 1 / (unit * (1 + (median - x) / unit)), 1 / unit)
+    else:
+        softening = 0.1 * np.median(x[-1] - x)
+        slopes = 1 / (np.std(np.log(softening + x[-1] - x)) * (softening + x[-1] - x))
+    assert warped.log_slope == pytest.approx(np.log(slopes).sum())
+    means = np.diff(z) / np.diff(x)  # between a slope and the next
+    assert (means <= np.maximum(slopes[1:], slopes[:-1]) * (1 + 1e-9)).all()
+    assert (means >= np.minimum(slopes[1:], slopes[:-1]) * (1 - 1e-9)).all()
+
+
+def test_a_narrow_valley_is_seen_near_the_best_and_a_plain_hill_as_it_is(tmp_path):
+    def valley(x, y):
+        return -100 * (y - x**2) ** 2 - (1 - x) ** 2
+
+    def hill(x, y):
+        return -((x - 0.3) ** 2) - 0.5 * (y - 0.2) ** 2
+
+    for function, warping in ((valley, "near_best"), (hill, "robust")):
+        space = kt.HyperParameters()
+        space.Float("x", -2.0, 2.0)
+        space.Float("y", -2.0, 2.0)
+        oracle = GPBanditOracle(kt.Objective("score", "max"), max_trials=25, hyperparameters=space, seed=0)
+        BaseTuner(oracle, directory=tmp_path / warping, overwrite=True)
+        for _ in range(25):
+            trial = oracle.create_trial("tuner")
+            end(oracle, trial, function(**trial.hyperparameters.values))
+        assert oracle.get_state()["warping"] == warping
 
 
 # One process imports KerasTuner; forks of it are searches that can be killed.
