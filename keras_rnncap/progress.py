@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
@@ -41,7 +43,7 @@ class WorkProgress:
             disable=not (enabled and self.console.is_terminal),
         )
         self._task = self._bar.add_task("", total=total, completed=done)
-        self._interrupted = False
+        self._interrupted = self._held = False
         self._handler: Any = None
 
     def __enter__(self) -> WorkProgress:
@@ -62,7 +64,19 @@ class WorkProgress:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._interrupted = True
-        raise KeyboardInterrupt
+        if not self._held:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Has an interrupt wait until the block has ended: what is written in it is known to be written."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""

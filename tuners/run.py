@@ -128,7 +128,11 @@ class SearchRun:
             write_rows(file, kept)
 
     def record(self, ended: EndedTrial) -> None:
-        """Writes the row of a trial that ended, and its model if it is the best."""
+        """Writes the row of a trial that ended, and its model if it is the best; an interrupt waits for both."""
+        with self._bar.held():
+            self._record(ended)
+
+    def _record(self, ended: EndedTrial) -> None:
         row: dict[str, Any] = {
             "trial": len(self.rows),
             "status": INFEASIBLE if ended.measured is None else COMPLETED,
