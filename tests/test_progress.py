@@ -12,30 +12,28 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupt_ends_the_work():
-    with pytest.raises(KeyboardInterrupt), WorkProgress(10, enabled=False):
-        interrupt()
-
-
-def test_an_interrupt_waits_while_it_is_held():
-    done = []
-    with pytest.raises(KeyboardInterrupt), WorkProgress(10, enabled=False) as bar:
+def work(done, error=None, held=True):
+    """Writes, is interrupted meanwhile or afterwards, and goes on."""
+    with WorkProgress(10, enabled=False) as bar:
         with bar.held():
-            interrupt()
+            if held:
+                interrupt()
+            if error:
+                raise error
             done.append("written")
-        done.append("not reached")
+        if not held:
+            interrupt()
+        done.append("went on")
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_an_interrupt_waits_until_what_is_written_is_there_and_no_longer(held):
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        work(done, held=held)
     assert done == ["written"]
 
 
 def test_an_error_in_what_is_held_is_the_error_that_is_raised():
-    with pytest.raises(OSError, match="full"), WorkProgress(10, enabled=False) as bar, bar.held():
-        interrupt()
-        raise OSError("full")
-
-
-def test_nothing_is_held_afterwards():
-    with pytest.raises(KeyboardInterrupt), WorkProgress(10, enabled=False) as bar:
-        with bar.held():
-            pass
-        interrupt()
-        pytest.fail("the interrupt was lost")
+    with pytest.raises(OSError, match="full"):
+        work([], OSError("full"))
