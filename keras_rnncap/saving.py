@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -32,11 +33,18 @@ def save_model(model: keras.Model, directory: Path) -> None:
 
 def export_saved_model(model: keras.Model, directory: Path) -> None:
     """Writes a SavedModel with the endpoint `serve`, without TensorFlow's remarks."""
+    with quiet():
+        model.export(directory, format="tf_saved_model", verbose=False)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TensorFlow's remarks away."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            model.export(directory, format="tf_saved_model", verbose=False)
+            yield
     finally:
         logger.setLevel(level)

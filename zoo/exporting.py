@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from keras_rnncap.zoo.stepping import Stepper
 
 from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.runs import replacing, write_json
+from keras_rnncap.saving import quiet
 
 FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
 STEP_FILE = "step.json"
@@ -60,7 +58,7 @@ def export(
     names |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
     written = {}
     litert = [name for name in formats if name.startswith("litert")]
-    with _quiet():
+    with quiet():
         converted = _litert(stepper, litert) if stepper and litert else {}
         for name in formats:
             with replacing(folder / names[name]) as new:
@@ -147,16 +145,3 @@ def _litert(stepper: Stepper, formats: Sequence[str]) -> dict[str, bytes]:
             converter.optimizations = [tf.lite.Optimize.DEFAULT] if name == "litert-int8" else []
             models[name] = bytes(converter.convert())
         return models
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps TensorFlow's remarks away."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

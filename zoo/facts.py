@@ -25,7 +25,7 @@ class PresetFacts:
         data: What the data are.
         origin: Where the data come from, and under which licence.
         score: On data that the model has not seen (for perceptron capacity: on what it has stored).
-        interval: 95% confidence interval of the score, `None` where it is exact.
+        interval: 95% confidence interval of the score, `None` where it is of a fixed set as a whole.
         score_name: Name of the score, with its unit.
         score_direction: Whether more (`"max"`) or less (`"min"`) is better.
         chance_score: Of a model that knows nothing.

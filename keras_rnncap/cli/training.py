@@ -46,7 +46,8 @@ def train(
     from keras_rnncap.train import default_directory, train_model
     from keras_rnncap.training import TrainingSettings
 
-    settings = TrainingSettings(steps, optimizer, learning_rate, learning_rate_decay, momentum, clip_norm, l2)  # type: ignore[arg-type]
+    numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2)
+    settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
     directory = out or default_directory(task, cell, params, depth, seed)
     made = make_task(task, data)
     result = interruptible(

@@ -24,6 +24,8 @@ Folder = Annotated[Path, typer.Argument(help="Folder to write to")]
 def zoo_list() -> None:
     """List the bundled presets."""
     import_keras()
+    import pandas as pd
+
     from keras_rnncap.zoo import list_presets
 
     presets = list_presets()
@@ -35,8 +37,7 @@ def zoo_list() -> None:
         right = column in ("depth", "parameters", "score", "chance", "kB")
         table.add_column(column, justify="right" if right else "left", no_wrap=column == "preset")
     for handle, row in presets.iterrows():
-        scores = ("-" if row[name] is None else f"{row[name]:.4g}" for name in ("score", "chance"))
-        score, chance = scores
+        score, chance = ("-" if pd.isna(row[name]) else f"{row[name]:.4g}" for name in ("score", "chance"))
         sizes = (str(row["depth"]), f"{row['parameters']:,}")
         of_what = str(row["score_name"]).replace("_", " ")
         table.add_row(str(handle), row["task"], row["cell"], *sizes, score, of_what, chance, f"{row['size_kb']:,}")

@@ -83,7 +83,7 @@ def _work(
         row = piece.run(folder, rows, progress)
     except KeyboardInterrupt:
         return
-    except Exception as raised:
+    except Exception as raised:  # whatever it is, it is raised where the study runs
         error = raised
         error.add_note("".join(traceback.format_exception(raised)))
     sender.send((row, error))
