@@ -17,7 +17,7 @@ from keras_rnncap.datasets import Task, capacity_input_dim, make_task
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import IDENTITY, read_rows
 from keras_rnncap.studies import read_study
-from keras_rnncap.studies.zoo import PERCEPTRON, RECIPES
+from keras_rnncap.studies.zoo import trainings
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners import measure_capacity, run_sweep
@@ -103,10 +103,10 @@ def bundle(
     version: int = 1,
     data: Path | None = None,
 ) -> list[Path]:
-    """Writes the models of a folder of the study `zoo` as presets, in `house/NAME/vVERSION`; those that are there stay.
+    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that are there stay.
 
     Args:
-        study: Folder of `rnncap study zoo`, finished or not.
+        study: Folder of `rnncap study zoo` or `rnncap study capacity`, finished or not.
         house: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
@@ -116,32 +116,30 @@ def bundle(
     """
     check_integer("version", version, 1)
     rows = read_study(Path(study)).pieces
-    if rows.empty or "preset" not in rows:
-        raise InputError(f"{study} has no training of the study zoo that ended; run rnncap study zoo --out {study}")
-    profile = json.loads((Path(study) / IDENTITY).read_text())["profile"]
-    recipes = {recipe.task: recipe for recipe in RECIPES.get(profile, RECIPES["laptop"])}
-    trained = rows[(rows["part"] == "train") & rows["hyperparameters"].fillna("{}").ne("{}")]
+    identity = json.loads((Path(study) / IDENTITY).read_text()) if not rows.empty else {}
+    if identity.get("study") not in ("zoo", "capacity"):
+        raise InputError(
+            f"{study} has nothing of the studies zoo and capacity that ended; run rnncap study zoo --out {study}"
+        )
+    trained = trainings(rows, identity["study"], identity["profile"])
+    trained = trained[trained["hyperparameters"].fillna("{}").ne("{}")]
     written = []
     for name, own in trained.groupby("preset", sort=False):
         folder = Path(house) / str(name) / f"v{version}"
         if folder.exists():
             continue
         row = max((one for _, one in own.iterrows()), key=_merit)  # of several seeds
-        task = json.loads(row["settings"]).get("task")
-        if (task or PERCEPTRON) not in recipes:
-            raise InputError(f"{name} was trained on {task}, of which there is no preset now; see studies/zoo.py")
-        recipe = recipes[task or PERCEPTRON]
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
         written.append(
             pack(
                 Path(study) / "pieces" / str(row["piece"]),
                 folder,
                 name=str(name),
-                task=task,
+                task=json.loads(row["settings"]).get("task"),
                 data=data,
                 version=version,
-                origin=recipe.origin,
-                paper=recipe.paper,
+                origin=row["origin"],
+                paper=row["paper"],
                 searches=[Path(study) / "pieces" / search for search in searches],
             )
         )

@@ -175,16 +175,13 @@ def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, inv
 
 
 def test_a_study_of_the_zoo_becomes_presets_each_once(tmp_path):
-    with pytest.raises(InputError, match="has no training of the study zoo that ended"):
+    with pytest.raises(InputError, match="has nothing of the studies zoo and capacity that ended"):
         bundle(tmp_path, tmp_path / "house")
     rows = run_study("zoo", profile="smoke", cells=["rnn"], out=tmp_path / "study")
-    assert sorted(rows.pieces["part"]) == ["search", "train", "train"]
+    assert sorted(rows.pieces["part"]) == ["search", "train"]
     written = bundle(tmp_path / "study", tmp_path / "house")
-    assert [folder.relative_to(tmp_path / "house").as_posix() for folder in written] == [
-        "rnn-perceptron-60/v1",
-        "rnn-memory-300/v1",
-    ]
-    memory = zoo.describe(written[1])
+    assert [folder.relative_to(tmp_path / "house").as_posix() for folder in written] == ["rnn-memory-300/v1"]
+    memory = zoo.describe(written[0])
     # Trained with the hyperparameters of a smaller model's search, and the card states what both cost.
     searched, trained = (json.loads(row["hyperparameters"]) for row in rows.ended() if row["preset"] == memory.name)
     assert memory.hyperparameters == trained == searched
@@ -197,10 +194,23 @@ def test_of_two_seeds_the_better_is_bundled_with_its_own_search(tmp_path):
     for seed in (0, 1):
         rows = run_study("zoo", profile="smoke", cells=["gru"], seed=seed, out=tmp_path / "study")
     written = bundle(tmp_path / "study", tmp_path / "house")
-    assert len(written) == 2
+    assert len(written) == 1
     own = rows.pieces[(rows.pieces["preset"] == "gru-memory-300") & (rows.pieces["part"] == "train")]
     best = own.loc[own["best_score"].idxmin()]
-    facts = zoo.describe(written[1])
+    facts = zoo.describe(written[0])
     assert facts.training["seed"] == best["seed"]
     assert facts.hyperparameters == json.loads(best["hyperparameters"])
     assert facts.cost["trials"] == 3
+
+
+def test_models_of_the_capacity_study_become_presets(tmp_path):
+    rows = run_study("capacity", profile="smoke", cells=["rnn", "+rnn"], depths=[1, 2], out=tmp_path / "study")
+    written = bundle(tmp_path / "study", tmp_path / "house")
+    assert [folder.parent.name for folder in written] == ["rnn-perceptron-60", "intersection-rnn-perceptron-60"]
+    stored = rows.pieces[rows.pieces["part"] == "size"].set_index(["cell", "depth"])
+    for folder, depth in zip(written, (1, 2), strict=True):
+        facts = zoo.describe(folder)
+        assert facts.depth == depth  # each cell's least
+        row = stored.loc[(facts.cell, depth)]
+        assert facts.hyperparameters == json.loads(row["hyperparameters"])
+        assert facts.cost["trials"] == row["trials"] == 2

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.population.parallel import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
@@ -87,7 +88,7 @@ class Plan:
 def machine() -> str:
     """Returns what trainings run on."""
     devices = sorted({device.partition(":")[0] for device in keras.distribution.list_devices()})
-    return f"{os.cpu_count()} cores, {', '.join(devices)}"
+    return f"{cores()} core{'s'[: cores() > 1]}, {', '.join(devices)}"
 
 
 def matrix_product_rate(size: int = 512, repeats: int = 20) -> float:

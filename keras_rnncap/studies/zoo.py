@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import json
 from typing import Any, ClassVar, NamedTuple
+
+import pandas as pd
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
 from keras_rnncap.datasets import get_task_class, make_task
+from keras_rnncap.errors import InputError
 from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, needs_depth, piece_name, training_work
 from keras_rnncap.tuners.profiles import get_profile
 
@@ -42,12 +45,8 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "smoke": (
-        Recipe(PERCEPTRON, PAPER_CELLS, 60, 60, (2, 20), (0, 0), 128, ""),
-        Recipe("memory:input_dim=4,length=3", PAPER_CELLS, 300, 150, (2, 20), (1, 20), 64, ""),
-    ),
+    "smoke": (Recipe("memory:input_dim=4,length=3", PAPER_CELLS, 300, 150, (2, 20), (1, 20), 64, ""),),
     "laptop": (
-        Recipe(PERCEPTRON, PAPER_CELLS, 1_000, 1_000, (48, 100_000), (0, 0), 128, "3 to 6 bits per parameter"),
         Recipe("memory", PAPER_CELLS, 9_000, 9_000, (12, 2_500), (2, 20_000), 64, "figure 2c: 1 - units / 64"),
         Recipe(
             "parentheses:length=20,streams=3",
@@ -74,6 +73,9 @@ RECIPES = {
     ),
 }
 
+STORED_PARAMS = {"smoke": 60, "laptop": 1_000, "paper": 1_000}
+"""Budget of the models of the study `capacity` that become presets: the best trial of each cell."""
+
 
 def preset_name(cell: str, task: str, params: int) -> str:
     """Returns the name of a preset: cell, task and budget.
@@ -89,8 +91,8 @@ def preset_name(cell: str, task: str, params: int) -> str:
 class ZooStudy(Study):
     """Searches of hyperparameters, at a smaller size where a preset is large, and trainings with the best.
 
-    Two parts: `search`, and `train`, longer, with other weights and batches. A measurement of perceptron capacity is
-    both: its best trial is the preset. `rnncap zoo bundle` makes presets of a folder of this study.
+    Two parts: `search`, and `train`, longer, with other weights and batches. `rnncap zoo bundle` makes presets of a
+    folder of this study, and of one of the study `capacity`, where a search is all there is: its best trial.
     """
 
     name = "zoo"
@@ -113,8 +115,7 @@ class ZooStudy(Study):
             for cell in [cell for cell in grid.cells if cell in recipe.cells]:
                 depth = 2 if needs_depth(cell) else 1
                 common = {"cell": cell, "depth": depth, "batch_size": recipe.batch_size}
-                make = _capacity if recipe.task == PERCEPTRON else _search_and_training
-                found += make(recipe, common, profile, seed)
+                found += _search_and_training(recipe, common, profile, seed)
         return found
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
@@ -122,18 +123,6 @@ class ZooStudy(Study):
         from keras_rnncap.analysis.zoo_study import zoo_exhibits
 
         return zoo_exhibits(rows)
-
-
-def _capacity(recipe: Recipe, common: dict[str, Any], profile: str, seed: int) -> list[Piece]:
-    trials, steps = recipe.search
-    if profile == "paper":
-        trials = get_profile(profile).trials
-    width = math.ceil(math.log2(10 * recipe.params))
-    sizes = {"params": recipe.params, "trials": trials, "steps": steps, "input_dim": width, "length": 5}
-    name = preset_name(common["cell"], recipe.task, recipe.params)
-    work = training_work(recipe.params, 5, recipe.batch_size, trials * steps)
-    labels = {"part": "train", "preset": name}
-    return [Piece(piece_name("train", name, f"seed{seed}"), {**common, **sizes, "seed": seed}, labels, work)]
 
 
 def _search_and_training(recipe: Recipe, common: dict[str, Any], profile: str, seed: int) -> list[Piece]:
@@ -156,3 +145,31 @@ def _length(task: str) -> int:
     """Returns the time steps of a task, without its data."""
     task_class = get_task_class(task.partition(":")[0])
     return task_class.described().length if task_class.needs_data else make_task(task).length
+
+
+def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
+    """Returns the rows whose models become presets, with the columns `preset`, `search`, `origin` and `paper`.
+
+    Args:
+        rows: Searches of the study `zoo` or `capacity` that ended.
+        study: Which.
+        profile: Its profile.
+
+    Raises:
+        InputError: If a model was trained on a task of which there is no preset now.
+    """
+    if study != ZooStudy.name:
+        params = STORED_PARAMS[profile]
+        least = rows["cell"].map(lambda cell: 2 if needs_depth(cell) else 1)
+        chosen = rows[(rows["part"] == "size") & (rows["params"] == params) & (rows["depth"] == least)]
+        names = [preset_name(cell, PERCEPTRON, params) for cell in chosen["cell"]]
+        return chosen.assign(preset=names, search=None, origin=GENERATED, paper="3 to 6 bits per parameter")
+    trained = rows[rows["part"] == "train"]
+    recipes = {recipe.task: recipe for recipe in RECIPES.get(profile, RECIPES["laptop"])}
+    tasks = [json.loads(settings)["task"] for settings in trained["settings"]]
+    for name, task in zip(trained["preset"], tasks, strict=True):
+        if task not in recipes:
+            raise InputError(f"{name} was trained on {task}, of which there is no preset now; see studies/zoo.py")
+    return trained.assign(
+        origin=[recipes[task].origin for task in tasks], paper=[recipes[task].paper for task in tasks]
+    )
