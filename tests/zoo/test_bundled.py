@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from keras_rnncap.zoo.handles import bundled
 
 from keras_rnncap import zoo
-from keras_rnncap.zoo.handles import bundled
 
 NAMES = [f"{folder.parent.name}@{folder.name}" for folder in bundled()]
 
