@@ -70,6 +70,8 @@ def sequence_model(
     x = inputs = keras.Input((length, input_dim), batch_size=stateful_batch, name="inputs")
     for layer in range(depth):
         more = dict(options)
+        if "name" in accepted:  # the same in every model: TensorFlow keeps 35 kB for each new name of a variable
+            more.setdefault("name", f"cell_{layer + 1}")
         if "seed" in accepted and seed is not None:
             more.setdefault("seed", initializers.derived_seed(seed, layer))
         if "learned_initial_state" in accepted and stateful_batch is not None:

@@ -8,7 +8,7 @@ from keras_rnncap.errors import InputError
 
 
 def weights(model):
-    """The weights by `layer/name`, whatever number Keras gave to the cell between the two."""
+    """The weights by `layer/name`, whatever the cell between the two is called."""
     return {
         f"{layer.name}/{weight.name}": keras.ops.convert_to_numpy(weight)
         for layer in model.layers
@@ -65,6 +65,13 @@ def test_layers_differ_from_each_other(cell, seed):
         drawn = [kernel(model, layer, name) for layer in (1, 2, 3)]
         assert min(np.abs(drawn[i] - drawn[j]).max() for i, j in ((0, 1), (0, 2), (1, 2))) > 1e-2
     assert np.abs(kernel(model, 1, "kernel")[:, :4] - weights(model)["readout/kernel"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_variables_have_the_same_names_in_every_model(cell):
+    """TensorFlow keeps a kernel, 35 kB, for each new name of a variable: long sweeps would not stay in memory."""
+    one, other = ([w.path for w in sequence_model(cell, 3, 2, input_dim=3, output_dim=1).variables] for _ in range(2))
+    assert one == other
 
 
 def test_without_a_seed_models_differ():

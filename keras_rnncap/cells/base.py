@@ -187,7 +187,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self.dropout = float(dropout)
         self.recurrent_dropout = float(recurrent_dropout)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed, name="seed_generator")
         self.projection: Any = None
         self.supports_masking = True
         self.state_size = units if len(self.state_names) == 1 else [units] * len(self.state_names)

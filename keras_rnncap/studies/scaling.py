@@ -52,7 +52,7 @@ class ScalingStudy(Study):
     }
     spending: ClassVar = {
         "smoke": Spending("random-function:samples=500,length=5", 2, 20),
-        "laptop": Spending("random-function:samples=100_000,length=20", 12, 2_000),
+        "laptop": Spending("random-function:samples=10_000,length=10,tau=200", 12, 2_000),
         "paper": Spending("random-function", 1_000, 50_000),
     }
 
