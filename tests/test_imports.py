@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors"],
-    ["initializers", "information", "runs", "versions", "docs", "saved_models"],
+    ["initializers", "information", "quantization", "runs", "versions", "docs", "saved_models"],
     ["cells", "datasets"],
     ["models", "budget", "saving", "progress", "training", "analysis"],
     ["train", "calibration", "population", "api"],

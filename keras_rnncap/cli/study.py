@@ -13,7 +13,7 @@ from keras_rnncap.errors import InputError
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="capacity, memory, scaling, trainability, robustness or zoo")],
+    name: Annotated[str, typer.Argument(help="capacity, memory, scaling, trainability, robustness, quantization, zoo")],
     profile: Annotated[str, typer.Option(help="What is spent: smoke, laptop or paper")] = "laptop",
     cells: Annotated[str | None, typer.Option(help="Names, or module:Class, with commas between")] = None,
     params: Annotated[str | None, typer.Option(help="Budgets of trainable parameters, with commas between")] = None,

@@ -140,7 +140,8 @@ def run_study(
     other cells, sizes or another seed adds to them.
 
     Args:
-        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"` or `"zoo"`.
+        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or
+            `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.

@@ -1,0 +1,117 @@
+"""What rounded weights still store, and the remark of Collins et al. (2017) about it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+
+KEPT = 0.95
+"""The part of the stored bits that must be left for nothing to count as lost."""
+NEAR = 1
+"""Bits by which the estimate may be off."""
+
+
+def compute_quantization(rows: StudyRows) -> pd.DataFrame:
+    """Returns, for each cell and number of bits of a weight, the bits stored for each parameter.
+
+    Columns: `cell`, `depth`, `parameters`, `weight_bits`, `bits_per_parameter`, and `kept`, the part of what the model
+    stores with weights as they were trained.
+    """
+    own = rows.trials[["piece", "weight_bits", "bits_per_parameter"]]
+    table = rows.pieces[["piece", "cell", "depth", "parameters"]].merge(own, on="piece").drop(columns="piece")
+    whole = table.groupby(["cell", "parameters"])["bits_per_parameter"].transform("max")
+    return table.assign(kept=table["bits_per_parameter"] / whole)
+
+
+def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a row for each model: the bits it stores for each parameter, rounded up, and those that a weight needs.
+
+    `needed` is the smallest number of bits from which on 95% of the stored bits are left.
+    """
+    found = []
+    for (cell, parameters), own in table.sort_values("weight_bits").groupby(["cell", "parameters"]):
+        lost = own[own["kept"] < KEPT]["weight_bits"].max()
+        enough = own["weight_bits"] if math.isnan(lost) else own[own["weight_bits"] > lost]["weight_bits"]
+        stored = own["bits_per_parameter"].iloc[-1]
+        row = {"cell": cell, "parameters": parameters, "stored": stored, "estimate": math.ceil(stored)}
+        found.append(row | {"needed": int(enough.min())})
+    return pd.DataFrame(found).sort_values("cell", key=lambda cells: cells.map(cell_order), ignore_index=True)
+
+
+def plot_quantization(table: pd.DataFrame) -> Figure:
+    """Draws the bits stored for each parameter against those of a weight, rounded and as trained.
+
+    Look for: where a curve reaches its dotted line, what the model stores as trained, and how far that is to the right
+    of the dashed line, on which a weight has as many bits as it stores; no model can be above that.
+    """
+    figure, (axes,) = new_figure(1, width=6.5)
+    rounded = table[table["weight_bits"] < table["weight_bits"].max()]
+    for cell in sorted(table["cell"].unique(), key=cell_order):
+        own = rounded[rounded["cell"] == cell].sort_values("weight_bits")
+        whole = table[table["cell"] == cell]["bits_per_parameter"].max()
+        axes.axhline(whole, color=cell_color(cell), linestyle=":", linewidth=0.8)
+        axes.plot(
+            own["weight_bits"], own["bits_per_parameter"], marker="o", markersize=4, color=cell_color(cell), label=cell
+        )
+    reach = table["bits_per_parameter"].max() * 1.15
+    axes.plot([0, reach], [0, reach], color="0.2", linestyle="--", linewidth=1, label="as many as it stores")
+    axes.set(xlabel="bits of a weight", ylabel="bits stored for each parameter")
+    axes.set_xlim(0, None)
+    axes.set_ylim(0, reach)
+    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
+def claim_bits_of_a_weight(needed: pd.DataFrame) -> Claim:
+    """Tests whether weights need as many bits as they store, rounded up, give or take one.
+
+    It holds if that is so for every cell, and does not if it is so for none.
+    """
+    claim = "What a parameter stores estimates the bits to which a weight can be compressed without loss"
+    paper = "about 5 bits per parameter, and others compressed fully connected layers to 5 bits per weight"
+    if needed.empty:
+        return open_claim(claim, paper, "no preset of perceptron capacity was rounded")
+    near = (needed["needed"] - needed["estimate"]).abs() <= NEAR
+    verdict: Verdict = "holds" if near.all() else "undecided" if near.any() else "does not hold"
+    ours = ", ".join(f"{row.cell} stores {row.stored:.2f} and needs {row.needed}" for row in needed.itertuples())
+    return Claim(
+        claim,
+        paper,
+        f"bits for each parameter: {ours}",
+        verdict,
+        f"{near.sum()} of {len(needed)} cells keep {KEPT:.0%} of what they store with as many bits as they store, "
+        f"rounded up, give or take {NEAR}; holds if all do, does not if none does",
+    )
+
+
+def quantization_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns the curve, its numbers, and whether the remark holds."""
+    shown = Exhibits()
+    if rows.pieces.empty:
+        return shown
+    table = compute_quantization(rows)
+    pivot = table.pivot_table(index="weight_bits", columns="cell", values="bits_per_parameter")
+    pivot = pivot[sorted(pivot.columns, key=cell_order)].round(2).reset_index()
+    pivot["weight_bits"] = pivot["weight_bits"].replace({32: "as trained"}).astype(str)
+    shown.exhibits += [
+        Exhibit(
+            "quantization",
+            "Stored bits after rounding the weights",
+            "",
+            "Weights are rounded after training, each matrix to evenly spaced values. Dotted: as trained. Dashed: a "
+            "weight stores as many bits as it has, which is the most that it can.",
+            plot_quantization(table),
+        ),
+        Exhibit("quantization-table", "The same as numbers", "", "Bits stored for each parameter.", pivot),
+    ]
+    if len(own := of_paper(table)):
+        needed = compute_needed(own)
+        caption = f"The fewest bits of a weight that keep {KEPT:.0%} of what is stored as trained."
+        shown.exhibits.append(Exhibit("quantization-needed", "Bits that a weight needs", "", caption, needed.round(2)))
+        shown.claims.append(claim_bits_of_a_weight(needed))
+    return shown
