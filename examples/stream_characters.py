@@ -1,31 +1,37 @@
-"""Writes text one character at a time with an exported model, without its code: TensorFlow alone runs the steps.
+"""Streams text from a pretrained model, character by character: `python stream_characters.py [PRESET] [CHARACTERS]`.
 
-Trains a small model on Python's documentation first, exports it, and forgets it.
+The preset is exported first; after that TensorFlow alone runs it, one time step at a time, its states in and out.
 """
 
-import keras
+import sys
+import tempfile
+
 import numpy as np
 import tensorflow as tf
-from keras_rnncap.datasets import PythonDocs
 
 from keras_rnncap import zoo
-from keras_rnncap.train import train_model
-from keras_rnncap.training import TrainingSettings
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
+TEMPERATURE = 0.7
 
-settings = TrainingSettings(steps=200, learning_rate=0.02)
-train_model(PythonDocs(), "gru", params=5_000, settings=settings, out="runs/stream")
-zoo.export(keras.saving.load_model("runs/stream/model.keras"), "exported", formats=["saved_model"])
 
-model = tf.saved_model.load("exported/saved_model")
-states = model.initial_state(1)
-rng = np.random.default_rng(0)
-character = 0
-for _ in range(200):
-    x = tf.one_hot([character], len(ALPHABET))
-    found = model.step(x, *(states[f"state_{i}"] for i in range(len(states))))
-    states = {name: state for name, state in found.items() if name != "output"}
-    character = rng.choice(len(ALPHABET), p=tf.nn.softmax(tf.cast(found["output"][0], tf.float64)).numpy())
-    print(ALPHABET[character], end="", flush=True)
-print()
+def stream(preset="lstm-text8-100k", characters=300, prompt="the history of ", seed=0):
+    """Yields the prompt, and then what the model writes after it."""
+    with tempfile.TemporaryDirectory() as folder:
+        zoo.export(zoo.load(preset), folder, ["saved_model"])
+        model = tf.saved_model.load(f"{folder}/saved_model")
+        states, rng, likely = model.initial_state(1), np.random.default_rng(seed), None
+        for place in range(len(prompt) + characters):
+            character = prompt[place] if place < len(prompt) else rng.choice(list(ALPHABET), p=likely)
+            yield character
+            x = tf.one_hot([ALPHABET.index(character)], len(ALPHABET))
+            found = model.step(x, *(states[f"state_{index}"] for index in range(len(states))))
+            states = {name: state for name, state in found.items() if name != "output"}
+            likely = tf.nn.softmax(tf.cast(found["output"][0], tf.float64) / TEMPERATURE).numpy()
+
+
+if __name__ == "__main__":
+    arguments = dict(zip(("preset", "characters"), sys.argv[1:], strict=False))
+    for character in stream(**arguments | {"characters": int(arguments.get("characters", 300))}):
+        print(character, end="", flush=True)
+    print()

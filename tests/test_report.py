@@ -145,3 +145,23 @@ def test_folders_that_are_no_studies_are_errors(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_report([one], tmp_path / "file" / "out")
+
+
+def test_cards_of_presets_are_pages_of_their_own(tmp_path):
+    pieces = pd.DataFrame(
+        {"piece": ["train-gru"], "part": ["train"], "preset": ["gru-memory-9k"], "cell": ["gru"], "params": [9000]}
+        | {"parameters": [8950], "depth": [1], "best_score": [0.6], "objective": ["mean_squared_error"]}
+        | {"bits_per_parameter": [None], "elapsed_s": [60.0]}
+    )
+    trials = pd.DataFrame({"piece": ["train-gru"], "trial": [0], "status": ["completed"]})
+    page = write_report([write_study(tmp_path / "z", "zoo", pieces, trials)], tmp_path / "report")
+    links = [attributes["href"] for tag, attributes in Page(page.read_text()).tags if tag == "a"]
+    cards = [link for link in links if link.startswith("cards/")]
+    assert len(cards) >= 24
+    assert all(f"]({card})" in (page.parent / "README.md").read_text() for card in cards)
+    text = (page.parent / "cards" / "gru-memory-9k-v1.html").read_text()
+    card = Page(text)
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", text)
+    assert {"table", "pre", "h1"} <= {tag for tag, _ in card.tags}
+    assert [one["src"][:22] for tag, one in card.tags if tag == "img"] == ["data:image/png;base64,"]
+    assert "library_name" not in text  # what hubs read

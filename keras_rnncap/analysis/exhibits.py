@@ -86,7 +86,9 @@ class Exhibits:
     Attributes:
         exhibits: Figures and tables, in order.
         claims: Claims of the paper.
+        presets: Handles of presets whose cards belong to it.
     """
 
     exhibits: list[Exhibit] = dataclasses.field(default_factory=list)
     claims: list[Claim] = dataclasses.field(default_factory=list)
+    presets: list[str] = dataclasses.field(default_factory=list)

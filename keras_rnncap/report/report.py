@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import jinja2
 import matplotlib
 import pandas as pd
+from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
@@ -24,8 +26,10 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, replacing
 from keras_rnncap.studies import STUDIES, Study, in_words, read_study
 from keras_rnncap.version import __version__
+from keras_rnncap.zoo import card
+from keras_rnncap.zoo.handles import resolve
 
-HTML, MARKDOWN, FIGURES = "index.html", "README.md", "figures"
+HTML, MARKDOWN, FIGURES, CARDS = "index.html", "README.md", "figures", "cards"
 MARK = "<!-- written by rnncap report -->"
 """Stands in what a report writes, and in nothing else that it may replace."""
 
@@ -95,6 +99,8 @@ def read_part(folder: Path) -> StudyPart:
 def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
     """Writes `index.html`, `README.md` and `figures/` (each figure as SVG and PNG) from the folders of studies.
 
+    With the study `zoo`, the cards of the bundled presets are pages in `cards/`.
+
     The page needs nothing but itself: pictures, style and the script that sorts tables are in it.
 
     Args:
@@ -126,6 +132,25 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
         for exhibit in part.shown.exhibits:
             if isinstance(exhibit.content, Figure):
                 pictures[exhibit.name] = _write_figure(exhibit.content, target / FIGURES / exhibit.name)
+    environment = _environment()
+    handles = [handle for part in parts for handle in part.shown.presets]
+    cards = {handle: _write_card(handle, target, environment) for handle in handles}
+    verdicts = [claim.verdict for part in parts for claim in part.shown.claims]
+    facts: dict[str, Any] = {
+        "parts": parts,
+        "pictures": pictures,
+        "cards": cards,
+        "version": __version__,
+        "mark": MARK,
+        "counts": {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "undecided")},
+    }
+    for file in (HTML, MARKDOWN):
+        with replacing(target / file) as new:
+            new.write_text(environment.get_template(f"{file}.j2").render(facts), encoding="utf-8")
+    return target / HTML
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_rnncap.report", ""),
         autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -135,18 +160,24 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
     )
     environment.filters |= {"cell": _cell, "pipe": lambda text: str(text).replace("|", "\\|")}
     environment.tests["figure"] = lambda content: isinstance(content, Figure)
-    verdicts = [claim.verdict for part in parts for claim in part.shown.claims]
-    facts: dict[str, Any] = {
-        "parts": parts,
-        "pictures": pictures,
-        "version": __version__,
-        "mark": MARK,
-        "counts": {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "undecided")},
-    }
-    for file in (HTML, MARKDOWN):
-        with replacing(target / file) as new:
-            new.write_text(environment.get_template(f"{file}.j2").render(facts), encoding="utf-8")
-    return target / HTML
+    return environment
+
+
+def _write_card(handle: str, target: Path, environment: jinja2.Environment) -> str:
+    """Writes a preset's card as a page that needs nothing else; returns its address from the report's."""
+    folder = resolve(handle)
+    text = re.sub(r"\A---\n.*?\n---\n", "", card(handle), flags=re.DOTALL)  # what hubs read, not people
+    body = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").render(text)
+    for picture in re.findall(r'<img src="([\w.]+)"', body):
+        data = base64.b64encode((folder / picture).read_bytes()).decode()
+        body = body.replace(f'<img src="{picture}"', f'<img src="data:image/png;base64,{data}"')
+    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    file = target / CARDS / f"{handle.replace('@', '-')}.html"
+    file.parent.mkdir(exist_ok=True)
+    with replacing(file) as new:
+        page = environment.get_template("card.html.j2").render(handle=handle, body=body, mark=MARK, index=HTML)
+        new.write_text(page, encoding="utf-8")
+    return f"{CARDS}/{file.name}"
 
 
 def _write_figure(figure: Figure, stem: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +13,7 @@ from keras_rnncap.datasets import get_task_class, make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, needs_depth, piece_name, training_work
 from keras_rnncap.tuners.profiles import get_profile
+from keras_rnncap.zoo import list_presets
 
 PERCEPTRON = "perceptron"
 JOZEFOWICZ_CELLS = ("mut1", "mut2", "mut3", "lstm-b")
@@ -119,10 +121,11 @@ class ZooStudy(Study):
         return found
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns a table of the presets."""
+        """Returns a table of the presets that were trained, and the cards of those that are bundled."""
         from keras_rnncap.analysis.zoo_study import zoo_exhibits
 
-        return zoo_exhibits(rows)
+        shown = zoo_exhibits(rows)
+        return dataclasses.replace(shown, presets=list(list_presets().index))
 
 
 def _search_and_training(recipe: Recipe, common: dict[str, Any], profile: str, seed: int) -> list[Piece]:
