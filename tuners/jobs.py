@@ -18,7 +18,7 @@ from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameter
 from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.budget import Budget, units_for_budget
-from keras_rnncap.cells import CellFactory
+from keras_rnncap.cells import CellFactory, constructor_options
 from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.models import sequence_model
 from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
@@ -142,9 +142,12 @@ class Job(abc.ABC):
         """Returns what builds the models of the members that have the shape of these values."""
         depth = values.get("depth", self.depth)
         build = self._builder(self.budget(values).units, depth)
+        if "seed" in constructor_options(self.cell):
+            return build
 
         def seeded(member: Member) -> keras.Model:
-            keras.utils.set_random_seed(member.seed)  # for cells of users that take no seed
+            # Only for cells that need it: TensorFlow then makes its compiled functions ready anew, 1.6 MB each time.
+            keras.utils.set_random_seed(member.seed)
             return build(member)
 
         return seeded
