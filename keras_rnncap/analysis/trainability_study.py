@@ -335,7 +335,7 @@ def claim_intersection_deep(trials: pd.DataFrame) -> Claim:
         f"{', '.join(f'{cell} {value:.2f}' for cell, value in smallest.items())}",
         verdict,
         f"Welch's t-tests, Holm's correction: better than {better.sum()} of {len(pairs)} cells, worse than "
-        "{worse.sum()}; holds if first by both and better than all, does not if worse than any",
+        f"{worse.sum()}; holds if first by both and better than all, does not if worse than any",
     )
 
 

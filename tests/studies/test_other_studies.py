@@ -166,7 +166,9 @@ def test_the_irnn_is_infeasible_half_the_time(shares, verdict):
 
 def test_the_intersection_cell_is_best_deep():
     assert claim_intersection_deep(random_trials(levels=BETTER, spread=0.05)).verdict == "holds"
-    assert claim_intersection_deep(random_trials(levels={**BETTER, "+rnn": 3.5})).verdict == "does not hold"
+    worse = claim_intersection_deep(random_trials(levels={**BETTER, "+rnn": 3.5}, spread=0.05))
+    assert worse.verdict == "does not hold"
+    assert "better than 0 of 5 cells, worse than 5" in worse.statistic
     assert claim_intersection_deep(random_trials(levels=dict.fromkeys(BETTER, 2.0))).verdict == "undecided"
     assert claim_intersection_deep(random_trials(depths=(1,))).verdict == "undecided"
     assert claim_intersection_deep(random_trials(levels={"rnn": 2.0, "+rnn": 1.0})).verdict == "undecided"
