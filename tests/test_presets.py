@@ -133,7 +133,11 @@ def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(ru
     preset = presets / "sweep"
     assert "## Score" in invoke("zoo", "show", preset).output
     assert "files are as published" in invoke("zoo", "verify", preset).output
-    assert invoke("zoo", "list").exit_code == 0
+    listed = invoke("zoo", "list")
+    assert listed.exit_code == 0
+    assert "memory: mean squared error (chance 1)" in listed.output
+    assert "intersection-rnn-parentheses-5k@v1" in listed.output  # the longest name is whole on a narrow screen
+    assert "…" not in listed.output
     assert invoke("zoo", "predict", presets / "capacity").output.count("output") == 3
     result = invoke("zoo", "predict", preset, "--out", tmp_path / "y.npy", "--seed", 1)
     assert result.exit_code == 0, result.output

@@ -5,6 +5,7 @@ import html
 import html.parser
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from studies.made import memory, scaling, trainability, write_study
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.report import write_report
+from keras_rnncap.report.report import read_part
 
 
 class Page(html.parser.HTMLParser):
@@ -165,3 +167,12 @@ def test_cards_of_presets_are_pages_of_their_own(tmp_path):
     assert {"table", "pre", "h1"} <= {tag for tag, _ in card.tags}
     assert [one["src"][:22] for tag, one in card.tags if tag == "img"] == ["data:image/png;base64,"]
     assert "library_name" not in text  # what hubs read
+
+
+def test_no_text_of_a_claim_was_left_unfilled():
+    root = Path(__file__).parents[1] / "docs" / "results"
+    studies = sorted(file.parent for file in root.glob("*/run.json"))
+    claims = [claim for folder in studies for claim in read_part(folder).shown.claims]
+    assert len(claims) >= 12
+    for claim in claims:
+        assert "{" not in " ".join(claim), claim

@@ -314,7 +314,7 @@ def claim_time(time: pd.DataFrame) -> Claim:
         f"gain from 1 to 5 steps {early.mean():+.2f}, from 5 to {last} {late.mean():+.2f} bits per parameter",
         verdict,
         f"t-tests over {len(complete)} cells: a gain at first p = {rises:.2g}, less than half of it after p = "
-        "{slows:.2g}; holds if both, does not if either is significantly the other way round",
+        f"{slows:.2g}; holds if both, does not if either is significantly the other way round",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
 from keras_rnncap.cli.common import Data, Out, Seed, console, import_keras, interruptible
@@ -32,16 +33,17 @@ def zoo_list() -> None:
     if presets.empty:
         console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
         return
-    table = Table(title="Presets", title_justify="left")
-    for column in ("preset", "task", "cell", "depth", "parameters", "score", "of what", "chance", "kB"):
-        right = column in ("depth", "parameters", "score", "chance", "kB")
-        table.add_column(column, justify="right" if right else "left", no_wrap=column == "preset")
-    for handle, row in presets.iterrows():
-        score, chance = ("-" if pd.isna(row[name]) else f"{row[name]:.4g}" for name in ("score", "chance"))
-        sizes = (str(row["depth"]), f"{row['parameters']:,}")
-        of_what = str(row["score_name"]).replace("_", " ")
-        table.add_row(str(handle), row["task"], row["cell"], *sizes, score, of_what, chance, f"{row['size_kb']:,}")
-    console.print(table)
+    for (task, of_what), own in presets.groupby(["task", "score_name"], sort=False):
+        chance = {f"{value:.4g}" for value in own["chance"].dropna()}
+        title = f"{task}: {of_what.replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in ("preset", "cell", "depth", "parameters", "score", "kB"):
+            table.add_column(column, justify="left" if column in ("preset", "cell") else "right", no_wrap=True)
+        for handle, row in own.iterrows():
+            score = "-" if pd.isna(row["score"]) else f"{row['score']:.4g}"
+            sizes = (str(row["depth"]), f"{row['parameters']:,}")
+            table.add_row(str(handle), row["cell"], *sizes, score, f"{row['size_kb']:,}")
+        console.print(table)
     console.print("rnncap zoo show PRESET prints the card of one", highlight=False)
 
 
