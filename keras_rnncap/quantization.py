@@ -45,8 +45,8 @@ def quantize_model(model: keras.Model, bits: int) -> keras.Model:
     Example:
     >>> from keras_rnncap import sequence_model
     >>> model = quantize_model(sequence_model("gru", 8, input_dim=3, output_dim=2), bits=3)
-    >>> len(np.unique(model.get_layer("layer_1").cell.kernel))
-    8
+    >>> len(np.unique(model.get_layer("layer_1").cell.kernel)) <= 8
+    True
     """
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())

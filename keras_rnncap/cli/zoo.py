@@ -35,7 +35,7 @@ def zoo_list() -> None:
         return
     for (task, of_what), own in presets.groupby(["task", "score_name"], sort=False):
         chance = {f"{value:.4g}" for value in own["chance"].dropna()}
-        title = f"{task}: {of_what.replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
+        title = f"{task}: {str(of_what).replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in ("preset", "cell", "depth", "parameters", "score", "kB"):
             table.add_column(column, justify="left" if column in ("preset", "cell") else "right", no_wrap=True)
