@@ -96,7 +96,8 @@ def quantization_exhibits(rows: StudyRows) -> Exhibits:
         return shown
     table = compute_quantization(rows)
     pivot = table.pivot_table(index="weight_bits", columns="cell", values="bits_per_parameter")
-    pivot = pivot[sorted(map(str, pivot.columns), key=cell_order)].round(2).reset_index()
+    cells = sorted(map(str, pivot.columns), key=cell_order)
+    pivot = pivot[cells].round(2).reset_index()
     pivot["weight_bits"] = pivot["weight_bits"].replace({32: "as trained"}).astype(str)
     shown.exhibits += [
         Exhibit(
