@@ -24,7 +24,7 @@ from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.versions import versions
 
-TRIALS = 120
+TRIALS = 200
 """Trials of a measurement by default."""
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
 """After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a

@@ -14,7 +14,7 @@ def capacity(
     cell: Cell,
     params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
     depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 120,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 200,
     steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 100_000,
     batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
     seed: Seed = 0,
