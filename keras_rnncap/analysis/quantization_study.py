@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
 from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
 
+FLOAT_BITS = 32
+"""Stands for weights as they were trained."""
 KEPT = 0.95
 """The part of the stored bits that must be left for nothing to count as lost."""
 NEAR = 1
@@ -17,14 +19,15 @@ NEAR = 1
 
 
 def compute_quantization(rows: StudyRows) -> pd.DataFrame:
-    """Returns, for each cell and number of bits of a weight, the bits stored for each parameter.
+    """Returns, for each cell and number of bits of a weight, the bits stored for each parameter, fewest bits first.
 
     Columns: `cell`, `depth`, `parameters`, `weight_bits`, `bits_per_parameter`, and `kept`, the part of what the model
     stores with weights as they were trained.
     """
     own = rows.trials[["piece", "weight_bits", "bits_per_parameter"]]
     table = rows.pieces[["piece", "cell", "depth", "parameters"]].merge(own, on="piece").drop(columns="piece")
-    whole = table.groupby(["cell", "parameters"])["bits_per_parameter"].transform("max")
+    table = table.sort_values("weight_bits", ignore_index=True)
+    whole = table.groupby(["cell", "parameters"])["bits_per_parameter"].transform("last")
     return table.assign(kept=table["bits_per_parameter"] / whole)
 
 
@@ -34,7 +37,7 @@ def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
     `needed` is the smallest number of bits from which on 95% of the stored bits are left.
     """
     found = []
-    for (cell, parameters), own in table.sort_values("weight_bits").groupby(["cell", "parameters"]):
+    for (cell, parameters), own in table.groupby(["cell", "parameters"]):
         lost = own[own["kept"] < KEPT]["weight_bits"].max()
         enough = own["weight_bits"] if math.isnan(lost) else own[own["weight_bits"] > lost]["weight_bits"]
         stored = own["bits_per_parameter"].iloc[-1]
@@ -50,10 +53,10 @@ def plot_quantization(table: pd.DataFrame) -> Figure:
     of the dashed line, on which a weight has as many bits as it stores; no model can be above that.
     """
     figure, (axes,) = new_figure(1, width=6.5)
-    rounded = table[table["weight_bits"] < table["weight_bits"].max()]
+    rounded = table[table["weight_bits"] < FLOAT_BITS]
     for cell in sorted(table["cell"].unique(), key=cell_order):
-        own = rounded[rounded["cell"] == cell].sort_values("weight_bits")
-        whole = table[table["cell"] == cell]["bits_per_parameter"].max()
+        own = rounded[rounded["cell"] == cell]
+        whole = table[table["cell"] == cell]["bits_per_parameter"].iloc[-1]
         axes.axhline(whole, color=cell_color(cell), linestyle=":", linewidth=0.8)
         axes.plot(
             own["weight_bits"], own["bits_per_parameter"], marker="o", markersize=4, color=cell_color(cell), label=cell
@@ -98,7 +101,7 @@ def quantization_exhibits(rows: StudyRows) -> Exhibits:
     pivot = table.pivot_table(index="weight_bits", columns="cell", values="bits_per_parameter")
     cells = sorted(map(str, pivot.columns), key=cell_order)
     pivot = pivot[cells].round(2).reset_index()
-    pivot["weight_bits"] = pivot["weight_bits"].replace({32: "as trained"}).astype(str)
+    pivot["weight_bits"] = pivot["weight_bits"].replace({FLOAT_BITS: "as trained"}).astype(str)
     shown.exhibits += [
         Exhibit(
             "quantization",
@@ -112,7 +115,8 @@ def quantization_exhibits(rows: StudyRows) -> Exhibits:
     ]
     if len(own := of_paper(table)):
         needed = compute_needed(own)
-        caption = f"The fewest bits of a weight that keep {KEPT:.0%} of what is stored as trained."
+        tried = ", ".join(str(bits) for bits in sorted(own["weight_bits"].unique()) if bits < FLOAT_BITS)
+        caption = f"The fewest bits of a weight, of {tried}, that keep {KEPT:.0%} of what is stored as trained."
         shown.exhibits.append(Exhibit("quantization-needed", "Bits that a weight needs", "", caption, needed.round(2)))
         shown.claims.append(claim_bits_of_a_weight(needed))
     return shown

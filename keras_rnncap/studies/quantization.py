@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.analysis.quantization_study import FLOAT_BITS, quantization_exhibits
 from keras_rnncap.datasets import PerceptronCapacity, make_task
 from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.quantization import quantize_model
@@ -19,8 +20,6 @@ from keras_rnncap.versions import versions
 from keras_rnncap.zoo import describe, load
 
 WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
-FLOAT_BITS = 32
-"""Stands for weights as they were trained."""
 
 
 class RoundedPreset(Piece):
@@ -88,6 +87,4 @@ class QuantizationStudy(Study):
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns the curve, its numbers, and whether the paper's remark holds."""
-        from keras_rnncap.analysis.quantization_study import quantization_exhibits
-
         return quantization_exhibits(rows)
