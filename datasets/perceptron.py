@@ -84,14 +84,6 @@ class PerceptronCapacity(Task):
         """Returns the same for the logits of all patterns, `(patterns, 1)`."""
         return float(np.mean(((logits > 0) == (self.targets > 0.5)) & np.isfinite(logits)))
 
-    def mean_loss(self, model: keras.Model) -> float:
-        """Returns the cross-entropy over all patterns, in nats."""
-        return self.mean_loss_of(self.logits(model))
-
-    def mean_loss_of(self, logits: np.ndarray) -> float:
-        """Returns the same for the logits of all patterns, `(patterns, 1)`."""
-        return float(self.loss()(self.targets, logits))
-
     def logits(self, model: keras.Model) -> np.ndarray:
         """Returns a model's outputs for all patterns, `(patterns, 1)`."""
         # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.

@@ -208,7 +208,8 @@ class _TrainingRun:
         if not self.rows:
             return False
         penalty = sum(float(loss) for loss in self.model.losses)  # of the weights, which the task does not know of
-        return not self.rows[-1].get("train_loss", math.nan) - penalty <= self.task.infeasible_above
+        limit = self.settings.saturated(self.task.infeasible_above)
+        return not self.rows[-1].get("train_loss", math.nan) - penalty <= limit
 
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""

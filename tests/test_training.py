@@ -1,14 +1,17 @@
 """The training loop against one written in NumPy from the papers' formulas."""
 
+import dataclasses
 import math
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings, compile_model, fit
+from keras_rnncap.training import STEPS_PER_EXECUTION, SaturatedLoss, TrainingSettings, compile_model, fit
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 START = np.array([0.7, -1.3, 0.4, 0.2])  # three weights and the bias
@@ -49,8 +52,11 @@ def reference(settings, data):
     for t, (x, y) in enumerate(data):
         inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1).astype(float)
         residual = inputs @ w - y[:, 0]
-        losses.append((residual**2).mean() + settings.l2 * (w**2).sum())
-        g = 2 * inputs.T @ residual / len(x) + 2 * settings.l2 * w
+        each, share = residual**2, np.exp(-settings.loss_saturation * residual**2)  # share: the saturated loss' slope
+        if settings.loss_saturation:
+            each = (1 - share) / settings.loss_saturation
+        losses.append(each.mean() + settings.l2 * (w**2).sum())
+        g = 2 * inputs.T @ (share * residual) / len(x) + 2 * settings.l2 * w
         g *= min(1.0, settings.clip_norm / np.linalg.norm(g))
         rate = settings.learning_rate * settings.learning_rate_decay ** (t / settings.steps)
         if settings.optimizer == "sgd":
@@ -71,17 +77,17 @@ def reference(settings, data):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize(("l2", "loss_saturation"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.6)])
 @pytest.mark.parametrize("clip_norm", [0.5, 1e6])
-def test_training_equals_a_numpy_loop(optimizer, l2, clip_norm):
-    settings = TrainingSettings(13, optimizer, 0.05, 0.01, momentum=0.7, clip_norm=clip_norm, l2=l2)
+def test_training_equals_a_numpy_loop(optimizer, l2, loss_saturation, clip_norm):
+    settings = TrainingSettings(13, optimizer, 0.05, 0.01, 0.7, clip_norm, l2, loss_saturation)
     data = batches(13)
     weights, loss, steps = train(settings, data)
     expected, expected_loss = reference(settings, data)
     np.testing.assert_allclose(weights, expected, rtol=2e-4, atol=2e-5)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
     assert steps == 13
-    other, _ = reference(TrainingSettings(13, optimizer, 0.05, 0.02, momentum=0.7, clip_norm=clip_norm, l2=l2), data)
+    other, _ = reference(dataclasses.replace(settings, learning_rate_decay=0.02), data)
     assert np.abs(other - expected).max() > 2e-3  # the check sees a decay of another size
 
 
@@ -103,6 +109,40 @@ def test_the_number_of_steps_is_exact(steps):
     assert done == steps
     expected, _ = reference(TrainingSettings(steps, "sgd", 0.01, clip_norm=1e6), data)
     np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-5)
+
+
+@given(logits=st.lists(st.floats(-12, 12), min_size=1, max_size=5), saturation=st.floats(0.01, 1), right=st.booleans())
+def test_a_saturated_cross_entropy_is_the_generalized_one_of_zhang_and_sabuncu(logits, saturation, right):
+    logits = np.array(logits)[:, np.newaxis]
+    targets = np.full(logits.shape, float(right))
+    probability = 1 / (1 + np.exp(-logits if right else logits))
+    each = SaturatedLoss(keras.losses.BinaryCrossentropy(from_logits=True, reduction="none"), saturation)
+    np.testing.assert_allclose(
+        each(targets, logits), (1 - probability[:, 0] ** saturation) / saturation, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_weights_count_after_saturation_and_the_mean_is_that_of_the_loss_itself():
+    loss = keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")
+    y, outputs, weight = np.zeros((3, 1)), np.array([[1.0], [2.0], [5.0]]), np.array([1.0, 3.0, 0.0])
+    expected = ((1 - np.exp(-0.5)) / 0.5 + 3 * (1 - np.exp(-2.0)) / 0.5) / 4
+    assert float(SaturatedLoss(loss, 0.5)(y, outputs, sample_weight=weight)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_compiled_with_a_saturated_loss_is_saved_whole(tmp_path):
+    model = linear_model()
+    compile_model(model, keras.losses.MeanSquaredError(), TrainingSettings(3, loss_saturation=0.3))
+    fit(model, dataset(batches(3)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    ((x, y),) = batches(1)
+    assert loaded.loss.saturation == 0.3
+    assert loaded.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0))
+
+
+def test_what_a_loss_counts_in_training():
+    assert TrainingSettings(1).saturated(3.0) == 3.0
+    assert TrainingSettings(1, loss_saturation=0.5).saturated(3.0) == pytest.approx(2 * (1 - math.exp(-1.5)))
 
 
 def test_l2_is_on_all_weights_and_off_by_default():
@@ -144,6 +184,7 @@ def test_a_loss_that_overflows_is_a_divergence():
         ({"learning_rate": math.nan}, "learning_rate must be a finite number"),
         ({"learning_rate": "0.1"}, "learning_rate must be a finite number"),
         ({"learning_rate_decay": 0.0}, "learning_rate_decay must be a finite number in"),
+        ({"loss_saturation": 1.1}, "loss_saturation must be a finite number in"),
         ({"learning_rate_decay": 1.1}, "learning_rate_decay must be a finite number in"),
         ({"momentum": 1.0}, "momentum must be a finite number in"),
         ({"momentum": -0.1}, "momentum must be a finite number in"),

@@ -30,7 +30,7 @@ STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
 """After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
 trial stores after half of its steps nearly ranks what it stores in the end."""
 START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
-START_PATTERNS = (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
+START_PATTERNS = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5)
 """Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
 
 

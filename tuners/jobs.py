@@ -265,14 +265,15 @@ class CapacityJob(Job):
 
     def _measured(self, values: Values, member: Member, logits: np.ndarray | None) -> Measured:
         task = self.task(member)
-        if logits is None or not task.mean_loss_of(logits) <= task.infeasible_above:
+        loss = math.nan if logits is None else float(member.settings.minimized(task.loss())(task.targets, logits))
+        if logits is None or not loss <= member.settings.saturated(task.infeasible_above):
             return None
         bits = self._bits(task, logits)
         return {
             "accuracy": task.accuracy_of(logits),
             self.objective: bits,
             "bits_per_parameter": bits_per_parameter(bits, self.budget(values).parameters),
-            "loss": task.mean_loss_of(logits),
+            "loss": loss,
         }
 
     def train_alone(
@@ -353,14 +354,14 @@ class TaskJob(Job):
     ) -> list[Measured]:
         """Measures the members in some slots on the validation split."""
         del values
-        alive = population.alive
+        alive, members = population.alive, population.members
         return [
-            self._measured(functools.partial(population.member, slot), float(loss) if alive[slot] else math.nan)
-            for slot, loss in zip(slots, losses, strict=True)
+            self._measured(functools.partial(population.member, slot), members[slot], loss if alive[slot] else math.nan)
+            for slot, loss in zip(slots, map(float, losses), strict=True)
         ]
 
-    def _measured(self, model: Callable[[], keras.Model], loss: float) -> Measured:
-        if not loss <= self.task.infeasible_above:
+    def _measured(self, model: Callable[[], keras.Model], member: Member, loss: float) -> Measured:
+        if not loss <= member.settings.saturated(self.task.infeasible_above):
             return None
         score = self.task.validation_score(model())
         return {self.objective: score, "loss": loss} if math.isfinite(score) else None
@@ -372,4 +373,4 @@ class TaskJob(Job):
         model = self.builder(values)(member)
         compile_model(model, self.task.loss(), member.settings)
         loss = fit(model, self.task.dataset(self.batch_size, self.seed, 0, self.steps), callbacks)
-        return model, self._measured(lambda: model, loss)
+        return model, self._measured(lambda: model, member, loss)

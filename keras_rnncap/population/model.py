@@ -14,6 +14,7 @@ from keras_rnncap.errors import InputError, check_number
 from keras_rnncap.population.forward import SHARED_NUMBERS, Template, slots_of
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
+from keras_rnncap.training import saturate
 
 MEMORY_LIMIT = 4e9
 """Bytes: what a population takes by default before it computes its members in groups, one after another."""
@@ -326,7 +327,8 @@ class Population(keras.Model):
             sample_weight = None if sample_weight is None else self._part(sample_weight, training)
         else:
             y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
-        losses = self.member_losses(y, y_pred, sample_weight)
+        saturation = self._part(self.optimizer.setting("loss_saturation"), training)
+        losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:
             self._add(self._loss_sum, losses[:, None])
             self._add(self._loss_count, ops.ones_like(losses)[:, None])
@@ -344,10 +346,11 @@ class Population(keras.Model):
         rows = self._part(self.rows, training)
         return ops.sqrt(ops.where(ops.isfinite(losses), 1.0, 0.0 * ops.sum(rows, axis=1)))
 
-    def member_losses(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Returns the loss of each member, shape `(members,)`."""
+    def member_losses(self, y: Any, y_pred: Any, saturation: Any, sample_weight: Any = None) -> Any:
+        """Returns the loss of each member, shape `(members,)`, each saturated by its own `(members, 1)`."""
         each = self._loss_of_one.call(y, y_pred)
         axes = tuple(range(1, len(each.shape)))
+        each = saturate(each, ops.reshape(saturation, (-1, *[1] * len(axes))))
         if sample_weight is None:
             return ops.mean(each, axis=axes)
         weight = ops.broadcast_to(ops.cast(sample_weight, each.dtype), ops.shape(each))

@@ -136,12 +136,6 @@ def test_an_undefined_logit_is_wrong(logit):
     assert task.accuracy(KnowsByHeart(task, wrong=10, wrong_logit=logit)) == 0.9
 
 
-def test_mean_loss_is_the_cross_entropy_in_nats():
-    task = PerceptronCapacity(100, 12)
-    expected = (90 * math.log(1 + math.exp(-1)) + 10 * math.log(1 + math.exp(1))) / 100
-    assert task.mean_loss(KnowsByHeart(task, wrong=10)) == pytest.approx(expected, rel=1e-5)
-
-
 @pytest.mark.parametrize("parameters", [1, 60, 300, 1638, 1639, 10_000, 1_000_000])
 def test_capacity_input_dim_leaves_ten_patterns_for_each_parameter_distinct(parameters):
     width = capacity_input_dim(parameters)

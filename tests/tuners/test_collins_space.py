@@ -72,12 +72,13 @@ def test_each_cell_has_between_10_and_27_dimensions(cell, dimensions):
     assert 10 <= len(hp.space) <= 27
 
 
-def test_the_perceptron_task_adds_the_number_of_patterns_and_when_they_are_shown():
+def test_the_perceptron_task_adds_the_number_of_patterns_when_they_are_shown_and_what_hopeless_ones_count():
     hp = CollinsSpace(CELLS["irnn"]).hyperparameters()
     before = {one.name for one in hp.space}
     add_capacity_hyperparameters(hp)
     own = {one.name: one for one in hp.space if one.name not in before}
-    assert set(own) == {"patterns_per_parameter", "every_step"}
+    assert set(own) == {"patterns_per_parameter", "every_step", "loss_saturation"}
+    assert described(own["loss_saturation"]) == (0.0, 1.0, "linear")
     assert described(own["patterns_per_parameter"]) == (0.1, 10.0, "linear")
     assert isinstance(own["every_step"], kt.engine.hyperparameters.Boolean)
 
@@ -200,7 +201,8 @@ def test_settings_are_what_was_drawn_and_the_momentum_is_the_sigmoid_of_its_logi
     assert settings.momentum == pytest.approx(0.8807970779778823)
     assert (settings.steps, settings.optimizer) == (123, "rmsprop")
     assert (settings.learning_rate, settings.learning_rate_decay) == (3e-3, 0.05)
-    assert (settings.clip_norm, settings.l2) == (7.0, 1e-5)
+    assert (settings.clip_norm, settings.l2, settings.loss_saturation) == (7.0, 1e-5, 0.0)
+    assert CollinsSpace(CELLS["rnn"]).settings({**values, "loss_saturation": 0.3}, steps=1).loss_saturation == 0.3
     del values["momentum_logit"]
     assert CollinsSpace(CELLS["rnn"]).settings({**values, "optimizer": "sgd"}, steps=1).optimizer == "sgd"
 

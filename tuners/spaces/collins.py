@@ -117,6 +117,7 @@ class CollinsSpace:
             momentum=1 / (1 + math.exp(-values.get("momentum_logit", 0.0))),
             clip_norm=values["clip_norm"],
             l2=values["l2"],
+            loss_saturation=values.get("loss_saturation", 0.0),
         )
 
 
@@ -125,6 +126,11 @@ def _by_block(drawn: dict[str, Any]) -> Any:
 
 
 def add_capacity_hyperparameters(hp: kt.HyperParameters) -> None:
-    """Adds the perceptron task's own: b as a multiple of the parameters, and when the input is given."""
-    hp.Float("patterns_per_parameter", 0.1, 10.0, default=3.0)
+    """Adds the perceptron task's own: b as a multiple of the parameters, and when the input is given.
+
+    And one that the paper lacks, which trains by cross-entropy alone: the saturation of the loss, as the score counts
+    right answers. `--set loss_saturation=0` searches as the paper did.
+    """
+    hp.Float("patterns_per_parameter", 0.1, 10.0, default=5.0)
     hp.Boolean("every_step", default=False)
+    hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
