@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
@@ -12,6 +14,7 @@ from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
 LENGTH = 5
+CROSS_ENTROPY = {"loss_saturation": 0}
 
 
 class Spending(NamedTuple):
@@ -35,8 +38,10 @@ class CapacityStudy(Study):
 
     Three parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a:
     depth 1, cells with a choice of activation held to ReLU; the paper sorts the trials of `size`, but Bayesian
-    optimization leaves ReLU early) and `time` (figure 2b: one budget at depth 1). The +RNN joins at depth 2 and
-    more, as in the paper, and has two layers in `time`.
+    optimization leaves ReLU early) and `time` (figure 2b: one budget at depth 1). They train by cross-entropy, as the
+    paper did. A fourth, `saturated`, is not in the paper: each cell's smallest depth, with the saturation of the loss
+    (`keras_rnncap.training.SaturatedLoss`) searched with the rest. The +RNN joins at depth 2 and more, as in the paper,
+    and has two layers in `time`.
 
     The width of the patterns is the least that 10 distinct ones for each parameter need.
     """
@@ -62,45 +67,63 @@ class CapacityStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, found = self.spending[profile], []
-
-        def add(part: str, cell: str, params: int, depth: int, length: int = LENGTH, **more: Any) -> None:
-            settings = {
-                "cell": cell,
-                "params": params,
-                "depth": depth,
-                "trials": spent.trials,
-                "steps": spent.steps,
-                "batch_size": 128,
-                "seed": seed,
-                "input_dim": math.ceil(math.log2(10 * params)),
-                "length": length,
-                **more,
-            }
-            work = training_work(params, length, 128, spent.trials * spent.steps)
-            name = piece_name(part, cell_name(cell), f"{params}x{depth}", f"T{length}", f"seed{seed}")
-            found.append(Piece(name, settings, {"part": part}, work))
-
-        for cell in grid.cells:
-            depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
-            for depth in depths:
-                for params in grid.params:
-                    add("size", cell, params, depth)
-            if has_activations(cell) and 1 in depths:
-                for params in grid.params:
-                    add("relu", cell, params, 1, changes={"activation": "relu"})
-            depth = 2 if needs_depth(cell) else 1
-            if depth in depths and spent.time_params in grid.params:
-                for length in spent.lengths:
-                    if length != LENGTH:  # that is of `size`
-                        add("time", cell, spent.time_params, depth, length)
-        return found
+        spent = self.spending[profile]
+        return [_piece(point, spent, seed) for cell in grid.cells for point in _points(cell, grid, spent)]
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns figures 1, 2a, 2b and App.1, and what they say."""
         from keras_rnncap.analysis.capacity_study import capacity_exhibits
 
         return capacity_exhibits(rows)
+
+
+class Point(NamedTuple):
+    """Where a search is made."""
+
+    part: str
+    cell: str
+    params: int
+    depth: int
+    length: int = LENGTH
+    changes: Mapping[str, Any] = CROSS_ENTROPY
+
+
+def _points(cell: str, grid: Grid, spent: Spending) -> Iterator[Point]:
+    """Yields the points of a cell."""
+    depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
+    for depth, params in itertools.product(depths, grid.params):
+        yield Point("size", cell, params, depth)
+    if not depths:
+        return
+    for params in grid.params:
+        yield Point("saturated", cell, params, min(depths), changes={})
+        if 1 in depths and has_activations(cell):
+            yield Point("relu", cell, params, 1, changes={"activation": "relu"} | CROSS_ENTROPY)
+    depth = 2 if needs_depth(cell) else 1
+    if depth in depths and spent.time_params in grid.params:
+        for length in spent.lengths:
+            if length != LENGTH:  # that is of `size`
+                yield Point("time", cell, spent.time_params, depth, length)
+
+
+def _piece(point: Point, spent: Spending, seed: int) -> Piece:
+    """Returns the search of a point."""
+    settings = {
+        "cell": point.cell,
+        "params": point.params,
+        "depth": point.depth,
+        "trials": spent.trials,
+        "steps": spent.steps,
+        "batch_size": 128,
+        "seed": seed,
+        "input_dim": math.ceil(math.log2(10 * point.params)),
+        "length": point.length,
+        **({"changes": point.changes} if point.changes else {}),
+    }
+    work = training_work(point.params, point.length, 128, spent.trials * spent.steps)
+    size = f"{point.params}x{point.depth}"
+    name = piece_name(point.part, cell_name(point.cell), size, f"T{point.length}", f"seed{seed}")
+    return Piece(name, settings, {"part": point.part}, work)
 
 
 def has_activations(cell: str) -> bool:

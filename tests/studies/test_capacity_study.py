@@ -1,5 +1,7 @@
 """The numbers of the capacity study, on made tables whose answers are known."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,7 +183,14 @@ def test_an_order_of_some_cells_is_no_order_of_all():
 
 
 def test_the_exhibits_are_those_that_rows_allow():
-    pieces = pd.concat([made(), made({"rnn": 2.0}, "relu", (1,)), made({"rnn": 2.0}, "time", (1,), (300,), (1, 12))])
+    pieces = pd.concat(
+        [
+            made(),
+            made({"rnn": 2.0}, "relu", (1,)),
+            made({"rnn": 2 * STORED["rnn"]}, "saturated", (1,)),
+            made({"rnn": 2.0}, "time", (1,), (300,), (1, 12)),
+        ]
+    )
     shown = capacity_exhibits(StudyRows(pieces, pd.DataFrame()))
     names = [exhibit.name for exhibit in shown.exhibits]
     assert names == [
@@ -190,8 +199,13 @@ def test_the_exhibits_are_those_that_rows_allow():
         "equivalent-parameters",
         "capacity-patterns",
         "capacity-relu",
+        "capacity-saturated",
         "capacity-time",
     ]
+    saturated = shown.exhibits[names.index("capacity-saturated")]
+    assert re.search(r"stores (1\.9\d|2\.0\d) times as much", saturated.caption)
+    solid, dashed = saturated.content.axes[0].lines[:2]
+    assert np.allclose(solid.get_ydata(), 2 * dashed.get_ydata(), rtol=0.1)
     part = capacity_exhibits(StudyRows(made({"rnn": 3.0}, depths=(1,), params=(100,)), pd.DataFrame()))
     assert [exhibit.name for exhibit in part.exhibits] == names[:4]
 
