@@ -1,6 +1,6 @@
 """What searches find, and what they cost. `python -m benchmarks.search cells|oracles|memory`.
 
-`cells`: for each cell, `rnncap capacity --trials 160` (the +RNN with two layers), 300 parameters: the best bits per
+`cells`: for each cell, `rnncap capacity` (the +RNN with two layers), 300 parameters: the best bits per
 parameter after each minute, and a picture. `oracles`: the same task with `rnncap sweep`'s oracles, gp and random, at
 equal numbers of trials, without starting points and without early stopping: the best bits per parameter for each seed.
 `memory`: a sweep of 200 short trials and one of 2,000: the largest memory of the process.
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.capacity import TRIALS
 from rich.console import Console
 from rich.table import Table
 
@@ -110,12 +111,12 @@ def main() -> None:
     parser.add_argument("what", choices=["cells", "oracles", "memory"])
     parser.add_argument("--cells", nargs="+", choices=list(CELLS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trials", type=int, help="160 for cells, 60 for oracles, 2,000 for memory")
+    parser.add_argument("--trials", type=int, help="200 for cells, 60 for oracles, 2,000 for memory")
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     arguments = parser.parse_args()
     if arguments.trials is None:
-        arguments.trials = {"cells": 160, "oracles": 60, "memory": 2000}[arguments.what]
+        arguments.trials = {"cells": TRIALS, "oracles": 60, "memory": 2000}[arguments.what]
     {"cells": cells, "oracles": oracles, "memory": memory}[arguments.what](arguments)
 
 

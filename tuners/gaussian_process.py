@@ -10,6 +10,8 @@ from scipy import linalg, optimize
 JITTER = 1e-8
 BOUNDS = {"amplitude": (-3.0, 3.0), "noise": (-14.0, 2.0), "length": (-4.0, 8.0)}
 """Of the logarithms."""
+SHARED = 2.7
+"""What the logarithms of all lengths share of their prior variance, 3."""
 SUBSET = 200
 """Points to which a process of more than twice as many is fitted first."""
 
@@ -20,8 +22,9 @@ class GaussianProcess:
         k(x, x') = s^2 (1 + a + a^2 / 3) exp(-a) + [x = x'] v,   a = sqrt(5) |(x - x') / l|
 
     with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-8, 3^2);
-    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, sqrt(3)^2): the log-normal prior of Hvarfner et al. (2024), whose lengths grow
-    with the dimensions, as its density over l_i itself has it.
+    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, 3), of which a variance of 2.7 is shared by all i: each is the log-normal prior
+    of Hvarfner et al. (2024), whose lengths grow with the dimensions, as its density over l_i itself has it. Were they
+    independent, a few dozen points would give lengths that differ by chance; so they differ where points say so.
 
     Args:
         x: Points, `(n, d)`, each coordinate in about [0, 1].
@@ -42,7 +45,9 @@ class GaussianProcess:
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
         dimensions = self.x.shape[1]
         self._prior_mean = np.array([0.0, -8.0, *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
-        self._prior_deviation = np.array([1.0, 3.0, *[math.sqrt(3)] * dimensions])
+        covariance = np.diag([1.0, 9.0, *[3.0 - SHARED] * dimensions])
+        covariance[2:, 2:] += SHARED
+        self._prior_precision = np.linalg.inv(covariance)
         if log_parameters is None and fit and len(self.y) > 2 * SUBSET:
             few = slice(None, None, len(self.y) // SUBSET)  # a fit to few points is cheap, and a good start
             first: GaussianProcess = GaussianProcess(self.x[few], self.y[few])
@@ -87,8 +92,9 @@ class GaussianProcess:
 
     def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns the negative log posterior of the parameters, up to a constant, and its gradient."""
-        z = (log_parameters - self._prior_mean) / self._prior_deviation
-        prior, prior_gradient = 0.5 * z @ z, z / self._prior_deviation
+        from_mean = log_parameters - self._prior_mean
+        prior_gradient = self._prior_precision @ from_mean
+        prior = 0.5 * from_mean @ prior_gradient
         a = self._scaled_distance(self.x, self.x, log_parameters)
         amplitude, noise = np.exp(log_parameters[:2])
         decay = amplitude * np.exp(-a)

@@ -26,8 +26,10 @@ def test_mean_deviation_and_likelihood_are_those_of_scikit_learn(theirs):
     expected, with_noise = theirs.predict(POINTS, return_std=True)
     np.testing.assert_allclose(mean, expected, atol=1e-8)
     np.testing.assert_allclose(deviation**2, with_noise**2 - np.exp(PARAMETERS[1]) - JITTER, atol=1e-8)
-    prior = -stats.norm.logpdf(PARAMETERS, ours._prior_mean, ours._prior_deviation).sum()
-    at_mode = -stats.norm.logpdf(ours._prior_mean, ours._prior_mean, ours._prior_deviation).sum()
+    lengths = stats.multivariate_normal([np.sqrt(2) + np.log(3) / 2 - 3] * 3, 0.3 * np.eye(3) + 2.7)
+    others = stats.norm([0, -8], [1, 3])
+    prior = -lengths.logpdf(PARAMETERS[2:]) - others.logpdf(PARAMETERS[:2]).sum()
+    at_mode = -lengths.logpdf(lengths.mean) - others.logpdf([0, -8]).sum()
     likelihood = ours.loss(PARAMETERS)[0] - (prior - at_mode)
     assert -likelihood - 0.5 * 40 * np.log(2 * np.pi) == pytest.approx(theirs.log_marginal_likelihood_value_)
 
@@ -46,6 +48,20 @@ def test_the_fit_finds_what_matters_and_predicts_better_than_the_mean():
     assert process.log_parameters[4] > process.log_parameters[2] + 1  # the third coordinate does nothing
     truth = (np.sin(6 * POINTS[:, 0]) + POINTS[:, 1] ** 2 - Y.mean()) / Y.std()
     assert np.mean((process.predict(POINTS)[0] - truth) ** 2) < 0.05 * truth.var()
+
+
+def test_lengths_differ_where_points_say_so_and_not_by_chance():
+    rng = np.random.default_rng(2)
+
+    def lengths(count, function):
+        x = rng.random((count, 6))
+        y = function(x)
+        return GaussianProcess(x, (y - y.mean()) / y.std()).log_parameters[2:]
+
+    of_chance = [lengths(15, lambda x: rng.normal(size=len(x))) for _ in range(20)]
+    assert np.mean([one.std() for one in of_chance]) < 0.2
+    one_matters = lengths(30, lambda x: np.sin(5 * x[:, 0]))
+    assert one_matters[1:].min() > one_matters[0] + 2
 
 
 def test_fantasies_are_draws_of_the_process_and_leave_little_uncertainty_where_they_are():
