@@ -308,7 +308,8 @@ def test_capacity_without_a_feasible_trial_exits_with_1_and_says_so(invoke, monk
 
 def test_train_prints_the_score_beside_the_baselines_and_hands_on_all_options(invoke, monkeypatch):
     options = {"steps": 2, "batch-size": 2, "optimizer": "momentum", "learning-rate": 0.01, "learning-rate-decay": 0.5}
-    options |= {"momentum": 0.8, "clip-norm": 2.0, "l2": 1e-4, "params": 300, "seed": 4, "out": "here"}
+    options |= {"momentum": 0.8, "clip-norm": 2.0, "l2": 1e-4, "loss-saturation": 0.2, "params": 300, "seed": 4}
+    options["out"] = "here"
     done = invoke(
         "train", "python-docs", "gru", *(part for name, value in options.items() for part in (f"--{name}", value))
     )
@@ -322,6 +323,7 @@ def test_train_prints_the_score_beside_the_baselines_and_hands_on_all_options(in
         "momentum": 0.8,
         "clip_norm": 2.0,
         "l2": 1e-4,
+        "loss_saturation": 0.2,
     }
     assert (result["batch_size"], result["seed"], result["cell"]) == (2, 4, "gru")
     assert result["parameters"] <= 300
@@ -419,7 +421,7 @@ def test_a_plan_says_what_a_study_would_run_and_runs_nothing(invoke, tmp_path):
     result = invoke("study", "capacity", *options, "--plan", "--out", tmp_path / "study")
     assert result.exit_code == 0, result.output
     assert "size-rnn-60x1-T5-seed0" in result.output
-    assert "3 of 3 searches to run" in result.output
+    assert "4 of 4 searches to run" in result.output
     assert not (tmp_path / "study").exists()
 
 

@@ -36,6 +36,7 @@ def train(
     momentum: Annotated[float, typer.Option(help="Momentum; beta_1 of Adam")] = 0.9,
     clip_norm: Annotated[float, typer.Option(help="Largest norm of the gradient")] = 1.0,
     l2: Annotated[float, typer.Option(help="Factor on the squares of all weights in the loss")] = 0.0,
+    loss_saturation: Annotated[float, typer.Option(help="q: a sample's loss L counts as (1 - exp(-q L)) / q")] = 0.0,
     seed: Seed = 0,
     data: Data = None,
     out: Out = None,
@@ -46,7 +47,7 @@ def train(
     from keras_rnncap.train import default_directory, train_model
     from keras_rnncap.training import TrainingSettings
 
-    numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2)
+    numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
     directory = out or default_directory(task, cell, params, depth, seed)
     made = make_task(task, data)
