@@ -199,7 +199,9 @@ def retrain(
         made = _same_task(facts, data)
         train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
         return folder
-    common |= {"steps": asked["steps"], "changes": facts.hyperparameters, "out": folder, "progress": progress}
+    # What a space got later is not on older cards, which were trained as without it.
+    later = {"loss_saturation": 0.0} if asked.get("task", "perceptron") == "perceptron" else {}
+    common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "out": folder, "progress": progress}
     if asked["command"] == "capacity":
         sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
         measure_capacity(facts.cell, **common, **sizes, trials=trials)

@@ -80,8 +80,8 @@ class TrainingSettings:
 
 def saturate(losses: Any, saturation: Any) -> Any:
     """Returns `(1 - exp(-q L)) / q` for losses L and saturations q; where q is 0, L itself."""
-    bounded = -keras.ops.expm1(-saturation * losses) / keras.ops.maximum(saturation, 1e-6)
-    return keras.ops.where(saturation > 0, bounded, losses)
+    some = keras.ops.where(saturation > 0, saturation, 1.0)
+    return keras.ops.where(saturation > 0, -keras.ops.expm1(-some * losses) / some, losses)
 
 
 @keras.saving.register_keras_serializable("keras_rnncap")

@@ -10,10 +10,12 @@ from keras_rnncap.datasets import make_task
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.run import SearchRun
 
+from keras_rnncap import presets as presets_module
 from keras_rnncap import zoo
 from keras_rnncap.errors import InputError
 from keras_rnncap.information import mutual_information_bits
 from keras_rnncap.presets import bundle, pack, retrain
+from keras_rnncap.runs import read_rows
 from keras_rnncap.studies import run_study
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
@@ -87,6 +89,18 @@ def test_a_preset_trains_again_from_its_card(presets, name, again, tmp_path):
         assert found.hyperparameters[key] == pytest.approx(value)
     if name == "train":  # the same seed, and no best of several
         assert found.score == pytest.approx(facts.score, rel=1e-3)
+
+
+def test_a_search_before_the_saturation_of_the_loss_is_repeated_without_it_and_as_often_as_asked(
+    presets, tmp_path, monkeypatch
+):
+    facts = zoo.describe(presets / "capacity")
+    known = {name: value for name, value in facts.hyperparameters.items() if name != "loss_saturation"}
+    old = dataclasses.replace(facts, hyperparameters=known)
+    monkeypatch.setattr(presets_module, "describe", lambda _: old)
+    rows = read_rows(retrain("old", trials=3, out=tmp_path / "again") / "trials.csv")
+    assert [row["loss_saturation"] for row in rows] == [0.0] * 3
+    assert len({row["loss"] for row in rows}) == 3  # other weights each time
 
 
 def test_another_seed_gives_other_weights(presets, tmp_path):

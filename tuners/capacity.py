@@ -32,6 +32,8 @@ trial stores after half of its steps nearly ranks what it stores in the end."""
 START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
 START_PATTERNS = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5)
 """Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
+CROSS_ENTROPY_PATTERNS = (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
+"""The same where the loss is held to the cross-entropy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,7 @@ def measure_capacity(
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters.
         depth: Number of layers.
-        trials: Number of trials.
+        trials: Number of trials; where `changes` fix all hyperparameters, they differ in their weights alone.
         steps: Training steps of a trial.
         batch_size: Patterns in a step; all trials cycle through their own in the same order.
         seed: Seed of patterns, weights and proposals.
@@ -180,7 +182,11 @@ def measure_capacity(
         run = SearchRun(directory, job, trials, _describe)
         try:
             rule = QuantileRule(STOP_BELOW)
-            run.search(starts=_starts(job), rule=rule, slots=slots, progress=progress)
+            options: dict[str, Any] = {"rule": rule, "slots": slots, "progress": progress}
+            if job.all_fixed:  # trials differ in their weights alone
+                run.search("repeat", **options)
+            else:
+                run.search(starts=_starts(job), **options)
         finally:  # also when interrupted: what is finished is kept, and shown
             result = _result(run)
             if run.rows:
@@ -192,7 +198,9 @@ def _starts(job: CapacityJob) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
     values = job.hyperparameters.values
     start = {name: START[name.split(".")[-1]] for name in values if name.split(".")[-1] in START}
-    points = [start | {"patterns_per_parameter": patterns} for patterns in START_PATTERNS]
+    saturates = job.nearest("loss_saturation", 1.0) > 0
+    patterns = START_PATTERNS if saturates else CROSS_ENTROPY_PATTERNS
+    points = [start | {"patterns_per_parameter": one} for one in patterns]
     return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
 
 

@@ -94,6 +94,12 @@ class Job(abc.ABC):
         return min(allowed, key=lambda one: abs(one - value))
 
     @property
+    def all_fixed(self) -> bool:
+        """Whether the space is a single point."""
+        space = self.hyperparameters
+        return all(isinstance(hp, kinds.Fixed) for hp in space.space if hp.name in space.values)
+
+    @property
     def kt_objective(self) -> kt.Objective:
         """What KerasTuner calls the objective."""
         return kt.Objective(self.objective, self.direction)
@@ -213,7 +219,8 @@ class CapacityJob(Job):
         """Returns the member with these values."""
         patterns = max(1, round(values["patterns_per_parameter"] * self.budget(values).parameters))
         member = super().member(values, seed)
-        return dataclasses.replace(member, every_step=bool(values["every_step"]), patterns=patterns)
+        settings = dataclasses.replace(member.settings, loss_saturation=values["loss_saturation"])
+        return dataclasses.replace(member, settings=settings, every_step=bool(values["every_step"]), patterns=patterns)
 
     def facts(self, member: Member) -> dict[str, Any]:
         """Returns the number of patterns."""
@@ -265,15 +272,17 @@ class CapacityJob(Job):
 
     def _measured(self, values: Values, member: Member, logits: np.ndarray | None) -> Measured:
         task = self.task(member)
-        loss = math.nan if logits is None else float(member.settings.minimized(task.loss())(task.targets, logits))
-        if logits is None or not loss <= member.settings.saturated(task.infeasible_above):
+        settings = member.settings
+        if logits is None or not (
+            float(settings.minimized(task.loss())(task.targets, logits)) <= settings.saturated(task.infeasible_above)
+        ):
             return None
         bits = self._bits(task, logits)
         return {
             "accuracy": task.accuracy_of(logits),
             self.objective: bits,
             "bits_per_parameter": bits_per_parameter(bits, self.budget(values).parameters),
-            "loss": loss,
+            "loss": float(task.loss()(task.targets, logits)),  # not saturated, to compare trials by
         }
 
     def train_alone(

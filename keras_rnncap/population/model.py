@@ -101,6 +101,7 @@ class Population(keras.Model):
         )
         state = functools.partial(self.add_weight, trainable=False, initializer="zeros")
         self._numbers = state(shape=(count, len(self._template.number_names)), name="numbers")
+        self._saturation = state(shape=(count, 1), name="saturation")
         self._position = state(shape=(count, 1), dtype="int32", name="position")
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
@@ -108,6 +109,7 @@ class Population(keras.Model):
         pairs = [self._checked(*pair) for pair in zip(members, models, strict=True)]
         self.rows.assign(np.stack([row for row, _ in pairs]))
         self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
+        self._saturation.assign([[member.settings.loss_saturation] for member in members])
         if table is not None:  # patterns innermost, as they are computed with
             self._table_inputs = state(shape=table.inputs.shape[::-1], name="table_inputs")
             self._table_targets = state(shape=table.targets.shape, name="table_targets")
@@ -168,6 +170,7 @@ class Population(keras.Model):
         for variable, value in (
             (self.rows, row),
             (self._numbers, numbers),
+            (self._saturation, member.settings.loss_saturation),
             (self._position, 0),
             (self._loss_sum, 0.0),
             (self._loss_count, 0.0),
@@ -327,7 +330,7 @@ class Population(keras.Model):
             sample_weight = None if sample_weight is None else self._part(sample_weight, training)
         else:
             y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
-        saturation = self._part(self.optimizer.setting("loss_saturation"), training)
+        saturation = self._part(self._saturation, training)
         losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:
             self._add(self._loss_sum, losses[:, None])

@@ -62,7 +62,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Takes one step with every row."""
         del learning_rate
-        field = {name: self.setting(name) for name in FIELDS}
+        field = dict(zip(FIELDS, ops.split(ops.convert_to_tensor(self.settings), len(FIELDS), axis=1), strict=True))
         weights, done, first, second, alive = (
             ops.convert_to_tensor(one) for one in (variable, self.row_steps, self.first, self.second, self.alive)
         )
@@ -92,11 +92,6 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self.row_steps.assign(ops.where(moves, t, done))
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
 
-    def setting(self, name: str) -> Any:
-        """Returns one of the settings of every row, `(rows, 1)`; it is in `FIELDS`."""
-        column = FIELDS.index(name)
-        return ops.convert_to_tensor(self.settings)[:, column : column + 1]
-
     def _in_turn(self) -> Any:
         """Returns whose turn it is: where members are computed in groups, one group in each call."""
         count = len(self._initial)
@@ -116,18 +111,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
             set_row(variable, row, value)
 
 
-FIELDS = (
-    "learning_rate",
-    "log_decay",
-    "momentum",
-    "momentum_share",
-    "clip_norm",
-    "l2",
-    "steps",
-    "adam",
-    "rmsprop",
-    "loss_saturation",
-)
+FIELDS = ("learning_rate", "log_decay", "momentum", "momentum_share", "clip_norm", "l2", "steps", "adam", "rmsprop")
 
 
 def set_row(variable: Any, row: int, value: Any) -> None:
@@ -150,6 +134,5 @@ def _row(settings: TrainingSettings) -> np.ndarray:
             settings.steps,
             settings.optimizer == "adam",
             settings.optimizer == "rmsprop",
-            settings.loss_saturation,
         ],
     )

@@ -93,14 +93,14 @@ def _points(cell: str, grid: Grid, spent: Spending) -> Iterator[Point]:
     depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
     for depth, params in itertools.product(depths, grid.params):
         yield Point("size", cell, params, depth)
-    if not depths:
+    depth = 2 if needs_depth(cell) else 1
+    if depth not in depths:
         return
     for params in grid.params:
-        yield Point("saturated", cell, params, min(depths), changes={})
-        if 1 in depths and has_activations(cell):
-            yield Point("relu", cell, params, 1, changes={"activation": "relu"} | CROSS_ENTROPY)
-    depth = 2 if needs_depth(cell) else 1
-    if depth in depths and spent.time_params in grid.params:
+        yield Point("saturated", cell, params, depth, changes={})
+        if depth == 1 and has_activations(cell):
+            yield Point("relu", cell, params, depth, changes={"activation": "relu"} | CROSS_ENTROPY)
+    if spent.time_params in grid.params:
         for length in spent.lengths:
             if length != LENGTH:  # that is of `size`
                 yield Point("time", cell, spent.time_params, depth, length)

@@ -138,6 +138,17 @@ def test_another_seed_adds_to_the_rows(counted, tmp_path):
     assert len(counted.ran) == len({*counted.ran}) == len(rows.pieces)
 
 
+def test_the_papers_parts_of_the_capacity_study_train_by_cross_entropy():
+    study = get_study("capacity")
+    changes = {}
+    for piece in study.pieces(study.grid("laptop"), "laptop", 0):
+        changes.setdefault(piece.labels["part"], []).append(dict(piece.settings.get("changes", {})))
+    zero = {"loss_saturation": 0}
+    expected = {"size": zero, "time": zero, "relu": {"activation": "relu"} | zero, "saturated": {}}
+    assert {part: found[0] for part, found in changes.items()} == expected
+    assert all(one == found[0] for found in changes.values() for one in found)
+
+
 def test_reruns_have_other_seeds_than_their_search():
     study = get_study("robustness")
     pieces = {piece.name: piece for piece in study.pieces(study.grid("laptop"), "laptop", 0)}

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras_rnncap.datasets import PerceptronCapacity
-from keras_rnncap.tuners import measure_capacity
-from keras_rnncap.tuners.capacity import default_directory
+from keras_rnncap.tuners import CapacityJob, measure_capacity
+from keras_rnncap.tuners.capacity import _starts, default_directory
 from keras_rnncap.tuners.run import SearchRun
+from keras_rnncap.tuners.spaces import JozefowiczSpace
 
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
+from keras_rnncap.cells import get_cell
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import ParallelPopulation
 
@@ -108,9 +110,25 @@ def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_
     model = keras.saving.load_model(folder / "best" / "model.keras")
     assert task.accuracy(model) == result.accuracy
     assert task.score(model) == result.mutual_information_bits
+    (row,) = [row for row in rows_in(folder) if float(row["mutual_information_bits"]) == result.mutual_information_bits]
+    cross_entropy = float(task.loss()(task.targets, model(task.inputs)))
+    assert float(row["loss"]) == pytest.approx(cross_entropy, rel=1e-5)  # though another was minimized
     assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == result.parameters
     loaded = tf.saved_model.load(folder / "best" / "saved_model")
     np.testing.assert_allclose(loaded.serve(task.inputs), model(task.inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize(("changes", "first"), [({}, 5.0), ({"loss_saturation": 0}, 3.0)])
+def test_by_cross_entropy_a_measurement_starts_at_fewer_patterns(changes, first):
+    job = CapacityJob(get_cell("rnn"), input_dim=10, depth=1, seed=0, changes=changes, **SMALL)
+    assert _starts(job)[0]["patterns_per_parameter"] == first
+
+
+@pytest.mark.parametrize("space", [None, JozefowiczSpace(get_cell("rnn"), [60])])
+def test_members_have_the_saturation_of_their_trial_in_any_space(space):
+    job = CapacityJob(get_cell("rnn"), input_dim=10, depth=1, seed=0, space=space, **SMALL)
+    values = {**job.hyperparameters.values, "loss_saturation": 0.7}
+    assert job.member(values, 0).settings.loss_saturation == 0.7
 
 
 class Trials:
@@ -271,7 +289,7 @@ class NaNAlways(RecurrentCell):
 )
 def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, cell, fit):
     monkeypatch.setattr(jobs_module, "fit", fit)
-    changes = {"loss_saturation": 0}  # a saturated loss of random answers may be no more than that of none
+    changes = {"loss_saturation": 0.3}  # at 1, a saturated loss of random answers is no more than that of none
     result = measure_capacity(cell, trials=7, slots=4, changes=changes, out=tmp_path / "run", **SMALL | {"params": 100})
     assert (result.trials, result.infeasible) == (7, 7)
     assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None

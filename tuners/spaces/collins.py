@@ -117,7 +117,6 @@ class CollinsSpace:
             momentum=1 / (1 + math.exp(-values.get("momentum_logit", 0.0))),
             clip_norm=values["clip_norm"],
             l2=values["l2"],
-            loss_saturation=values.get("loss_saturation", 0.0),
         )
 
 
