@@ -219,7 +219,8 @@ class CapacityJob(Job):
         """Returns the member with these values."""
         patterns = max(1, round(values["patterns_per_parameter"] * self.budget(values).parameters))
         member = super().member(values, seed)
-        settings = dataclasses.replace(member.settings, loss_saturation=values["loss_saturation"])
+        saturation = values.get("loss_saturation", 0.0)  # rows of before it was a hyperparameter lack it
+        settings = dataclasses.replace(member.settings, loss_saturation=saturation)
         return dataclasses.replace(member, settings=settings, every_step=bool(values["every_step"]), patterns=patterns)
 
     def facts(self, member: Member) -> dict[str, Any]:
