@@ -17,6 +17,8 @@ from typing import Any
 
 from keras_rnncap.studies.study import Piece, Progress
 
+INTERRUPT_AGAIN = 20.0
+"""Seconds after which a search that has not ended is interrupted again."""
 LAST_WORDS = 2000
 """Characters of what a killed process wrote that its error repeats."""
 
@@ -49,9 +51,9 @@ def run_isolated(
                 + remarks.read().decode(errors="replace")[-LAST_WORDS:]
             ) from None
         except KeyboardInterrupt:
-            if process.pid is not None:
+            while process.is_alive() and process.pid is not None:  # Python loses one that comes while it tidies up
                 os.kill(process.pid, signal.SIGINT)
-            process.join()
+                process.join(INTERRUPT_AGAIN)
             raise
         process.join()
     if error is not None:

@@ -1,6 +1,7 @@
 """Pieces whose search does nothing but what a test asks: another process imports them."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,21 @@ class SlowPiece:
             time.sleep(60)
         except KeyboardInterrupt:
             (Path(folder) / "kept").touch()
+            raise
+
+
+class DeafPiece:
+    """Does not hear the first interrupt; waits for at most 60 s."""
+
+    name = "deaf"
+
+    def run(self, folder, *_):
+        signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGINT, signal.default_int_handler))
+        (Path(folder) / "pid").write_text(str(os.getpid()))
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            (Path(folder) / "heard").touch()
             raise
 
 

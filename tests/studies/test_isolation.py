@@ -45,6 +45,22 @@ def test_nothing_of_tensorflows_remarks_is_seen(tmp_path, capfd, monkeypatch):
     assert capfd.readouterr().err == ""
 
 
+def test_an_interrupt_that_is_lost_is_passed_on_again(tmp_path):
+    (tmp_path / "script.py").write_text(
+        SLOW.replace("SlowPiece", "DeafPiece").replace(
+            "    run_isolated",
+            "    import keras_rnncap.studies.isolation as isolation\n"
+            "    isolation.INTERRUPT_AGAIN = 0.5\n    run_isolated",
+        )
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    _wait(lambda: (tmp_path / "pid").exists())
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    assert (tmp_path / "heard").exists()
+
+
 @pytest.mark.parametrize(("sent", "kept"), [(signal.SIGINT, True), (signal.SIGKILL, False)])
 def test_what_ends_the_study_ends_its_search(tmp_path, sent, kept):
     (tmp_path / "script.py").write_text(SLOW)
