@@ -299,6 +299,7 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--workers", type=int, default=1, help="runs at the same time; times need 1")
@@ -311,10 +312,11 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "rows.csv"
     rows = read_rows(file)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     there = {(row["contender"], row["problem"], row["batch"], row["seed"]) for row in rows}
     jobs = [
         (contender, name, batch, seed)
-        for seed in range(arguments.seeds)
+        for seed in seeds
         for contender in contenders
         for batch in arguments.batches
         for name in PROBLEMS
@@ -331,6 +333,7 @@ def main() -> None:
                 raise
             write_rows(file, rows)
     console, frame = Console(), pd.DataFrame(rows)
+    frame = frame[frame["seed"].isin(seeds)]
     for batch in arguments.batches:
         table = Table(title=f"Median regret after {TRIALS} trials, asked for {batch} at a time (seeds)")
         table.add_column("")
