@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +24,11 @@ from keras_rnncap.errors import InputError
 
 IDENTITY = "run.json"
 LOCK = ".lock"
+LATER = ("digest",)
+"""Keys of an identity that runs of before lack; those are continued without them."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
+"""Errors of a disk: wherever they come from, and where they name a file of the run."""
 
 
 class RunDirectory:
@@ -43,16 +52,21 @@ class RunDirectory:
     def __enter__(self) -> RunDirectory:
         """Takes the folder."""
         self._check_writable()
+        self._check_ours()
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             raise InputError(
                 f"{self.path} is in use by another process; wait until it ends, or choose another folder with --out"
             ) from None
+        except (OSError, NotImplementedError) as error:
+            raise InputError(
+                f"cannot lock {self.path / LOCK}: {error}; choose a folder on a file system with locks with --out"
+            ) from error
         try:
             self._check_identity()
-            for leftover in self.path.rglob(".*-*"):  # of a process killed while it replaced something
-                shutil.rmtree(leftover, ignore_errors=True)
+            for folder in (self.path, self.path / "best"):
+                remove_leftovers(folder, alone=True)
         except BaseException:
             self._lock.release()
             raise
@@ -61,8 +75,13 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Releases the folder."""
+        """Releases the folder; an error of the disk becomes an `InputError` that says how to go on."""
         self._lock.release()
+        if isinstance(error, Exception) and (trouble := disk_trouble(error, self.path)):
+            raise InputError(
+                f"cannot write to {self.path}: {trouble}. What was finished before is kept: mend this, and the same "
+                "command continues"
+            ) from error
 
     def __truediv__(self, name: str) -> Path:
         """Returns the path of a file in the folder."""
@@ -78,35 +97,98 @@ class RunDirectory:
                 f"cannot write to {self.path}: {error.strerror or error}; choose another folder with --out"
             ) from error
 
+    def _check_ours(self) -> None:
+        """Raises `InputError` if there are files and no run; only the lock and unfinished files may be there."""
+        if (self.path / IDENTITY).exists():
+            return
+        foreign = sorted(
+            item.name
+            for item in self.path.iterdir()
+            if not _is_leftover(item) and not (item.name == LOCK and item.is_file() and not item.stat().st_size)
+        )
+        if foreign:
+            named = ", ".join(foreign[:3]) + (", ..." if foreign[3:] else "")
+            raise InputError(
+                f"{self.path} holds files of no run of ours ({named}); choose an empty or new folder with --out"
+            )
+
     def _check_identity(self) -> None:
         file = self.path / IDENTITY
         if not file.exists():
-            # Hidden files are the lock, and what a process left that was killed while it wrote the identity.
-            others = sorted(item.name for item in self.path.iterdir() if not item.name.startswith("."))
-            if others:
-                named = ", ".join(others[:3]) + (", ..." if others[3:] else "")
-                raise InputError(
-                    f"{self.path} holds files of no run of ours ({named}); choose an empty or new folder with --out"
-                )
+            self._check_ours()
             write_json(file, self.identity)
             return
-        try:
-            there = json.loads(file.read_text())
-            if not isinstance(there, dict):
-                raise ValueError(f"it holds {there!r}, not what a run is")
-        except ValueError as error:
-            raise InputError(f"{file} is damaged ({error}); delete {self.path}, or choose another --out") from error
+        there = read_json(file, f"delete {self.path}, or choose another --out")
         wanted = json.loads(json.dumps(self.identity))
-        if there != wanted:
-            differences = ", ".join(
-                f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"
-                for key in dict.fromkeys([*there, *wanted])
-                if there.get(key) != wanted.get(key)
-            )
+        keys = [key for key in dict.fromkeys([*there, *wanted]) if key in there or key not in LATER]
+        differences = ", ".join(
+            f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"
+            for key in keys
+            if there.get(key) != wanted.get(key)
+        )
+        if differences:
             raise InputError(
                 f"{self.path} holds another run: {differences}. Choose another folder with --out, delete this one, or "
                 "repeat the command that made it to continue it"
             )
+
+
+def disk_trouble(error: Exception, folder: Path) -> str | None:
+    """Returns what is wrong with the disk in plain words, if that is what an error says; else `None`.
+
+    TensorFlow and h5py raise errors of their own for what the system told them.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in FULL:
+        return os.strerror(number or 0)
+    named = isinstance(error, OSError) and error.filename is not None and folder in Path(str(error.filename)).parents
+    if number in GONE and (named or not folder.exists()):
+        return os.strerror(number or 0)
+    return next((os.strerror(code) for code in FULL if os.strerror(code).lower() in str(error).lower()), None)
+
+
+LEFTOVER = re.compile(r"\.rnncap-tmp-[0-9a-f]{8}-(\d+)-[0-9a-z_]{8}")
+
+
+def temporary_folder(parent: Path) -> Path:
+    """Makes a folder for unfinished files whose name says whose it is: the machine's and the process' number."""
+    return Path(tempfile.mkdtemp(prefix=f".rnncap-tmp-{_machine()}-{os.getpid()}-", dir=parent))
+
+
+def remove_leftovers(folder: Path, alone: bool = False) -> None:
+    """Removes the unfinished files in a folder that processes of this package left there when they were killed.
+
+    Args:
+        folder: The folder; nothing below it is looked at, and nothing happens if there is none.
+        alone: Whether no other process can be writing there. Otherwise only what processes of this machine left that
+            are no more is removed.
+    """
+    if not folder.is_dir():
+        return
+    for item in folder.iterdir():
+        if _is_leftover(item) and (alone or _owner_is_dead(item.name)):
+            shutil.rmtree(item, ignore_errors=True)
+
+
+def _is_leftover(item: Path) -> bool:
+    return bool(LEFTOVER.fullmatch(item.name)) and item.is_dir() and not item.is_symlink()
+
+
+def _owner_is_dead(name: str) -> bool:
+    match = LEFTOVER.fullmatch(name)
+    if match is None or not name.startswith(f".rnncap-tmp-{_machine()}-") or os.name == "nt":  # no signal 0 there
+        return False
+    try:
+        os.kill(int(match[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _machine() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 @contextlib.contextmanager
@@ -117,7 +199,7 @@ def replacing(path: Path, once: bool = False) -> Iterator[Path]:
     is replaced in two: killed between them, it leaves none of that name, never a mixture. With `once`, a folder that is
     there stays, and `OSError` is raised.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    temporary = temporary_folder(path.parent)
     try:
         new = temporary / path.name
         yield new
@@ -150,10 +232,21 @@ def _flush(path: Path) -> None:
             os.fsync(stream.fileno())
 
 
+def read_json(path: Path, mend: str) -> dict[str, Any]:
+    """Returns the content of a JSON file; raises `InputError`, with how to mend it, if it holds no JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds {content!r}, not an object")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({error}); {mend}") from error
+    return content
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON file in one step."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n")
+        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

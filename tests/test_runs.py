@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs import (
+    RunDirectory,
+    disk_trouble,
+    read_rows,
+    remove_leftovers,
+    replacing,
+    temporary_folder,
+    write_json,
+    write_rows,
+)
 
 IDENTITY = {"command": "capacity", "cell": "ugrnn", "params": 60, "shape": (2, 3)}
 
@@ -67,8 +76,7 @@ def test_a_damaged_identity_is_an_error_that_says_what_to_do(tmp_path, content):
 
 
 def test_a_process_killed_while_it_wrote_the_identity_leaves_a_folder_that_can_be_used(tmp_path):
-    leftover = Path(tempfile.mkdtemp(prefix=".run.json-", dir=tmp_path))
-    (leftover / "run.json").write_text("{")
+    (temporary_folder(tmp_path) / "run.json").write_text("{")
     enter(tmp_path)
     assert [name for name in names(tmp_path) if name != ".lock"] == ["run.json"]
 
@@ -240,10 +248,104 @@ def test_a_damaged_table_is_an_error_that_says_what_to_do(tmp_path, damaged):
 
 def test_what_a_killed_process_left_goes_when_its_run_goes_on(tmp_path):
     enter(tmp_path)
-    for leftover in (tmp_path / ".trials.csv-ab_1", tmp_path / "best" / ".model.keras-x2"):
-        leftover.mkdir(parents=True)
-        (leftover / "file").write_text("x")
+    (tmp_path / "best").mkdir()
+    for folder in (tmp_path, tmp_path / "best"):
+        (temporary_folder(folder) / "file").write_text("x")
     (tmp_path / "best" / "model.keras").write_text("x")
     enter(tmp_path)
     assert [name for name in names(tmp_path) if name != ".lock"] == ["best", "run.json"]
     assert names(tmp_path / "best") == ["model.keras"]
+
+
+HIDDEN = (".my-notes", ".git/.x-y", "data/.a-b/c", ".trials.csv-ab_1", ".rnncap-tmp-mine", ".rnncap-tmp-0-1-2")
+
+
+def test_hidden_folders_of_the_user_stay_as_they_are(tmp_path):
+    enter(tmp_path)
+    for name in HIDDEN:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text("mine")
+    enter(tmp_path)
+    assert all((tmp_path / name / "file").read_text() == "mine" for name in HIDDEN)
+
+
+@pytest.mark.parametrize("name", [".git", ".my-notes", ".bashrc", ".lock", ".rnncap-tmp-mine"])
+def test_a_folder_of_hidden_files_is_not_empty(tmp_path, name):
+    if name in (".bashrc", ".lock"):
+        (tmp_path / name).write_text("mine")
+    else:
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=rf"holds files of no run of ours \({re.escape(name)}\)"):
+        enter(tmp_path)
+    assert names(tmp_path) == [name]
+    assert not (tmp_path / name).is_file() or (tmp_path / name).read_text() == "mine"
+
+
+def test_leftovers_of_processes_that_live_stay_where_others_may_write(tmp_path):
+    alive = temporary_folder(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    dead = tmp_path / alive.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
+    elsewhere = tmp_path / dead.name.replace(dead.name[12:20], "0" * 8)
+    for folder in (dead, elsewhere):
+        folder.mkdir()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted([alive.name, elsewhere.name])
+    remove_leftovers(tmp_path, alone=True)
+    assert names(tmp_path) == []
+    remove_leftovers(tmp_path / "none")
+
+
+def test_a_file_system_without_locks_is_an_error_that_says_so(tmp_path, monkeypatch):
+    def refuse(self, *arguments, **options):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(InputError, match=r"cannot lock .*\.lock: .*No locks available; choose .* --out"):
+        enter(tmp_path)
+
+
+class TensorFlowsError(Exception):
+    """As TensorFlow and h5py say it, without a number."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError("Unable to flush file's cached information (errno = 28, error message = 'No space left on device')"),
+        TensorFlowsError("{{node SaveV2}} /run/x.data; No space left on device"),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+    ],
+    ids=str,
+)
+def test_a_full_disk_is_one_sentence_that_says_how_to_go_on(tmp_path, error):
+    said = r"cannot write to .*: (No space left on device|Disk quota exceeded)\..* the same command continues"
+    with pytest.raises(InputError, match=said), RunDirectory(tmp_path / "run", IDENTITY):
+        raise error
+    enter(tmp_path / "run")
+
+
+def test_a_folder_that_vanished_is_one_sentence(tmp_path):
+    def vanish():
+        with RunDirectory(tmp_path / "run", IDENTITY) as run:
+            os.rename(tmp_path / "run", tmp_path / "elsewhere")
+            write_rows(run / "rows.csv", [{"a": 1}])
+
+    with pytest.raises(InputError, match="No such file or directory"):
+        vanish()
+
+
+def test_errors_that_have_nothing_to_do_with_the_disk_stay_what_they_are(tmp_path):
+    for error in (ValueError("no"), FileNotFoundError(errno.ENOENT, "gone", "/elsewhere/file"), KeyError("x")):
+        assert disk_trouble(error, tmp_path) is None
+        with pytest.raises(type(error)), RunDirectory(tmp_path / "run", IDENTITY):
+            raise error
+
+
+def test_a_run_of_before_digests_goes_on_and_another_digest_is_another_run(tmp_path):
+    enter(tmp_path / "old")
+    enter(tmp_path / "old", IDENTITY | {"digest": "ab"})
+    enter(tmp_path / "new", IDENTITY | {"digest": "ab"})
+    with pytest.raises(InputError, match="digest 'ab' there, 'cd' here"):
+        enter(tmp_path / "new", IDENTITY | {"digest": "cd"})
