@@ -98,7 +98,7 @@ class ParenthesesCounting(GeneratedTask):
         """Returns symbols as hot-one vectors, all streams side by side."""
         import tensorflow as tf
 
-        return tf.reshape(tf.one_hot(packed, len(SYMBOLS)), (-1, self.length, self.input_dim))
+        return tf.reshape(tf.one_hot(packed, len(SYMBOLS)), (*packed.shape[:-1], self.input_dim))
 
     def loss(self) -> keras.losses.Loss:
         """Returns the sum of the streams' cross-entropies in nats, a mean over samples."""

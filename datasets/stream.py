@@ -63,7 +63,7 @@ class StreamTask(Task):
 
     # ---- windows
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019  a task lives as long as its process
+    @functools.lru_cache(maxsize=32)  # noqa: B019  a task lives as long as its process; models of a sweep have one each
     def _stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         split_number(split)  # an error if there is none
         return self.stream(split, seed, epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -148,20 +148,45 @@ class Task(abc.ABC):
         """Returns packed inputs as inputs, in TensorFlow."""
         return packed
 
+    def member_batch(
+        self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False
+    ) -> tuple[Any, ...]:
+        """Returns training batches for several models at once, each part with a leading axis for them.
+
+        Model m gets batch number `steps[m]` of `batches(batch_size, seeds[m])`; with `packed`, of `packed_batches`.
+        """
+        one_model = self.packed_batches if packed else self.batches
+        wanted = list(zip(seeds, steps, strict=True))
+        drawn = {pair: next(one_model(batch_size, *pair)) for pair in dict.fromkeys(wanted)}
+        return tuple(np.stack(parts) for parts in zip(*(drawn[pair] for pair in wanted), strict=True))
+
+    def member_dataset(self, batch_size: int, seeds: Sequence[int], starts: Sequence[int], steps: int) -> Any:
+        """Returns `steps` batches of several models, each from its own start, as a `tf.data.Dataset`."""
+
+        def batch(step: Any) -> tuple[np.ndarray, ...]:
+            return self.member_batch(batch_size, seeds, [start + int(step) for start in starts], packed=True)
+
+        return self._mapped(batch, range(steps), batch(0))
+
     def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
         """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
+
+        def batch(step: Any) -> tuple[np.ndarray, ...]:
+            return next(self.packed_batches(batch_size, seed, int(step), split))
+
+        return self._mapped(batch, range(start, stop), batch(start))
+
+    def _mapped(
+        self, batch: Callable[[Any], tuple[np.ndarray, ...]], steps: range, first: tuple[np.ndarray, ...]
+    ) -> Any:
+        """Returns the batches of some steps as a `tf.data.Dataset`; they look like the first one."""
         import tensorflow as tf
-
-        def batch(step: Any) -> list[np.ndarray]:
-            return list(next(self.packed_batches(batch_size, seed, int(step), split)))
-
-        first = batch(start)
 
         def mapped(step: Any) -> tuple[Any, ...]:
             # Not a generator: TensorFlow's has malloc give memory back at once, which makes large batches slow.
-            parts = tf.numpy_function(batch, [step], [part.dtype for part in first], stateful=False)
+            parts = tf.numpy_function(lambda step: list(batch(step)), [step], [part.dtype for part in first], False)
             for part, known in zip(parts, first, strict=True):
                 part.set_shape(known.shape)
             return self.unpack(parts[0]), *parts[1:]
 
-        return tf.data.Dataset.range(start, stop).map(mapped).prefetch(tf.data.AUTOTUNE)
+        return tf.data.Dataset.range(steps.start, steps.stop).map(mapped).prefetch(tf.data.AUTOTUNE)

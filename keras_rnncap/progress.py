@@ -69,13 +69,13 @@ class WorkProgress:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Has an interrupt wait until the block has ended: what is written in it is known to be written."""
-        self._held = True
+        """Has an interrupt wait until the outermost such block has ended: what is done in it is done as a whole."""
+        before, self._held = self._held, True
         try:
             yield
         finally:
-            self._held = False
-        if self._interrupted:
+            self._held = before
+        if self._interrupted and not before:
             raise KeyboardInterrupt
 
     def say(self, line: str) -> None:

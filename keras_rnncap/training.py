@@ -138,7 +138,12 @@ STEPS_PER_EXECUTION = 100
 """Training steps in one call of the compiled graph: at a few hundred parameters, calls cost more than steps."""
 
 
-def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: TrainingSettings) -> None:
+def compile_model(
+    model: keras.Model,
+    loss: keras.losses.Loss,
+    settings: TrainingSettings,
+    weighted_metrics: Sequence[keras.metrics.Metric] = (),
+) -> None:
     """Compiles a model to be trained with these settings."""
     if settings.l2:
         for weight in model.trainable_variables:
@@ -146,6 +151,7 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
     model.compile(
         settings.make_optimizer(),
         settings.minimized(loss),
+        weighted_metrics=list(weighted_metrics),
         steps_per_execution=min(STEPS_PER_EXECUTION, settings.steps),
         # In TensorFlow XLA is no faster on CPUs for a single model, and takes seconds; JAX without it runs op by op.
         jit_compile=keras.backend.backend() == "jax",
@@ -162,7 +168,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
+def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = (), loss: str = "loss") -> float:
     """Trains a compiled model once on each batch of a data set, which may be thousands of repetitions of one batch.
 
     One epoch, however long: epochs of a step or a few cost more than the steps.
@@ -171,11 +177,12 @@ def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callb
         model: The model.
         data: A finite data set of batches.
         callbacks: Keras callbacks.
+        loss: What of Keras' history is returned: the name of a metric, or all that is minimized.
 
     Returns:
-        The mean training loss; NaN if it, or a weight, became NaN or infinite, where training ends early.
+        Its mean over the steps; NaN if it, or a weight, became NaN or infinite, where training ends early.
     """
     history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks])
-    loss = history.history["loss"][-1]
+    mean = history.history[loss][-1]
     weights = (keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables)
-    return loss if math.isfinite(loss) and all(np.isfinite(weight).all() for weight in weights) else math.nan
+    return mean if math.isfinite(mean) and all(np.isfinite(weight).all() for weight in weights) else math.nan

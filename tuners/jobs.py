@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
@@ -22,7 +21,7 @@ from keras_rnncap.cells import CellFactory, constructor_options
 from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.models import sequence_model
 from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
-from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings, compile_model, fit
+from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
 
 Values: TypeAlias = Mapping[str, Any]
 Measured: TypeAlias = dict[str, Any] | None
@@ -106,14 +105,24 @@ class Job(abc.ABC):
 
     @property
     def round_steps(self) -> int:
-        """Training steps after which ended trials are looked for."""
-        return min(self.steps, max(STEPS_PER_EXECUTION, min(20 * STEPS_PER_EXECUTION, math.ceil(self.steps / 50))))
+        """Training steps after which ended trials are looked for.
+
+        All trials begin and end between rounds, so that what a round measures of a trial does not depend on others.
+        """
+        about = min(self.steps, max(STEPS_PER_EXECUTION, min(20 * STEPS_PER_EXECUTION, math.ceil(self.steps / 50))))
+        return math.ceil(self.steps / math.ceil(self.steps / about))
 
     # ---- shapes
 
     def shape(self, values: Values) -> Hashable:
         """Returns what members must have in common to be of one population."""
         return values.get("depth", self.depth), values.get("params", self.params)
+
+    @property
+    def many_shapes(self) -> bool:
+        """Whether trials differ in shape."""
+        space = self.hyperparameters.space
+        return any(hp.name in ("depth", "params") and not isinstance(hp, kinds.Fixed) for hp in space)
 
     def budget(self, values: Values | None = None) -> Budget:
         """Returns the size of a model with these values."""
@@ -159,8 +168,17 @@ class Job(abc.ABC):
         return seeded
 
     @abc.abstractmethod
-    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
-        """Returns a compiled population of members that have the shape of these values."""
+    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
+        """Returns a compiled population of members that have the shape of these values.
+
+        Args:
+            values: The values of one of them.
+            members: The members.
+            kind: `AlonePopulation` for a cell that populations do not take.
+
+        Raises:
+            CannotShareError: If they do not take the cell.
+        """
 
     @abc.abstractmethod
     def advance(self, population: Any, steps: int) -> np.ndarray:
@@ -180,12 +198,6 @@ class Job(abc.ABC):
         self, population: Any, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
     ) -> list[Measured]:
         """Measures the members in some slots, given their values and what `advance` just returned for them."""
-
-    @abc.abstractmethod
-    def train_alone(
-        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
-    ) -> tuple[keras.Model, Measured]:
-        """Trains and measures one member as an ordinary Keras model, for cells that populations do not take."""
 
 
 class CapacityJob(Job):
@@ -231,12 +243,12 @@ class CapacityJob(Job):
         """Returns the task of a member: the first of the patterns that all share."""
         return PerceptronCapacity(member.patterns, self.input_dim, self.length, member.every_step, self.seed)
 
-    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
+    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
         """Returns a compiled population, with a table of patterns for the largest that the space allows."""
         most = math.ceil(self._most * self.budget(values).parameters)
         task = PerceptronCapacity(max(most, 1), self.input_dim, self.length, seed=self.seed)
         table = PatternTable(task.inputs[:, 0], task.targets, self.length, self.batch_size)
-        population = ParallelPopulation(self.builder(values), members, table)
+        population = kind(self.builder(values), members, table)
         population.compile_population(task.loss(), min(STEPS_PER_EXECUTION, self.steps))
         return population
 
@@ -286,18 +298,9 @@ class CapacityJob(Job):
             "loss": float(task.loss()(task.targets, logits)),  # not saturated, to compare trials by
         }
 
-    def train_alone(
-        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
-    ) -> tuple[keras.Model, Measured]:
-        """Trains and measures one member as an ordinary Keras model."""
-        task, model = self.task(member), self.builder(values)(member)
-        compile_model(model, task.loss(), member.settings)
-        diverged = math.isnan(fit(model, task.cycled_batches(self.steps, self.batch_size), callbacks))
-        return model, self._measured(values, member, None if diverged else task.logits(model))
-
 
 class TaskJob(Job):
-    """Any task with samples of its own. All members of a population see the same batches.
+    """Any task with samples of its own. Each trial sees batches that follow from its own seed and steps.
 
     The score is the task's on its validation split; a trial is infeasible whose loss is not finite, or at last above
     what the task allows.
@@ -311,7 +314,6 @@ class TaskJob(Job):
         self.task = task
         self.objective, self.direction = task.score_name, task.score_direction
         super().__init__(cell, options.pop("space", None) or CollinsSpace(cell), **options)
-        self._batches = 0
 
     def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
         task = self.task
@@ -331,9 +333,9 @@ class TaskJob(Job):
 
         return build
 
-    def population(self, values: Values, members: Sequence[Member]) -> ParallelPopulation:
+    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
         """Returns a compiled population."""
-        population = ParallelPopulation(self.builder(values), members)
+        population = kind(self.builder(values), members)
         population.compile_population(self.task.loss(), self._steps_per_call)
         return population
 
@@ -343,16 +345,20 @@ class TaskJob(Job):
 
     def advance(self, population: ParallelPopulation, steps: int) -> np.ndarray:
         """Trains all members for so many steps; returns the mean loss of each."""
-        start = self._batches
-        self._batches += steps
-
-        def batches() -> Any:
-            if keras.backend.backend() == "tensorflow":
-                return self.task.dataset(self.batch_size, self.seed, start, start + steps)
-            return itertools.islice(self.task.batches(self.batch_size, self.seed, start), steps)  # without TensorFlow
-
-        population.fit_batches(batches, steps)
+        population.fit_batches(self._batches, steps)
         return population.take_losses()
+
+    def _batches(self, members: Sequence[Member], starts: Sequence[int], steps: int) -> Any:
+        """Returns so many batches, `(members, batch, time, ...)`, each member's own from its own step on."""
+        # One that has made its steps only waits for its place to be taken: it costs no batches of its own.
+        waiting = [start >= member.settings.steps for member, start in zip(members, starts, strict=True)]
+        sources = [waiting.index(False) if wait and not all(waiting) else slot for slot, wait in enumerate(waiting)]
+        seeds, starts = [members[source].seed for source in sources], [starts[source] for source in sources]
+        if keras.backend.backend() == "tensorflow":
+            return self.task.member_dataset(self.batch_size, seeds, starts, steps)
+        return (  # without TensorFlow
+            self.task.member_batch(self.batch_size, seeds, [start + step for start in starts]) for step in range(steps)
+        )
 
     def progress(self, population: ParallelPopulation, losses: np.ndarray) -> np.ndarray:
         """Returns the negative losses."""
@@ -375,12 +381,3 @@ class TaskJob(Job):
             return None
         score = self.task.validation_score(model())
         return {self.objective: score, "loss": loss} if math.isfinite(score) else None
-
-    def train_alone(
-        self, values: Values, member: Member, callbacks: Sequence[keras.callbacks.Callback]
-    ) -> tuple[keras.Model, Measured]:
-        """Trains and measures one member as an ordinary Keras model."""
-        model = self.builder(values)(member)
-        compile_model(model, self.task.loss(), member.settings)
-        loss = fit(model, self.task.dataset(self.batch_size, self.seed, 0, self.steps), callbacks)
-        return model, self._measured(lambda: model, member, loss)

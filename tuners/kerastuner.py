@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -54,17 +55,33 @@ def check_oracle(name: str) -> str:
     return name
 
 
+@dataclasses.dataclass(frozen=True)
+class PastTrial:
+    """A trial that was asked for in an earlier process.
+
+    Attributes:
+        number: Its number.
+        values: Values of its hyperparameters.
+        row: Its row, with `status` and, where that is `COMPLETED`, the objective; `None` if it has not ended.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    row: Row | None
+
+
 def make_oracle(
     name: str,
     objective: kt.Objective,
     space: kt.HyperParameters,
     trials: int,
     seed: int,
-    rows: Sequence[tuple[Row, Mapping[str, Any]]] = (),
+    past: Sequence[PastTrial] = (),
     starts: Sequence[Mapping[str, Any]] = (),
     initial_trials: int | None = None,
-) -> kt.Oracle:
-    """Returns an oracle that has been told of trials which ended earlier.
+    state: Mapping[str, Any] | None = None,
+) -> ContinuedOracle:
+    """Returns an oracle that knows of trials of earlier processes; those without a row are running.
 
     Args:
         name: `"gp"`, `GPBanditOracle`; or KerasTuner's own `"random"` and `"bayesian"`.
@@ -72,57 +89,78 @@ def make_oracle(
         space: The search space.
         trials: Number of trials, earlier ones included.
         seed: Seed of the proposals.
-        rows: The rows of earlier trials, with `status` and, where that is `COMPLETED`, the objective; and the values of
-            each.
+        past: The trials of earlier processes, by number.
         starts: For each of the first trials, what differs from the default values of the space.
         initial_trials: Trials that end before a model of the objective is asked; `None` leaves that to the oracle.
+        state: What `proposal_state` returned after the last of the past trials, if that is known: proposals go on as
+            if there had been one process.
     """
     options: dict[str, Any] = {"objective": objective, "max_trials": trials, "hyperparameters": space}
     options["max_consecutive_failed_trials"] = 10**9  # infeasible trials are results, not failures
     if name == "gp":
         options |= {"seed": seed, "initial_trials": initial_trials}
     else:
-        # KerasTuner takes 0 for "no seed"; a search that goes on must not repeat its random proposals.
-        options["seed"] = 1 + derived_seed(seed, len(rows)) % 2**30
+        # KerasTuner takes 0 for "no seed"; where its state is unknown, random proposals must not be repeated.
+        options["seed"] = 1 + derived_seed(seed, 0 if state else len(past)) % 2**30
         if name == "bayesian":
             options["num_initial_points"] = initial_trials
-    oracle = _with_starts(ORACLES[check_oracle(name)])(starts, **options)
-    for number, (row, values) in enumerate(rows):
-        _replay(oracle, number, row, values)
+    oracle = _continued(ORACLES[check_oracle(name)])(starts, **options)
+    for trial in past:
+        oracle.enter(trial)
+    if state:
+        oracle.set_state(oracle.get_state() | dict(state))
     return oracle
 
 
-def _with_starts(oracle: type[kt.Oracle]) -> type[kt.Oracle]:
-    class WithStarts(oracle):
-        """An oracle whose first trials take given values."""
+class ContinuedOracle(kt.Oracle):
+    """An oracle whose first trials take given values, which goes on where an earlier process ended.
 
-        def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
-            super().__init__(**options)
-            self._starts = list(starts)
+    It keeps no files: `proposal_state` and the trials that it is told of are all that it needs.
+    """
 
-        def populate_space(self, trial_id: str) -> dict[str, Any]:
-            """Returns the first starting point that no trial has, or a proposal."""
-            for start in self._starts:
-                values = {**self.get_space().values, **start}
-                if all(trial.hyperparameters.values != values for trial in self.trials.values()):
-                    return {"status": TrialStatus.RUNNING, "values": values}
-            return super().populate_space(trial_id)
+    def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
+        super().__init__(**options)
+        self._starts = list(starts)
 
-    return WithStarts
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the first starting point that no trial has, or a proposal."""
+        for start in self._starts:
+            values = {**self.get_space().values, **start}
+            if all(trial.hyperparameters.values != values for trial in self.trials.values()):
+                return {"status": TrialStatus.RUNNING, "values": values}
+        return super().populate_space(trial_id)
+
+    def proposal_state(self) -> dict[str, Any]:
+        """Returns what the next proposals depend on besides the trials, as JSON values."""
+        known = kt.Oracle.get_state(self)
+        return {key: value for key, value in self.get_state().items() if key == "seed_state" or key not in known}
+
+    def enter(self, past: PastTrial) -> None:
+        """Enters a trial as `create_trial` would have and, if it has a row, `end_trial`."""
+        hyperparameters = self.get_space()
+        hyperparameters.values = dict(past.values)
+        trial = Trial(hyperparameters, trial_id=str(past.number), status=TrialStatus.RUNNING)
+        self._record_values(trial)
+        self.trials[trial.trial_id] = trial
+        self.start_order.append(trial.trial_id)
+        if past.row is None:
+            self.ongoing_trials[f"trial-{trial.trial_id}"] = trial
+            return
+        trial.status = TrialStatus.FAILED
+        if past.row["status"] == COMPLETED:
+            name = self.objective.name
+            trial.metrics.register(name, self.objective.direction)
+            trial.metrics.update(name, past.row[name])
+            trial.status = TrialStatus.COMPLETED
+            self.score_trial(trial)
+        self.end_order.append(trial.trial_id)
+
+    def save(self) -> None:
+        """Writes nothing."""
+
+    def _save_trial(self, trial: Trial) -> None:
+        """Writes nothing."""
 
 
-def _replay(oracle: kt.Oracle, number: int, row: Row, values: Mapping[str, Any]) -> None:
-    """Enters a finished trial into an oracle, as `create_trial` and `end_trial` would have."""
-    hyperparameters = oracle.get_space()
-    hyperparameters.values = dict(values)
-    trial = Trial(hyperparameters, trial_id=str(number), status=TrialStatus.FAILED)
-    if row["status"] == COMPLETED:
-        name = oracle.objective.name
-        trial.metrics.register(name, oracle.objective.direction)
-        trial.metrics.update(name, row[name])
-        trial.status = TrialStatus.COMPLETED
-        oracle.score_trial(trial)
-    oracle._record_values(trial)
-    oracle.trials[trial.trial_id] = trial
-    oracle.start_order.append(trial.trial_id)
-    oracle.end_order.append(trial.trial_id)
+def _continued(oracle: type[kt.Oracle]) -> type[ContinuedOracle]:
+    return type("Continued", (ContinuedOracle, oracle), {})

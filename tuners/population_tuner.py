@@ -14,13 +14,15 @@ import keras
 import keras_tuner as kt
 import numpy as np
 from keras_rnncap.tuners.jobs import Job, Measured
+from keras_rnncap.tuners.journal import TrialState
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.population import CannotShareError, Member
-from keras_rnncap.progress import StepCallback, WorkProgress
+from keras_rnncap.population import AlonePopulation, CannotShareError, Member, ParallelPopulation
+from keras_rnncap.population.parallel import cores
+from keras_rnncap.progress import WorkProgress
 from keras_rnncap.runs import replacing
 
 SLOTS = 16
@@ -39,7 +41,8 @@ class EndedTrial(NamedTuple):
         member: What they came to.
         measured: What is known of it, `None` if it is infeasible.
         steps: Training steps that it made; fewer than asked for if it diverged or was stopped early.
-        history: `(step, mean training loss since the entry before)` now and then.
+        history: `(step, mean training loss since the entry before, progress)` now and then; progress is what the
+            stopping rule compared there, NaN where it did not look.
         model: Returns the trained model.
     """
 
@@ -49,7 +52,7 @@ class EndedTrial(NamedTuple):
     member: Member
     measured: Measured
     steps: int
-    history: list[tuple[int, float]]
+    history: list[tuple[int, float, float]]
     model: Callable[[], keras.Model]
 
 
@@ -97,29 +100,54 @@ class _Running:
     trial: Trial
     values: dict[str, Any]
     member: Member
-    history: list[tuple[int, float]] = dataclasses.field(default_factory=list)
-    checkpoints: int = 0
+    state: TrialState
+
+    @property
+    def checkpoints(self) -> int:
+        """How often the stopping rule has looked at it."""
+        return len(_looks(self.state.history))
 
 
 class _Group:
-    """The trials of one shape: a population, and who is in which of its slots."""
+    """The trials of one shape: a population, and who is in which of its slots.
 
-    def __init__(self, job: Job, running: Sequence[_Running]) -> None:
-        self.population = job.population(running[0].values, [one.member for one in running])
-        self.slots: list[_Running | None] = list(running)
-        self.done = np.zeros(len(running), int)
+    Places that nobody takes yet are filled with copies that stop after a step: the last digits of what a trial computes
+    depend on the size of its population, which must be the same when a search goes on.
+    """
+
+    def __init__(self, job: Job, running: Sequence[_Running], size: int, kind: Any = ParallelPopulation) -> None:
+        self.slots: list[_Running | None] = [None] * max(size, len(running))
+        for trial in sorted(running, key=lambda trial: not trial.state.arrays):  # those that had a place first
+            had = trial.state.slot if trial.state.arrays else len(self.slots)
+            free = [slot for slot, taken in enumerate(self.slots) if not taken]
+            self.slots[had if had in free else free[0]] = trial
+        first = running[0]
+        idle = dataclasses.replace(first.member, settings=dataclasses.replace(first.member.settings, steps=1))
+        members = [trial.member if trial else idle for trial in self.slots]
+        self.population = job.population(first.values, members, kind)
+        for slot, trial in self.taken():
+            self._restore(slot, trial)
 
     def put(self, slot: int, running: _Running) -> None:
         self.population.replace(slot, running.member)
         self.slots[slot] = running
-        self.done[slot] = 0
+        self._restore(slot, running)
+
+    def _restore(self, slot: int, running: _Running) -> None:
+        if running.state.arrays:
+            self.population.restore(slot, running.state.arrays)
 
     def taken(self) -> list[tuple[int, _Running]]:
         return [(slot, running) for slot, running in enumerate(self.slots) if running]
 
 
-def _itself(model: keras.Model) -> keras.Model:
-    return model
+def _unstarted() -> TrialState:
+    return TrialState(0, [], 0, {})
+
+
+def _looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
+    """Returns what the stopping rule saw of a trial, in order."""
+    return [progress for _, _, progress in history if not math.isnan(progress)]
 
 
 class PopulationTuner(BaseTuner):
@@ -136,6 +164,8 @@ class PopulationTuner(BaseTuner):
         seed: Seed of the members' weights.
         on_end: Called with each trial that ended, before the oracle is told; `None` keeps the best trial's weights in
             KerasTuner's own folder, for `get_best_models`.
+        on_ask: Called with each new trial before it starts: its number, seed and values.
+        on_round: Called between rounds, when `states` can be kept.
         bar: Shows progress; interrupts of its user end the search.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
 
@@ -165,6 +195,8 @@ class PopulationTuner(BaseTuner):
         rule: QuantileRule | None = None,
         seed: int = 0,
         on_end: Callable[[EndedTrial], None] | None = None,
+        on_ask: Callable[[int, int, dict[str, Any]], None] | None = None,
+        on_round: Callable[[], None] | None = None,
         bar: WorkProgress | None = None,
         **options: Any,
     ) -> None:
@@ -173,12 +205,16 @@ class PopulationTuner(BaseTuner):
         super().__init__(oracle, **options)
         self.job, self.slots, self.rule, self.seed = job, check_integer("slots", slots, 1), rule, seed
         self._on_end = on_end or self._keep_best
+        self._on_ask = on_ask or (lambda *_: None)
+        self._on_round = on_round or (lambda: None)
         self._bar = bar or WorkProgress(1, enabled=False)
         self._groups: dict[Hashable, _Group] = {}
         self._waiting: list[_Running] = []
+        self._kind: Any = ParallelPopulation
         self._askers = itertools.count()
         self.ended = 0
         self.infeasible = 0
+        self.seeds_taken: set[int] = set()
 
     # ---- the search
 
@@ -187,43 +223,75 @@ class PopulationTuner(BaseTuner):
         if arguments or options:
             raise InputError("search takes no arguments: the job says what is trained and on what")
         self.oracle.verbose = 0
-        try:
-            while self._fill():
-                for group in list(self._groups.values()):
-                    if group.taken():
-                        self._advance(group)
-        except CannotShareError as error:
-            self._bar.say(f"training one model after another: {error}")
-            self._waiting += [running for group in self._groups.values() for _, running in group.taken()]
-            self._groups = {}
-            self._train_alone()
+        while self._fill():
+            for group in list(self._groups.values()):
+                if group.taken():
+                    self._advance(group)
+            self._on_round()
+
+    @property
+    def states(self) -> dict[int, TrialState]:
+        """The trials that have not ended, by number, as they were after their last round; for `resume`."""
+        return {running.number: running.state for running in self._in_flight() if running.state.done}
+
+    def resume(self, trial: Trial, seed: int, state: TrialState | None) -> None:
+        """Takes up a trial that the oracle knows to be running, as an earlier process left it, or from its start."""
+        values = trial.hyperparameters.values
+        running = _Running(int(trial.trial_id), trial, values, self.job.member(values, seed), state or _unstarted())
+        self._waiting.append(running)
+        for checkpoint, progress in enumerate(_looks(running.state.history)):
+            self.remember(checkpoint, progress)
+
+    def remember(self, checkpoint: int, progress: float) -> None:
+        """Tells the stopping rule what a trial did at a checkpoint in an earlier process."""
+        if self.rule:
+            self.rule.hopeless(checkpoint, [progress])
+
+    def _in_flight(self) -> list[_Running]:
+        return self._waiting + [running for group in self._groups.values() for _, running in group.taken()]
 
     def _fill(self) -> bool:
         """Gives free places to new trials; returns whether there are any trials."""
-        in_flight = len(self._waiting) + sum(len(group.taken()) for group in self._groups.values())
-        for _ in range(self.slots - in_flight):
+        for _ in range(self.slots - len(self._in_flight())):
             if running := self._ask():
                 self._waiting.append(running)
             else:
                 break
         by_shape: dict[Hashable, list[_Running]] = {}
-        for running in self._waiting:
+        places = (1 if self._kind is AlonePopulation else self.slots) - len(self._in_flight()) + len(self._waiting)
+        for running in self._waiting[: max(places, 0)]:
             by_shape.setdefault(self.job.shape(running.values), []).append(running)
         for shape, newcomers in by_shape.items():
-            if group := self._groups.get(shape):
-                free = [slot for slot, taken in enumerate(group.slots) if not taken]
-                for slot, running in zip(free, newcomers, strict=False):
-                    group.put(slot, running)
-                    self._waiting.remove(running)
-                    self._show()
-            else:
-                self._groups[shape] = _Group(self.job, newcomers)
-                for running in newcomers:
-                    self._waiting.remove(running)
+            self._place(shape, newcomers)
         return any(group.taken() for group in self._groups.values())
 
+    def _place(self, shape: Hashable, newcomers: list[_Running]) -> None:
+        """Puts trials into free slots of the population of their shape, or makes one for them."""
+        if group := self._groups.get(shape):
+            free = [slot for slot, taken in enumerate(group.slots) if not taken]
+            placed = newcomers[: len(free)]
+            for slot, running in zip(free, placed, strict=False):
+                group.put(slot, running)
+        else:
+            placed = newcomers if self._kind is ParallelPopulation else newcomers[:1]
+            try:
+                self._groups[shape] = _Group(self.job, placed, self._size, self._kind)
+            except CannotShareError as error:
+                self._bar.say(f"training one model after another: {error}")
+                self._kind, placed = AlonePopulation, newcomers[:1]
+                self._groups[shape] = _Group(self.job, placed, 1, self._kind)
+        self._waiting = [running for running in self._waiting if running not in placed]
+        self._show()
+
+    @property
+    def _size(self) -> int:
+        """Places in a population, at least: alike in every process, and in each of a population's equal parts."""
+        if self.job.many_shapes or self._kind is AlonePopulation:
+            return 1
+        size = min(self.slots, self.oracle.max_trials or self.slots)
+        return size if size == 1 else math.ceil(size / cores()) * cores()
+
     def _ask(self) -> _Running | None:
-        number = len(self.oracle.trials)
         # An asker with a running trial would be given that again.
         trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._askers)}")
         if trial.status == TrialStatus.STOPPED:
@@ -232,68 +300,81 @@ class PopulationTuner(BaseTuner):
             name: value.item() if isinstance(value, np.generic) else value  # KerasTuner's GP proposes NumPy numbers
             for name, value in trial.hyperparameters.values.items()
         }
-        return _Running(number, trial, values, self.job.member(values, derived_seed(self.seed, number)))
+        number = int(trial.trial_id)
+        seed = derived_seed(self.seed, number)
+        while seed in self.seeds_taken:  # of a run of before trials were numbered as they are asked for
+            seed = derived_seed(seed, number)
+        self._on_ask(number, seed, values)
+        return _Running(number, trial, values, self.job.member(values, seed), _unstarted())
 
     def _advance(self, group: _Group) -> None:
-        """Trains a group until something is to be done with one of its trials, or for a while."""
-        taken = group.taken()
-        steps = min(self.job.round_steps, *(self._next_stop(running) - group.done[slot] for slot, running in taken))
-        losses = self.job.advance(group.population, int(steps))
-        alive = group.population.alive
+        """Trains a group for a round, and ends what of its trials is at its end."""
+        taken, steps = group.taken(), self.job.round_steps
+        losses = self.job.advance(group.population, steps)
+        alive, arrays = group.population.alive, group.population.states()
+        done = {slot: min(running.state.done + steps, self.job.steps) for slot, running in taken}
+        ended = [slot for slot, _ in taken if not alive[slot] or done[slot] >= self.job.steps]
+        progress = self._progress(group, [slot for slot, _ in taken if slot not in ended], done, losses)
+        hopeless = self._hopeless(group, progress)
+        states = {}
         for slot, running in taken:
-            group.done[slot] += steps
-            running.history.append((int(group.done[slot]), float(losses[slot])))
-        ended = [slot for slot, _ in taken if not alive[slot] or group.done[slot] >= self.job.steps]
-        ended += self._hopeless(group, [(slot, running) for slot, running in taken if slot not in ended], losses)
+            entry = (done[slot], float(losses[slot]), progress.get(slot, math.nan))
+            states[slot] = TrialState(done[slot], [*running.state.history, entry], slot, arrays[slot])
+            if slot not in ended and slot not in hopeless:
+                running.state = states[slot]  # of one that ends, the state stays until it has its row
         self._show()
-        if not ended:
+        self._end_slots(group, {slot: states[slot] for slot in states if slot in ended or slot in hopeless}, losses)
+
+    def _end_slots(self, group: _Group, states: dict[int, TrialState], losses: np.ndarray) -> None:
+        """Measures the trials in some slots, and ends them."""
+        if not states:
             return
-        out = [running for slot, running in taken if slot in ended]
-        ended = [slot for slot, _ in taken if slot in ended]
-        measured = self.job.measure(group.population, ended, [running.values for running in out], list(losses[ended]))
-        for slot, running, found in zip(ended, out, measured, strict=True):
-            self._end(running, found, int(group.done[slot]), functools.partial(group.population.member, slot))
-            group.slots[slot] = None
-            self._show()
+        out = {slot: running for slot, running in group.taken() if slot in states}
+        values = [running.values for running in out.values()]
+        measured = self.job.measure(group.population, list(out), values, list(losses[list(out)]))
+        with self._bar.held():  # all or, where the process is killed, those that have a row
+            for (slot, running), result in zip(out.items(), measured, strict=True):
+                self._end(running, result, states[slot], functools.partial(group.population.member, slot))
+                group.slots[slot] = None
+        self._show()
 
     def _next_stop(self, running: _Running) -> int:
-        if self.rule and running.checkpoints < len(self.rule.parts):
-            return math.ceil(self.rule.parts[running.checkpoints] * self.job.steps)
+        """Returns the step at which the stopping rule looks at a trial next, the end of a round."""
+        if self.rule and (place := running.checkpoints) < len(self.rule.parts):
+            rounds = math.ceil(self.rule.parts[place] * self.job.steps / self.job.round_steps)
+            return rounds * self.job.round_steps
         return self.job.steps
 
-    def _hopeless(self, group: _Group, going_on: list[tuple[int, _Running]], losses: np.ndarray) -> list[int]:
-        if not self.rule:
-            return []
-        at = [(slot, one) for slot, one in going_on if group.done[slot] >= self._next_stop(one)]
-        if not at:
-            return []
-        progress, hopeless = self.job.progress(group.population, losses), []
-        for checkpoint in sorted({one.checkpoints for _, one in at}):
-            slots = [slot for slot, one in at if one.checkpoints == checkpoint]
-            verdicts = self.rule.hopeless(checkpoint, [float(progress[slot]) for slot in slots])
-            hopeless += [slot for slot, verdict in zip(slots, verdicts, strict=True) if verdict]
-        for _, one in at:
-            one.checkpoints += 1
-        return hopeless
+    def _progress(self, group: _Group, slots: list[int], done: dict[int, int], losses: np.ndarray) -> dict[int, float]:
+        """Returns how well those of some trials do that the stopping rule looks at now, by slot."""
+        trials = dict(group.taken())
+        due = [slot for slot in slots if self.rule and done[slot] >= self._next_stop(trials[slot])]
+        if not due:
+            return {}
+        progress = self.job.progress(group.population, losses)
+        return {slot: float(np.nan_to_num(progress[slot], nan=-np.inf)) for slot in due}
 
-    def _train_alone(self) -> None:
-        """Runs one trial after another, those that wait first."""
-        while running := self._waiting.pop(0) if self._waiting else self._ask():
-            callback = StepCallback(self._bar, self.ended * self.job.steps, self._describe(1))
-            model, measured = self.job.train_alone(running.values, running.member, (callback,))
-            running.history.append((self.job.steps, measured["loss"] if measured else math.nan))
-            self._end(running, measured, self.job.steps, functools.partial(_itself, model))
-            self._bar.to(self.ended * self.job.steps, self._describe(0))
+    def _hopeless(self, group: _Group, progress: dict[int, float]) -> list[int]:
+        """Returns the slots whose trials the stopping rule ends."""
+        trials, hopeless = dict(group.taken()), []
+        for checkpoint in sorted({trials[slot].checkpoints for slot in progress}):
+            slots = [slot for slot in progress if trials[slot].checkpoints == checkpoint]
+            assert self.rule is not None
+            verdicts = self.rule.hopeless(checkpoint, [progress[slot] for slot in slots])
+            hopeless += [slot for slot, verdict in zip(slots, verdicts, strict=True) if verdict]
+        return hopeless
 
     # ---- ends
 
-    def _end(self, running: _Running, measured: Measured, steps: int, model: Callable[[], keras.Model]) -> None:
+    def _end(self, running: _Running, measured: Measured, state: TrialState, model: Callable[[], keras.Model]) -> None:
         """Has an ended trial recorded, then tells the oracle."""
         self.ended += 1
         self.infeasible += measured is None
         trial, member = running.trial, running.member
         self._on_end(
-            EndedTrial(trial.trial_id, running.number, running.values, member, measured, steps, running.history, model)
+            EndedTrial(
+                trial.trial_id, running.number, running.values, member, measured, state.done, state.history, model
+            )
         )
         if measured is None:
             trial.status = TrialStatus.FAILED
@@ -339,5 +420,5 @@ class PopulationTuner(BaseTuner):
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""
-        taken = [(group.done[slot]) for group in self._groups.values() for slot, _ in group.taken()]
-        self._bar.to(self.ended * self.job.steps + int(sum(taken)), self._describe(len(taken)))
+        taken = [running.state.done for group in self._groups.values() for _, running in group.taken()]
+        self._bar.to(self.ended * self.job.steps + sum(taken), self._describe(len(taken)))

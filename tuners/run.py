@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
+import math
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import keras
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, make_oracle
+from keras_rnncap.tuners.journal import AskedTrial, Journal
+from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
 from keras_tuner.engine.hyperparameters import Float, Int
 
 from keras_rnncap.progress import WorkProgress
-from keras_rnncap.runs import RunDirectory, append_rows, drop_half_row, read_rows, replacing, write_rows
+from keras_rnncap.runs import (
+    RunDirectory,
+    append_rows,
+    drop_half_row,
+    read_rows,
+    replacing,
+    temporary_folder,
+    write_rows,
+)
 from keras_rnncap.saving import save_model
 
 INITIAL_TRIALS = 16
@@ -45,6 +56,7 @@ class SearchRun:
         self._since = time.monotonic()
         self._bar = WorkProgress(1, enabled=False)
         self.rows = read_rows(directory / "trials.csv")
+        self.journal = Journal(directory)
         best = self.best()
         for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
             if best is None or weights != self._weights_file(best):
@@ -84,48 +96,132 @@ class SearchRun:
             slots: Trials that train at the same time.
             progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
         """
-        job, steps = self.job, self.job.steps
+        steps = self.job.steps
         with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=progress) as self._bar:
-            if self.rows:
-                self._bar.say(f"continuing in {self.directory.path}: {len(self.rows)} trials are there")
+            self._drop_best_without_model()
+            missing = [number for number in range(self.trials) if number not in self._numbers()]
+            going_on = sum(number in self.journal.asked for number in missing)
+            if self.rows or going_on:
+                there = f"{len(self.rows)} trials are there, {going_on} were in training"
+                self._bar.say(f"continuing in {self.directory.path}: {there}")
             else:
                 self._bar.say(f"{self.trials:,} trials of {steps:,} steps, {slots} at a time, in {self.directory.path}")
-            if len(self.rows) >= self.trials:
-                return
-            self._mend_history()
-            seed = self.directory.identity["seed"]
-            self._since = time.monotonic()
-            rows = [(row, self.values_of(row)) for row in self.rows]
-            proposing = make_oracle(
-                oracle, job.kt_objective, job.hyperparameters, self.trials, seed, rows, starts, INITIAL_TRIALS
-            )
-            with tempfile.TemporaryDirectory() as scratch:  # for KerasTuner's files, which nobody reads
-                tuner = PopulationTuner(
-                    proposing,
-                    job,
-                    slots=slots,
-                    rule=rule,
-                    seed=seed,
-                    on_end=self.record,
-                    bar=self._bar,
-                    directory=scratch,
-                )
-                tuner.ended = len(self.rows)
-                tuner.infeasible = sum(row["status"] == INFEASIBLE for row in self.rows)
-                tuner.search()
+            ended = -1
+            while missing and len(self.rows) > ended:  # a space may have fewer points
+                ended = len(self.rows)
+                self._run(oracle, starts, rule, slots)
+                self._drop_best_without_model()
+                missing = [number for number in range(self.trials) if number not in self._numbers()]
 
-    def _mend_history(self) -> None:
-        """Takes away what belongs to a trial whose own row was never written."""
+    def _numbers(self) -> set[int]:
+        return {row["trial"] for row in self.rows}
+
+    def _past(self) -> list[PastTrial]:
+        """Returns the trials below the number asked for that were asked for before, ended or not."""
+        rows = {row["trial"]: row for row in self.rows}
+        asked = {trial.trial: trial.values for trial in self.journal.asked.values()}
+        return [
+            PastTrial(number, asked[number] if number in asked else self.values_of(rows[number]), rows.get(number))
+            for number in range(self.trials)
+            if number in asked or number in rows
+        ]
+
+    def _run(
+        self, oracle_name: str, starts: Sequence[Mapping[str, Any]], rule: QuantileRule | None, slots: int
+    ) -> None:
+        """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
+        self._since = time.monotonic()
+        seed, past = self.directory.identity["seed"], self._past()
+        last = self.journal.asked.get(len(past) - 1)
+        oracle = make_oracle(
+            oracle_name,
+            self.job.kt_objective,
+            self.job.hyperparameters,
+            self.trials,
+            seed,
+            past,
+            starts,
+            INITIAL_TRIALS,
+            last.oracle if last else None,
+        )
+
+        def asked(number: int, seed: int, values: dict[str, Any]) -> None:
+            self.journal.note(AskedTrial(number, seed, values, oracle.proposal_state()))
+
+        def keep_now_and_then() -> None:
+            if self.journal.is_due():
+                self._keep(tuner)
+
+        scratch = temporary_folder(self.directory.path)  # for KerasTuner's files, which nobody reads
+        tuner = PopulationTuner(
+            oracle,
+            self.job,
+            slots=slots,
+            rule=rule,
+            seed=seed,
+            on_end=self.record,
+            on_ask=asked,
+            on_round=keep_now_and_then,
+            bar=self._bar,
+            directory=scratch,
+        )
+        tuner.ended = len(self.rows)
+        tuner.infeasible = sum(row["status"] == INFEASIBLE for row in self.rows)
+        tuner.seeds_taken = {row["seed"] for row in self.rows}
+        for checkpoint, progress in self._mended_looks():
+            tuner.remember(checkpoint, progress)
+        states = self.journal.kept()
+        for trial in list(oracle.ongoing_trials.values()):
+            number = int(trial.trial_id)
+            tuner.resume(trial, self.journal.asked[number].seed, states.get(number))
+        try:
+            tuner.search()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            self._keep(tuner)
+
+    def _keep(self, tuner: PopulationTuner) -> None:
+        with self._bar.held():
+            self.journal.keep(tuner.states)
+
+    def _mended_looks(self) -> list[tuple[int, float]]:
+        """Takes out of the history what belongs to trials without rows; returns what the stopping rule saw of others.
+
+        Each is the number of a checkpoint, and the progress there.
+        """
         file = self.directory / "history.csv"
         drop_half_row(file)
         if file.exists() and not file.stat().st_size:
             file.unlink()
-        history = read_rows(file)
-        kept = [row for row in history if row["trial"] < len(self.rows)]
+        history, numbers = read_rows(file), self._numbers()
+        columns = dict.fromkeys(("trial", "step", "loss", "progress"), math.nan)
+        kept = [columns | row for row in history if row["trial"] in numbers]
         if not kept:
             file.unlink(missing_ok=True)
-        elif len(kept) < len(history):
-            write_rows(file, kept)
+        else:
+            write_rows(
+                file, [{key: row[key] for key in ("trial", "step", "loss", "progress") if key in row} for row in kept]
+            )
+        looks: dict[int, list[float]] = {}
+        for row in kept:
+            if not math.isnan(row["progress"]):
+                looks.setdefault(row["trial"], []).append(row["progress"])
+        return [look for seen in looks.values() for look in enumerate(seen)]
+
+    def _drop_best_without_model(self) -> None:
+        """Has the best trial trained again if its weights are missing or damaged; the same seed gives the same."""
+        if (best := self.best()) is None:
+            return
+        try:
+            self._best_model(best)
+        except Exception as error:  # a damaged archive raises whatever its first damaged part raises
+            file, number = self._weights_file(best), best["trial"]
+            wrong = f"damaged ({error})" if file.exists() else "missing"
+            self._bar.say(f"{file}, the model of the best trial, is {wrong}: trial {number} is trained again")
+            file.unlink(missing_ok=True)
+            if number not in self.journal.asked:
+                self.journal.note(AskedTrial(number, best["seed"], self.values_of(best)))
+            self.rows.remove(best)
 
     def record(self, ended: EndedTrial) -> None:
         """Writes the row of a trial that ended, and its model if it is the best; an interrupt waits for both."""
@@ -134,7 +230,7 @@ class SearchRun:
 
     def _record(self, ended: EndedTrial) -> None:
         row: dict[str, Any] = {
-            "trial": len(self.rows),
+            "trial": ended.number,
             "status": INFEASIBLE if ended.measured is None else COMPLETED,
             **self.job.facts(ended.member),
             **(ended.measured or {}),
@@ -146,7 +242,7 @@ class SearchRun:
         self._since = time.monotonic()
         # The weights and the history first and the row after them: a row that is there has all it needs.
         before = self.best()
-        self.rows.append(row)
+        self.rows = sorted([*self.rows, row], key=lambda row: row["trial"])
         improved = self.best() is row
         try:
             if improved:
@@ -154,11 +250,14 @@ class SearchRun:
                     ended.model().save_weights(new)
             append_rows(
                 self.directory / "history.csv",
-                [{"trial": row["trial"], "step": step, "loss": loss} for step, loss in ended.history],
+                [
+                    {"trial": row["trial"], "step": step, "loss": loss, "progress": progress}
+                    for step, loss, progress in ended.history
+                ],
             )
             write_rows(self.directory / "trials.csv", self.rows)
         except BaseException:
-            self.rows.pop()
+            self.rows.remove(row)
             raise
         if improved and before is not None:
             self._weights_file(before).unlink(missing_ok=True)
@@ -172,10 +271,13 @@ class SearchRun:
     def save_best(self) -> None:
         """Writes the best trial's model to `best/`, if there is one."""
         if best := self.best():
-            values = self.values_of(best)
-            model = self.job.builder(values)(self.job.member(values, best["seed"]))
-            model.load_weights(self._weights_file(best))
-            save_model(model, self.directory / "best")
+            save_model(self._best_model(best), self.directory / "best")
+
+    def _best_model(self, best: Mapping[str, Any]) -> keras.Model:
+        values = self.values_of(best)
+        model = self.job.builder(values)(self.job.member(values, best["seed"]))
+        model.load_weights(self._weights_file(best))
+        return model
 
 
 def _typed(hp: Any, value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Populations: hundreds of models trained as one."""
 
+from keras_rnncap.population.alone import AlonePopulation
 from keras_rnncap.population.forward import CannotShareError
 from keras_rnncap.population.history import MemberHistory
 from keras_rnncap.population.member import Member, MemberBuilder
@@ -8,6 +9,7 @@ from keras_rnncap.population.optimizer import RowOptimizer
 from keras_rnncap.population.parallel import ParallelPopulation
 
 __all__ = [
+    "AlonePopulation",
     "CannotShareError",
     "Member",
     "MemberBuilder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -181,6 +181,31 @@ class Population(keras.Model):
         self.members[slot] = member
 
     @property
+    def _own_state(self) -> dict[str, Any]:
+        """What a member has of its own and a new one has not, by name: variables with a leading member axis."""
+        optimizer = self.optimizer
+        return {
+            "row": self.rows,
+            "position": self._position,
+            "loss_sum": self._loss_sum,
+            "loss_count": self._loss_count,
+            "first_moment": optimizer.first,
+            "second_moment": optimizer.second,
+            "steps": optimizer.row_steps,
+            "alive": optimizer.alive,
+        }
+
+    def states(self) -> list[dict[str, np.ndarray]]:
+        """Returns what `restore` needs of each member; the population must have been compiled."""
+        arrays = {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self._own_state.items()}
+        return [{name: array[slot] for name, array in arrays.items()} for slot in range(len(self.members))]
+
+    def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
+        """Sets the member in a slot back to where `states` was taken of it, in this population or another one."""
+        for name, variable in self._own_state.items():
+            set_row(variable, slot, state[name])
+
+    @property
     def alive(self) -> np.ndarray:
         """Which members have not diverged, shape `(members,)`."""
         if self.optimizer is None or not self.optimizer.built:
@@ -200,7 +225,7 @@ class Population(keras.Model):
         return ~self.alive | (self.steps_done >= [member.settings.steps for member in self.members])
 
     def take_losses(self) -> np.ndarray:
-        """Returns each member's mean training loss since the last call.
+        """Returns each member's mean training loss since the last call, over the steps that it made.
 
         Shape `(members,)`; NaN where no step was made, NaN or infinite where the loss became so.
         """
@@ -333,8 +358,9 @@ class Population(keras.Model):
         saturation = self._part(self._saturation, training)
         losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:
-            self._add(self._loss_sum, losses[:, None])
-            self._add(self._loss_count, ops.ones_like(losses)[:, None])
+            running = self._part(self.optimizer.running, training)
+            self._add(self._loss_sum, ops.where(running, losses[:, None], 0.0))
+            self._add(self._loss_count, ops.cast(running, losses.dtype))
             if self.table is not None:
                 self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
                 self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import PatternTable, Population
+
+Batches: TypeAlias = Callable[[Sequence[Member], Sequence[int], int], Any]
+"""From members, the steps that each has made and a number of steps to so many batches, `(members, batch, ...)` each."""
 
 
 def cores() -> int:
@@ -58,14 +61,14 @@ class ParallelPopulation:
         """Trains all members for `steps` steps. An interrupt ends it at the end of a call of the compiled graphs."""
         self._for_each(lambda part: part.fit_steps(steps))
 
-    def fit_batches(self, batches: Callable[[], Any], steps: int) -> None:
-        """Trains all members on the same batches.
+    def fit_batches(self, batches: Batches, steps: int) -> None:
+        """Trains all members for so many steps on batches of their own; `batches` is called for each population."""
 
-        Args:
-            batches: Returns what `fit` takes, at least `steps` batches; called once for each population.
-            steps: Number of batches.
-        """
-        self._for_each(lambda part: part.fit(batches(), steps_per_epoch=steps, verbose=0, shuffle=False))
+        def train(part: Population) -> None:
+            data = batches(part.members, part.steps_done.tolist(), steps)
+            part.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
+
+        self._for_each(train)
 
     def _for_each(self, train: Callable[[Population], Any]) -> None:
         if len(self.parts) == 1:
@@ -85,6 +88,15 @@ class ParallelPopulation:
         """Gives a member's place to a new one; see `Population.replace`."""
         part, index = self._places[slot]
         part.replace(index, member)
+
+    def states(self) -> list[dict[str, np.ndarray]]:
+        """Returns what `restore` needs of each member; see `Population.states`."""
+        return [state for part in self.parts for state in part.states()]
+
+    def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
+        """Sets the member in a slot back to where `states` was taken of it; see `Population.restore`."""
+        part, index = self._places[slot]
+        part.restore(index, state)
 
     def member(self, slot: int) -> keras.Model:
         """Returns a member as an ordinary Keras model with its present weights."""

@@ -11,7 +11,6 @@ import sys
 import traceback
 
 import keras
-import keras_rnncap.tuners.jobs as jobs_module
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,14 +20,16 @@ from keras_rnncap.tuners.capacity import _starts, default_directory
 from keras_rnncap.tuners.run import SearchRun
 from keras_rnncap.tuners.spaces import JozefowiczSpace
 
+import keras_rnncap.population.alone as alone_module
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
 from keras_rnncap.cells import get_cell
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import ParallelPopulation
+from keras_rnncap.runs import temporary_folder
 
 SMALL = {"params": 60, "steps": 20, "length": 2, "batch_size": 64}
-FILES = {"best", "capacity.json", "capacity.png", "history.csv", "run.json", "trials.csv"}
+FILES = {"asked.jsonl", "best", "capacity.json", "capacity.png", "history.csv", "run.json", "trials.csv"}
 
 
 def rows_in(folder):
@@ -179,7 +180,7 @@ def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, 
     if at:
         check_complete(tmp_path / "run", at)
     else:
-        assert visible(tmp_path / "run") == {"run.json"}
+        assert visible(tmp_path / "run") == {"run.json", "asked.jsonl"}
     monkeypatch.setattr(ParallelPopulation, "fit_steps", real)
     ended = Trials(monkeypatch)
     measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
@@ -199,9 +200,8 @@ def test_a_slot_goes_to_the_next_trial_and_no_trial_trains_longer_than_it_should
 
 
 def test_what_a_killed_process_leaves_half_written_is_cleared(copy):
-    for name in (".trials.csv-x1", ".best-trial-7.weights.h5-x2", ".capacity.json-x3", "best/.model.keras-x4"):
-        (copy / name).mkdir()
-        (copy / name / "half").write_text("half")
+    for folder in (copy, copy, copy / "best"):
+        (temporary_folder(folder) / "half").write_text("half")
     (copy / "best-trial-9.weights.h5").write_text("of a trial whose row was never written")
     measure_capacity("rnn", trials=3, out=copy, **SMALL)
     check_complete(copy, 3)
@@ -265,11 +265,11 @@ def test_killed_at_any_moment_no_row_is_lost_or_doubled_and_the_run_can_be_finis
     check_complete(folder / "killed", 4)
 
 
-def diverge(model, data, callbacks=()):
+def diverge(model, data, loss):
     return math.nan
 
 
-def explode(model, data, callbacks=()):
+def explode(model, data, loss):
     for weight in model.trainable_variables:
         weight.assign(np.random.default_rng(0).normal(size=weight.shape) * 1e3)
     return 0.1  # the loss of the last step was fine
@@ -288,7 +288,7 @@ class NaNAlways(RecurrentCell):
     ("cell", "fit"), [(keras.layers.GRUCell, diverge), (keras.layers.GRUCell, explode), (NaNAlways, None)]
 )
 def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, cell, fit):
-    monkeypatch.setattr(jobs_module, "fit", fit)
+    monkeypatch.setattr(alone_module, "fit", fit)
     changes = {"loss_saturation": 0.3}  # at 1, a saturated loss of random answers is no more than that of none
     result = measure_capacity(cell, trials=7, slots=4, changes=changes, out=tmp_path / "run", **SMALL | {"params": 100})
     assert (result.trials, result.infeasible) == (7, 7)

@@ -1,0 +1,135 @@
+"""One model, where cells cannot share: Keras' own `fit`, behind what of a population a sweep takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rnncap.population.member import Member
+from keras_rnncap.population.model import PatternTable
+from keras_rnncap.population.parallel import Batches
+from keras_rnncap.training import compile_model, fit
+
+DATA_LOSS = "data_loss"
+
+
+class AlonePopulation:
+    """A population of one, for cells that populations do not take.
+
+    Args:
+        build: From a member to its ordinary Keras model.
+        members: The member.
+        table: The patterns from which it draws; `None` where it trains on batches.
+    """
+
+    def __init__(
+        self, build: Callable[[Member], keras.Model], members: Sequence[Member], table: PatternTable | None = None
+    ) -> None:
+        self._build, self._table = build, table
+        self.members = list(members[:1])
+        self._model = build(self.members[0])
+        self._loss = float("nan")
+        self._compiled: tuple[Any, ...] = ()
+
+    def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100) -> None:
+        """Compiles the model as its member says."""
+        self._compiled = (loss, steps_per_execution)
+        settings = self.members[0].settings
+        data_loss = keras.metrics.MeanMetricWrapper(settings.minimized(loss).call, name=DATA_LOSS)
+        compile_model(self._model, loss, settings, [data_loss])
+        self._model.optimizer.build(self._model.trainable_variables)
+        self._loss, self.alive = float("nan"), np.array([True])
+
+    @property
+    def steps_done(self) -> np.ndarray:
+        """Training steps that the member has made, shape `(1,)`."""
+        return np.array([int(self._model.optimizer.iterations)])
+
+    def fit_steps(self, steps: int) -> None:
+        """Trains for `steps` steps on the member's own patterns of the table."""
+        self._fit(lambda start, left: _pattern_batches(self._table, self.members[0], start, left), steps)
+
+    def fit_batches(self, batches: Batches, steps: int) -> None:
+        """Trains for `steps` steps on batches; see `ParallelPopulation.fit_batches`."""
+
+        def first(*parts: Any) -> tuple[Any, ...]:
+            return tuple(part[0] for part in parts)
+
+        def data(start: int, left: int) -> Any:
+            given = batches(self.members, [start], left)
+            return given.map(first) if hasattr(given, "map") else (first(*batch) for batch in given)
+
+        self._fit(data, steps)
+
+    def _fit(self, data: Callable[[int, int], Any], steps: int) -> None:
+        done = int(self.steps_done[0])
+        left = min(steps, self.members[0].settings.steps - done)
+        if self.alive[0] and left > 0:
+            self._loss = fit(self._model, data(done, left), loss=DATA_LOSS)
+            self.alive = np.array([bool(np.isfinite(self._loss))])
+
+    def take_losses(self) -> np.ndarray:
+        """Returns the mean data loss of the last `fit_steps` or `fit_batches`, shape `(1,)`."""
+        return np.array([self._loss])
+
+    def outputs_on_table(self) -> np.ndarray:
+        """Returns the outputs for every pattern of the table, `(1, patterns, output_dim)`."""
+        inputs = _sequences(self._table, self.members[0].every_step)
+        return ops.convert_to_numpy(self._model(inputs, training=False))[np.newaxis]
+
+    def replace(self, slot: int, member: Member) -> None:
+        """Takes another member in place of the one that is here."""
+        self.members[slot] = member
+        self._model = self._build(member)
+        self.compile_population(*self._compiled)
+
+    def member(self, slot: int) -> keras.Model:
+        """Returns the model."""
+        del slot
+        return self._model
+
+    @property
+    def _variables(self) -> list[Any]:
+        return [*self._model.variables, *self._model.optimizer.variables]
+
+    def states(self) -> list[dict[str, np.ndarray]]:
+        """Returns what `restore` needs."""
+        values = {str(place): np.array(variable) for place, variable in enumerate(self._variables)}
+        return [{**values, "loss": np.array(self._loss), "alive": self.alive}]
+
+    def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
+        """Sets the model and its optimizer back to where `states` was taken."""
+        del slot
+        for place, variable in enumerate(self._variables):
+            variable.assign(state[str(place)])
+        self._loss, self.alive = float(state["loss"]), np.array(state["alive"])
+
+
+def _sequences(table: PatternTable | None, every_step: bool) -> np.ndarray:
+    """Returns a table's patterns as inputs, `(patterns, time, input_dim)`, given at the first step or at every one."""
+    assert table is not None
+    inputs = np.repeat(table.inputs[:, np.newaxis], table.length, axis=1).astype("float32")
+    if not every_step:
+        inputs[:, 1:] = 0.0
+    return inputs
+
+
+def _pattern_batches(table: PatternTable | None, member: Member, start: int, steps: int) -> Any:
+    """Returns `steps` batches of a member's patterns, from step `start` on: in order, and again from the first."""
+    assert table is not None
+    inputs, size = _sequences(table, member.every_step), table.batch_size
+
+    def batch(step: Any) -> tuple[Any, Any]:
+        first = ops.cast(step * size % member.patterns, "int32")
+        places = (first + ops.arange(size, dtype="int32")) % member.patterns
+        return ops.take(inputs, places, axis=0), ops.take(table.targets, places, axis=0)
+
+    if keras.backend.backend() != "tensorflow":
+        return map(batch, range(start, start + steps))
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(tf.data.AUTOTUNE)
