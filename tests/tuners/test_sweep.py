@@ -85,7 +85,7 @@ def test_the_saved_model_scores_what_is_reported(finished):
 def test_more_trials_go_on_and_a_half_written_history_is_mended(finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "run")
     with (folder / "history.csv").open("a") as stream:
-        stream.write("12,20,0.5\n12,20,0.")
+        stream.write("12,20,0.5,\n12,20,0.")
     before = (folder / "trials.csv").read_text()
     result = run_sweep(None, "rnn", out=folder, **{**SMALL, "trials": 14})
     assert result.trials == 14
