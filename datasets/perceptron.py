@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras_rnncap.datasets.task import Sample, Split, Task
 
-from keras_rnncap.errors import InputError, check_flag, check_integer
+from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 from keras_rnncap.information import mutual_information_bits
 
 
@@ -60,7 +60,7 @@ class PerceptronCapacity(Task):
             )
         self.output_dim = 1
         self.every_step = check_flag("every_step", every_step)
-        self.seed = check_integer("seed", seed, 0)
+        self.seed = check_seed(seed)
         vectors = _distinct_bits(np.random.default_rng([seed, 0]), patterns, self.input_dim)
         self.inputs = np.zeros((patterns, self.length, self.input_dim), "float32")
         self.inputs[:, : self.length if every_step else 1] = vectors[:, np.newaxis]

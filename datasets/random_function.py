@@ -9,7 +9,7 @@ import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask
 from keras_rnncap.datasets.task import Sample, Split
 
-from keras_rnncap.errors import check_flag, check_integer, check_number
+from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
 
 class RandomContinuousFunction(GeneratedTask):
@@ -56,7 +56,7 @@ class RandomContinuousFunction(GeneratedTask):
         self.input_dim = check_integer("input_dim", input_dim, 1)
         self.length = check_integer("length", length, 1)
         self.tau = check_number("tau", tau, 1e-9)
-        self.seed = check_integer("seed", seed, 0)
+        self.seed = check_seed(seed)
         self.every_step = check_flag("every_step", every_step)
         self.output_dim = 1
 

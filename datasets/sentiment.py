@@ -11,7 +11,7 @@ import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_number
 from keras_rnncap.datasets.task import Sample, Split
 
-from keras_rnncap.errors import InputError, check_integer, unknown
+from keras_rnncap.errors import InputError, check_integer, check_seed, unknown
 
 STOP, POSITIVE, NEGATIVE = 6, 2, 2
 """Numbers of words: ids 0 to 5 are stop words, 6 and 7 positive, 8 and 9 negative."""
@@ -77,7 +77,7 @@ class SentimentSequences(GeneratedTask):
             raise unknown("rule", rule, RULES)
         self.rule = rule
         self.length = check_integer("length", length, 1)
-        self.seed = check_integer("seed", seed, 0)
+        self.seed = check_seed(seed)
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 
 from keras_rnncap.datasets import PerceptronCapacity
-from keras_rnncap.errors import check_integer
+from keras_rnncap.errors import check_integer, check_seed
 from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.initializers import matrix_initializer
 from keras_rnncap.training import TrainingSettings, compile_model, fit
@@ -51,7 +51,7 @@ def calibrate_meter(
     True
     """
     check_integer("inputs", inputs, 1)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     settings = TrainingSettings(steps=steps, learning_rate=0.3, learning_rate_decay=0.1, clip_norm=1e6)
     weights = inputs + 1
     rows = []

@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 
+MOST = 10**15
+"""Above this no number of anything makes sense, and products of two may not fit into 64 bits."""
+
 
 class InputError(ValueError):
     """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed.
@@ -30,11 +33,30 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
     return InputError(f"unknown {kind} {name!r}:{question} The {several}{space}{rest} are {', '.join(names)}{more}")
 
 
-def check_integer(name: str, value: object, minimum: int) -> int:
-    """Returns `value` as an int; raises `InputError` if it is none, or below `minimum`."""
+def check_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> int:
+    """Returns `value` as an int; raises `InputError` if it is none, below `minimum` or above `maximum`.
+
+    Example:
+    >>> check_integer("depth", 101, 1, 100)
+    Traceback (most recent call last):
+    keras_rnncap.errors.InputError: depth must be at most 100; got 101
+    """
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise InputError(f"{name} must be an integer of at least {minimum}; got {value!r}")
+    if int(value) > maximum:
+        raise InputError(f"{name} must be at most {maximum:,}; got {int(value):,}")
     return int(value)
+
+
+def check_seed(value: object, name: str = "seed") -> int:
+    """Returns `value` as an int; raises `InputError` unless Python, NumPy, TensorFlow and Keras all take it as a seed.
+
+    Example:
+    >>> check_seed(2**32)
+    Traceback (most recent call last):
+    keras_rnncap.errors.InputError: seed must be at most 4,294,967,295; got 4,294,967,296
+    """
+    return check_integer(name, value, 0, 2**32 - 1)
 
 
 def check_flag(name: str, value: object) -> bool:

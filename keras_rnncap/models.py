@@ -9,7 +9,7 @@ import keras
 
 from keras_rnncap import initializers
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 
 
 def sequence_model(
@@ -106,7 +106,7 @@ def _check_sizes(sizes: dict[str, int], optional: dict[str, int | None], unroll:
     if unroll and optional["length"] is None:
         raise InputError("unroll=True needs a length")
     if seed is not None:
-        check_integer("seed", seed, 0)
+        check_seed(seed)
 
 
 def _seed_initializers(cell: keras.layers.Layer, entropy: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from keras_rnncap.cells import CELLS, get_cell
 from keras_rnncap.datasets import Task, capacity_input_dim, make_task
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import IDENTITY, read_rows
 from keras_rnncap.studies import read_study
 from keras_rnncap.studies.zoo import trainings
@@ -190,7 +190,7 @@ def retrain(
     check_integer("trials", trials, 1)
     if asked["command"] == "train" and trials > 1:
         raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
-    seed = check_integer("seed", asked["seed"] if seed is None else seed, 0)
+    seed = check_seed(asked["seed"] if seed is None else seed)
     folder = Path(out) if out is not None else Path("runs") / f"zoo-{facts.name}-seed{seed}"
     common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
     if asked["command"] == "train":

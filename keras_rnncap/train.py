@@ -18,7 +18,7 @@ from keras_rnncap.analysis.learning_curve import plot_learning_curve
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_cell
 from keras_rnncap.datasets import Task
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.progress import StepCallback, WorkProgress
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
@@ -119,7 +119,7 @@ def train_model(
     check_integer("params", params, 1)
     check_integer("depth", depth, 1)
     check_integer("batch_size", batch_size, 1)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     name = cell_name(cell)
     identity = {
         "command": "train",

@@ -155,6 +155,27 @@ def test_wrong_usage_exits_with_2(invoke, arguments):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["capacity", "rnn"],
+        ["train", "python-docs", "rnn"],
+        ["sweep", "memory", "rnn"],
+        ["calibrate"],
+        ["tasks", "show", "memory"],
+        ["zoo", "predict", "rnn-memory-9k"],
+        ["zoo", "train", "rnn-memory-9k"],
+        ["recommend", "--task", "memory", "--params", "999", "--probe"],
+    ],
+    ids=" ".join,
+)
+def test_a_seed_that_not_all_libraries_take_is_refused_before_any_work(invoke, arguments):
+    done = invoke(*arguments, "--seed", 2**32)
+    assert isinstance(done.exception, InputError)
+    assert "seed must be at most 4,294,967,295; got 4,294,967,296" in str(done.exception)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["capacity", "ugrn"], "unknown cell 'ugrn': did you mean 'ugrnn'"),

@@ -20,7 +20,7 @@ from keras_rnncap.tuners.run import SearchRun
 
 from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.versions import versions
 
@@ -142,7 +142,7 @@ def measure_capacity(
     counts = {"params": params, "depth": depth, "trials": trials, "steps": steps, "length": length}
     for name, value in {**counts, "batch_size": batch_size, "slots": slots}.items():
         check_integer(name, value, 1)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
     if 2.0**width < 10 * params:
         raise InputError(

@@ -13,7 +13,7 @@ from keras_rnncap.tuners.gaussian_process import GaussianProcess
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
 
-from keras_rnncap.errors import check_integer
+from keras_rnncap.errors import check_integer, check_seed
 
 FANTASIES = 8
 CANDIDATES = 2000
@@ -69,7 +69,7 @@ class GPBanditOracle(kt.Oracle):
         if initial_trials is not None:
             check_integer("initial_trials", initial_trials, 1)
         if seed is not None:
-            check_integer("seed", seed, 0)
+            check_seed(seed)
         super().__init__(
             objective,
             max_trials,

@@ -22,7 +22,7 @@ from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
 
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.versions import versions
 
@@ -141,7 +141,7 @@ def run_sweep(
     stop_early = spent.stop_early if stop_early is None else stop_early
     for key, value in {"params": params, "depth": depth, "batch_size": batch_size, "slots": slots}.items():
         check_integer(key, value, 1)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     check_oracle(oracle)
     if space not in SPACES:
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")

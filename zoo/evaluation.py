@@ -10,7 +10,7 @@ from keras_rnncap.datasets import Task
 from keras_rnncap.datasets.generated import GeneratedTask
 from scipy import stats
 
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 
 FRESH = 40_000
 LEVEL = 0.95
@@ -48,7 +48,7 @@ def evaluate(model: keras.Model, task: Task, seed: int = 0, samples: int = FRESH
     >>> found.interval[0] < found.score < found.interval[1]
     True
     """
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     check_integer("samples", samples, 2)
     sizes = (model.input_shape[-1], model.output_shape[-1])
     if sizes != (task.input_dim, task.output_dim):

@@ -14,7 +14,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_rnncap import initializers
 from keras_rnncap.cells.options import constructor_options
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_seed
 
 
 class Affine(NamedTuple):
@@ -159,6 +159,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         **kwargs: Any,
     ) -> None:
         units = check_integer("units", units, 1)
+        if seed is not None:
+            check_seed(seed)
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
                 raise InputError(f"{name} must be in [0, 1); got {rate!r}")

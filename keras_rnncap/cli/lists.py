@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from keras_rnncap.cli.common import Cell, Data, Depth, Seed, TaskSpec, console, fill, import_keras
-from keras_rnncap.errors import InputError
+from keras_rnncap.errors import InputError, check_integer, check_seed
 
 tasks_app = typer.Typer(help="List the tasks, or show an example of one.", invoke_without_command=True)
 
@@ -49,10 +49,9 @@ def tasks_show(
     import_keras()
     from keras_rnncap.analysis.task import plot_sample
     from keras_rnncap.datasets import make_task, task_arguments
-    from keras_rnncap.errors import check_integer
     from keras_rnncap.runs import replacing
 
-    check_integer("--seed", seed, 0)
+    check_seed(seed, "--seed")
     if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir()):
         raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
     made = make_task(task, data)
@@ -103,7 +102,6 @@ def budget(
     """Print the units that a parameter budget buys, and where the parameters go."""
     import_keras()
     from keras_rnncap.budget import units_for_budget
-    from keras_rnncap.errors import check_integer
     from keras_rnncap.models import sequence_model
 
     check_integer("--params", params, 1)

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from keras_rnncap.cli.common import Data, Out, Seed, console, import_keras, interruptible
-from keras_rnncap.errors import InputError
+from keras_rnncap.errors import InputError, check_seed
 
 zoo_app = typer.Typer(help="Pretrained models: list, show, verify, use, export, train.", no_args_is_help=True)
 
@@ -101,11 +101,10 @@ def zoo_predict(
     import numpy as np
 
     from keras_rnncap.datasets import make_task
-    from keras_rnncap.errors import check_integer
     from keras_rnncap.runs import replacing
     from keras_rnncap.zoo import describe, load
 
-    check_integer("--seed", seed, 0)
+    check_seed(seed, "--seed")
     if out is not None and (out.suffix != ".npy" or not out.absolute().parent.is_dir()):
         raise InputError(f"--out must be a .npy file in a folder that exists; got {out}")
     model, targets = load(preset), None
