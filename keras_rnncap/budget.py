@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import keras
@@ -19,6 +20,8 @@ PARTS = {
     "projection": "projection",
 }
 """Columns of the breakdown, by the names that the weights of a recurrent layer have."""
+LARGEST_BUDGET = 10**15
+"""Sizes of weights of more parameters may not fit into 64 bits."""
 
 
 class Budget(NamedTuple):
@@ -66,17 +69,44 @@ def trainable_parameters(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
+def outline(build: Callable[[], keras.Model]) -> keras.Model:
+    """Returns the model that `build` returns, its weights without values: to be counted, whatever its size.
+
+    In a stateless scope Keras gives variables a shape and no value. It notes them for the thread, to give them values
+    after a later scope; so the model is built in a thread of its own, with which the notes end.
+
+    What `build` cannot do there, such as compiling the model, it does outside of the scope, with values.
+
+    Example:
+    >>> from keras_rnncap import sequence_model
+    >>> trainable_parameters(outline(lambda: sequence_model("lstm", 10_000, input_dim=16, output_dim=1)))
+    400710001
+    """
+
+    def build_without_values() -> keras.Model:
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
+
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(build_without_values).result()
+    except InputError:
+        raise
+    except Exception:  # a user's code may need values for anything; what is wrong with it shows again
+        return build()
+
+
 def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget:
     """Finds the most units whose model has at most `budget` trainable parameters.
 
     Collins et al. (2017), section 1.2: "The number of hidden units per layer was then chosen such that the number of
     parameters, summed across all layers of the network, was as large as possible without exceeding the allowed
     maximum." Models are built and counted, none is computed by formula, so any model will do whose size grows with its
-    units.
+    units. Their weights get no values, see `outline`, so that this takes little time and memory at any size.
 
     Args:
-        build: From a number of units, at least 1, to a built model.
-        budget: The allowed maximum.
+        build: From a number of units, at least 1, to a built model: a new one in each call.
+        budget: The allowed maximum, at most 10^15.
 
     Raises:
         InputError: If one unit is already too many; the message says what it needs.
@@ -87,10 +117,10 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     >>> found.units, found.parameters
     (10, 291)
     """
-    check_integer("budget", budget, 1)
+    check_integer("budget", budget, 1, LARGEST_BUDGET)
 
     def parameters(units: int) -> int:
-        model = build(units)
+        model = outline(lambda: build(units))
         if not model.built:
             raise InputError("build(units) must return a built model: give it an Input, or call model.build(shape)")
         return trainable_parameters(model)
@@ -106,5 +136,5 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if parameters(middle) <= budget else (fits, middle)
-    model = build(fits)
+    model = outline(lambda: build(fits))
     return Budget(fits, trainable_parameters(model), count_parameters(model))

@@ -11,6 +11,11 @@ from keras_rnncap import initializers
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
+MOST_LAYERS = 100
+"""Keras builds some hundred layers in a row, slowly, and more not at all."""
+LARGEST_SIZE = 10**9
+"""The size of a weight that joins two numbers up to this fits into 64 bits."""
+
 
 def sequence_model(
     cell: str | CellFactory,
@@ -37,7 +42,7 @@ def sequence_model(
     Args:
         cell: A name, `"module:Class"`, or a cell class; any Keras recurrent cell will do.
         units: Units of each layer.
-        depth: Number of layers.
+        depth: Number of layers, at most 100.
         input_dim: Features of the input.
         output_dim: Outputs of the readout; logits where the loss wants those.
         return_sequences: Whether to read out at every time step, or only at the last.
@@ -100,7 +105,7 @@ def sequence_model(
 
 def _check_sizes(sizes: dict[str, int], optional: dict[str, int | None], unroll: bool, seed: int | None) -> None:
     for key, value in (sizes | {key: value for key, value in optional.items() if value is not None}).items():
-        check_integer(key, value, 1)
+        check_integer(key, value, 1, MOST_LAYERS if key == "depth" else LARGEST_SIZE)
     if optional["stateful_batch"] is not None and keras.backend.backend() != "tensorflow":
         raise InputError("stateful_batch needs the TensorFlow backend: Keras keeps no state between batches on others")
     if unroll and optional["length"] is None:

@@ -1,11 +1,14 @@
 import functools
 
 import keras
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnncap import count_parameters, sequence_model, units_for_budget
+from keras_rnncap.budget import outline, trainable_parameters
+from keras_rnncap.cells import CELLS
 from keras_rnncap.errors import InputError
 
 # Blocks of weights (eq. 1-20 of Collins et al., 2017) and rows of learned initial state.
@@ -130,6 +133,127 @@ def test_a_build_that_does_not_grow_is_refused():
 def test_an_unbuilt_model_is_refused():
     with pytest.raises(InputError, match="must return a built model"):
         units_for_budget(lambda units: keras.Sequential([keras.layers.Dense(units)]), 100)
+
+
+def no_values(shape, dtype=None):
+    raise AssertionError("a weight got values")
+
+
+@pytest.mark.parametrize("cell", ["gru", keras.layers.LSTMCell], ids=["of ours", "of Keras"])
+def test_no_weight_gets_values_so_that_a_thousand_million_parameters_take_no_memory(cell):
+    options = {"kernel_initializer": no_values, "recurrent_initializer": no_values}
+
+    def build(units):
+        return sequence_model(cell, units, 2, input_dim=27, output_dim=27, cell_options=options)
+
+    with pytest.raises(AssertionError, match="got values"):
+        build(2)
+    found = units_for_budget(build, 10**9)
+    assert 0.999e9 < found.parameters <= 10**9
+    assert found.breakdown["total"].sum() == found.parameters
+    with keras.StatelessScope():  # at its end Keras gives values to all variables that it knows to have none
+        pass
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("cell", CELLS)
+def test_models_with_values_have_the_size_that_was_found(cell, depth):
+    build = functools.partial(sequence_model, cell, depth=depth, input_dim=5, output_dim=3)
+    found = units_for_budget(build, 900)
+    pd.testing.assert_frame_equal(count_parameters(build(found.units)), found.breakdown)
+    assert found.parameters <= 900 < trainable_parameters(build(found.units + 1))
+
+
+class Scaled(keras.layers.Layer):
+    """A layer of a user's, that neither says its output's shape nor makes its weights in `build`."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.scale = self.add_weight(shape=(units,), initializer="ones")
+        self.dense = keras.layers.Dense(units)
+
+    def call(self, x):
+        return self.dense(x) * self.scale
+
+
+class Whole(keras.Model):
+    """A model that is built by running it."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.scaled, self.readout = Scaled(units), keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.readout(self.scaled(x))
+
+
+def functional(units):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, keras.layers.Dense(1)(Scaled(units)(inputs)))
+
+
+def run_once(units):
+    model = Whole(units)
+    model(keras.ops.ones((2, 4)))
+    return model
+
+
+def compiled(units):
+    model = functional(units)
+    model.compile(keras.optimizers.Adam(), "mse")
+    return model
+
+
+def stateful(units):
+    inputs = keras.Input((3, 4), batch_size=2)
+    layers = [keras.layers.SimpleRNN(units, stateful=True, use_bias=False), keras.layers.Dense(1, use_bias=False)]
+    return keras.Sequential([inputs, *layers])
+
+
+@pytest.mark.parametrize("build", [functional, run_once, compiled])
+def test_models_of_users_are_counted_however_they_are_built(build):
+    found = units_for_budget(build, 100)
+    assert (found.units, found.parameters) == (14, 7 * 14 + 1)
+    assert found.parameters == trainable_parameters(build(found.units))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras keeps no state on other backends")
+def test_models_that_keep_a_state_are_counted():
+    assert units_for_budget(stateful, 100)[:2] == (7, 7 * 7 + 5 * 7)
+
+
+def test_what_is_wrong_with_a_model_is_said_as_python_says_it():
+    with pytest.raises(TypeError, match="argument 'nope'"):
+        units_for_budget(functools.partial(sequence_model, "rnn", nope=1), 100)
+
+
+def test_an_outline_has_shapes_and_the_same_model_built_again_has_values():
+    build = functools.partial(sequence_model, "lstm", 4, input_dim=3, output_dim=2, seed=0)
+    shapes = [tuple(weight.shape) for weight in outline(build).weights]
+    assert shapes == [tuple(weight.shape) for weight in build().weights]
+    model = build()
+    model.compile("sgd", "mse")
+    model.fit(keras.ops.ones((2, 5, 3)), keras.ops.ones((2, 2)), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"depth": 101}, "depth must be at most 100; got 101"),
+        ({"input_dim": 10**10}, "input_dim must be at most 1,000,000,000; got 10,000,000,000"),
+        ({"units": 10**30}, "units must be at most"),
+    ],
+)
+def test_sizes_that_keras_cannot_build_are_refused(sizes, said):
+    with pytest.raises(InputError, match=said):
+        sequence_model("rnn", **{"units": 1, "input_dim": 1, "output_dim": 1, **sizes})
+
+
+def test_the_largest_budget_is_answered_and_a_larger_one_is_refused():
+    found = units_for_budget(functools.partial(sequence_model, "rnn", input_dim=2, output_dim=1), 10**15)
+    assert found.units**2 < found.parameters <= 10**15
+    with pytest.raises(InputError, match=r"budget must be at most 1,000,000,000,000,000"):
+        units_for_budget(functools.partial(sequence_model, "rnn", input_dim=2, output_dim=1), 10**15 + 1)
 
 
 @pytest.mark.parametrize("budget", [0, -1, 10.5, True, "100"])

@@ -101,10 +101,10 @@ def budget(
 ) -> None:
     """Print the units that a parameter budget buys, and where the parameters go."""
     import_keras()
-    from keras_rnncap.budget import units_for_budget
+    from keras_rnncap.budget import LARGEST_BUDGET, units_for_budget
     from keras_rnncap.models import sequence_model
 
-    check_integer("--params", params, 1)
+    check_integer("--params", params, 1, LARGEST_BUDGET)
     found = units_for_budget(
         lambda units: sequence_model(cell, units, depth, input_dim=input_dim, output_dim=output_dim), params
     )

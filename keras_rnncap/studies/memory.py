@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.budget import trainable_parameters
+from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.datasets import make_task
 from keras_rnncap.models import sequence_model
 from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, piece_name, training_work
@@ -59,8 +60,10 @@ class MemoryStudy(Study):
         for cell in grid.cells:
             for depth in grid.depths:
                 for units in grid.units:
-                    model = sequence_model(cell, units, depth, input_dim=task.input_dim, output_dim=task.output_dim)
-                    params = trainable_parameters(model)
+                    sizes = {"input_dim": task.input_dim, "output_dim": task.output_dim}
+                    params = trainable_parameters(
+                        outline(functools.partial(sequence_model, cell, units, depth, **sizes))
+                    )
                     settings = {
                         "task": spent.task,
                         "cell": cell,

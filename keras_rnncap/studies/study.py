@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
-from keras_rnncap.budget import trainable_parameters
+from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import make_task
 from keras_rnncap.errors import InputError, check_integer
@@ -101,7 +101,8 @@ def _widths(task: str) -> tuple[int, int]:
 
 @functools.cache
 def _smallest(cell: str, depth: int, input_dim: int, output_dim: int) -> int:
-    return trainable_parameters(sequence_model(cell, 1, depth, input_dim=input_dim, output_dim=output_dim))
+    build = functools.partial(sequence_model, cell, 1, depth, input_dim=input_dim, output_dim=output_dim)
+    return trainable_parameters(outline(build))
 
 
 @dataclasses.dataclass(frozen=True)
