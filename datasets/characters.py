@@ -87,6 +87,10 @@ class CharacterModelling(Task):
         """Returns the bits per character on the first 512 windows, about 19,000 characters, of the validation text."""
         return self.score(model, "validation", limit=512)
 
+    def loaded(self) -> tuple[np.ndarray, ...]:
+        """Returns the text of each split."""
+        return self.corpus[1:]
+
     @property
     def data(self) -> str:
         """The text's name and size."""

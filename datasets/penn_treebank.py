@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,11 @@ class PennTreebank(SymbolStream):
     def data(self) -> str:
         """Its size."""
         return f"{self.name} ({sum(map(len, self.words.splits.values())):,} words)"
+
+    def loaded(self) -> Iterator[np.ndarray]:
+        """Yields the vocabulary and the words of each split."""
+        yield np.frombuffer(" ".join(self.words.vocabulary).encode(), np.uint8)
+        yield from self.words.splits.values()
 
     def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, None]:
         """Returns the words of a split; those of training from another place in each epoch, and round to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ class PolyphonicMusic(StreamTask):
     def data(self) -> str:
         """The collection and its size."""
         return f"{self.collection} ({sum(len(piece) for part in self.pieces.values() for piece in part):,} steps)"
+
+    def loaded(self) -> Iterator[np.ndarray]:
+        """Yields the pieces of each split, and before them their lengths."""
+        for pieces in self.pieces.values():
+            yield np.array([len(piece) for piece in pieces], np.int64)
+            yield np.concatenate(pieces)
 
     def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the pieces of a split one after the other."""

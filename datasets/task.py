@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -96,6 +98,25 @@ class Task(abc.ABC):
     def data(self) -> str:
         """What the data are, for tables and to tell runs apart."""
         return self.name
+
+    def loaded(self) -> Iterable[np.ndarray]:
+        """Returns the data that came from files, whole, for `digest`; nothing where they follow from the arguments."""
+        return ()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of what was `loaded`; empty where that is nothing."""
+        digest, arrays = hashlib.sha256(), list(self.loaded())
+        for array in arrays:
+            digest.update(f"{array.dtype.str} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()[:16] if arrays else ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells runs on this task from runs on others: `task`, `data` and, where data were loaded, `digest`."""
+        known = {"task": self.name, "data": self.data, "digest": self.digest}
+        return {key: value for key, value in known.items() if value}
 
     @property
     @abc.abstractmethod

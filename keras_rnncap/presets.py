@@ -218,7 +218,17 @@ def _same_task(facts: PresetFacts, data: Path | None) -> Task:
     made = make_task(facts.task, data)
     if made.data != facts.data:
         raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {made.data}")
+    _check_digest(facts.training, made)
     return made
+
+
+def _check_digest(asked: Mapping[str, Any], made: Task) -> None:
+    """Raises `InputError` if a task's data are not those of a run, as far as that noted their digest."""
+    if (digest := asked.get("digest", made.digest)) != made.digest:
+        raise InputError(
+            f"the data here are not those of the run, though they are {made.data}, too: their digest is {made.digest}, "
+            f"that of the run's data {digest}. Name the run's file or folder with --data"
+        )
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -259,6 +269,7 @@ def _task(
         identity["command"] != "capacity" and identity["task"] != "perceptron" and made.data != identity["data"]
     ):
         raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {made.data}")
+    _check_digest(identity, made)
     return made, spec
 
 

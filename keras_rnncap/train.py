@@ -123,8 +123,7 @@ def train_model(
     name = cell_name(cell)
     identity = {
         "command": "train",
-        "task": task.name,
-        "data": task.data,
+        **task.identity,
         "cell": name,
         "params": params,
         "depth": depth,

@@ -148,8 +148,7 @@ def run_sweep(
     task_name = PerceptronCapacity.name if task is None else task.name
     identity = {
         "command": "sweep",
-        "task": task_name,
-        "data": task_name if task is None else task.data,
+        **({"task": task_name, "data": task_name} if task is None else task.identity),
         "cell": name,
         "params": params,
         "depth": depth,
