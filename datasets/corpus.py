@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
+import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +20,22 @@ from keras_rnncap.errors import InputError
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 """text8's 27 symbols, in the order of their ids."""
+LARGEST_CONTENT = 10**9
+"""Bytes of a file, unpacked: ten times text8."""
+CHUNK = 2**20
+DAMAGED = (
+    EOFError,
+    ValueError,
+    MemoryError,
+    OverflowError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+)
+"""What Python's and NumPy's readers raise of a damaged file."""
 
-_IDS = np.full(256, 255, np.uint8)
-_IDS[np.frombuffer(ALPHABET.encode(), np.uint8)] = np.arange(len(ALPHABET))
+_IDS = bytes.maketrans(ALPHABET.encode(), bytes(range(len(ALPHABET))))
 
 
 class Corpus(NamedTuple):
@@ -55,14 +72,13 @@ def encode(text: bytes, where: str) -> np.ndarray:
     """
     if not text:
         raise InputError(f"{where} is empty")
-    ids = _IDS[np.frombuffer(text, np.uint8)]
-    wrong = np.flatnonzero(ids == 255)
-    if len(wrong):
+    if wrong := text.translate(None, ALPHABET.encode()):
+        offset = text.index(wrong[0])
         raise InputError(
-            f"{where} has the byte {text[wrong[0]]:#04x} ({chr(text[wrong[0]])!r}) at offset {wrong[0]:,}, and "
-            f"{len(wrong):,} such bytes in all: text8 has the letters a to z and the space only"
+            f"{where} has the byte {wrong[0]:#04x} ({chr(wrong[0])!r}) at offset {offset:,}, and {len(wrong):,} such "
+            "bytes in all: text8 has the letters a to z and the space only"
         )
-    return ids
+    return np.frombuffer(text.translate(_IDS), np.uint8)
 
 
 def decode(ids: np.ndarray) -> str:
@@ -88,25 +104,72 @@ def split_corpus(name: str, ids: np.ndarray, held_out: int) -> Corpus:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Returns the content of a plain, gzip or zip file.
+    """Returns the content of a plain, gzip or zip file; of a zip file, its first file's.
 
     Raises:
-        InputError: If it cannot be read, or ends before its format says.
+        InputError: If it cannot be read, ends before its format says, or is larger than `unpacked_limit`.
+    """
+    content = io.BytesIO()
+    with reading(path, f"it must be a whole {path.suffix[1:]} file: fetch it again"), _opened(path) as stream:
+        limit = unpacked_limit(path)
+        while chunk := stream.read(CHUNK):
+            if content.tell() + len(chunk) > limit:
+                raise too_large(path, limit)
+            content.write(chunk)
+    return content.getvalue()  # not a copy
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as unpacked:
+            yield unpacked
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            files = [member for member in archive.infolist() if not member.is_dir()]
+            if not files:
+                raise zipfile.BadZipFile("it holds no file")
+            with archive.open(files[0]) as member:
+                yield member
+    else:
+        with path.open("rb") as plain:
+            yield plain
+
+
+@contextlib.contextmanager
+def reading(path: Path, form: str) -> Iterator[None]:
+    """Turns what goes wrong within the block, where `path` is read and unpacked, into an `InputError`.
+
+    Args:
+        path: The file.
+        form: What it must be, for the error.
     """
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                return stream.read()
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                return archive.read(archive.namelist()[0])
-        return path.read_bytes()
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, IndexError) as error:
-        raise InputError(
-            f"{path} is truncated or damaged ({error}); it must be a whole {path.suffix[1:]} file: fetch it again"
-        ) from error
+        yield
+    except InputError:
+        raise
+    except RuntimeError as error:  # also of what is encrypted, or packed by a method that Python does not know
+        raise InputError(f"{path} cannot be unpacked ({error}); {form}, and needs no password") from error
+    except DAMAGED as error:
+        raise InputError(f"{path} is truncated or damaged ({error}); {form}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def unpacked_limit(path: Path) -> int:
+    """Returns the bytes that a file may hold once it is unpacked: 100 million, or a hundred times its size up to 10^9.
+
+    What unpacks to more was made to fill the memory: text becomes some three times as large, music fifty times.
+    """
+    return min(LARGEST_CONTENT, max(LARGEST_CONTENT // 10, 100 * path.stat().st_size))
+
+
+def too_large(path: Path, limit: int) -> InputError:
+    """Returns the error for a file that holds more than its `unpacked_limit`."""
+    return InputError(
+        f"{path} holds more than {limit:,} bytes once it is unpacked, too many for a file of its size; at most "
+        f"{LARGEST_CONTENT:,} bytes are read, of a packed file a hundred times its size"
+    )
 
 
 def data_dir() -> Path | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from keras_rnncap.datasets.corpus import data_dir, read_bytes
+from keras_rnncap.datasets.corpus import data_dir, read_bytes, reading
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
 
@@ -105,9 +105,11 @@ def read_words(folder: Path) -> Words:
     """
     texts = {}
     for split, name in FILES.items():
-        found = [file for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
+        with reading(folder, "it must be a folder"):
+            found = [file for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
         if not found:
-            raise InputError(f"there is no {name} or {name}.gz in {folder}")
+            named = f"{folder}, which is a file, not a folder" if folder.is_file() else folder
+            raise InputError(f"there is no {name} or {name}.gz in {named}")
         texts[split] = str(found[0]), read_bytes(found[0])
     return _words(texts)
 

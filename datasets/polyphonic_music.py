@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.corpus import data_dir
+from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import StreamTask
 from keras_rnncap.datasets.task import Split
@@ -23,6 +23,7 @@ LOWEST = 21
 """MIDI pitch of the first key."""
 COLLECTIONS = ("nottingham", "piano_midi", "jsb_chorales", "musedata")
 PARTS: dict[Split, str] = {"train": "train", "validation": "valid", "test": "test"}
+FORM = "it must be an npz with train, valid and test, (steps, 88) zeros and ones, and train_len, valid_len, test_len"
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -147,32 +148,36 @@ def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
     Raises:
         InputError: If it is not what it should be; the message says how.
     """
-    form = (
-        "it must be an npz with train, valid and test, (steps, 88) zeros and ones, and train_len, valid_len, test_len"
-    )
-    try:
-        # Opened here: NumPy leaves a damaged file open.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{file} is truncated or damaged ({error}); {form}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    arrays = _read_arrays(file)
     pieces: dict[Split, list[np.ndarray]] = {}
     for split, name in PARTS.items():
         for key in (name, f"{name}_len"):
             if key not in arrays:
-                raise InputError(f"{file} has no {key!r}, but {', '.join(sorted(arrays)) or 'nothing'}; {form}")
+                raise InputError(f"{file} has no {key!r}, but {', '.join(sorted(arrays)) or 'nothing'}; {FORM}")
         rolls, lengths = arrays[name], arrays[f"{name}_len"]
-        if rolls.ndim != 2 or rolls.shape[1] != KEYS or not np.isin(np.unique(rolls), (0, 1)).all():
-            raise InputError(f"{name} in {file} has the shape {rolls.shape} and values of {rolls.dtype}; {form}")
+        numbers = rolls.ndim == 2 and rolls.shape[1] == KEYS and rolls.dtype.kind in "biuf"
+        if not numbers or not np.isin(np.unique(rolls), (0, 1)).all():
+            raise InputError(f"{name} in {file} has the shape {rolls.shape} and values of {rolls.dtype}; {FORM}")
         whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and len(lengths) > 0
-        if not whole or (lengths < 1).any() or lengths.sum() != len(rolls):
+        if not whole or (lengths < 1).any() or (lengths > len(rolls)).any() or lengths.sum() != len(rolls):
             raise InputError(
-                f"{name}_len in {file} must be whole numbers of at least 1 that add up to {len(rolls):,}; {form}"
+                f"{name}_len in {file} must be whole numbers of at least 1 that add up to {len(rolls):,}; {FORM}"
             )
         pieces[split] = np.split(rolls.astype("uint8"), np.cumsum(lengths)[:-1])
     return pieces
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays in an npz file; what is pickled in it is not read, as reading it would run it."""
+    # Opened here: NumPy leaves a damaged file open.
+    with reading(file, FORM), file.open("rb") as stream:
+        with zipfile.ZipFile(stream) as archive:
+            limit = unpacked_limit(file)
+            if sum(member.file_size for member in archive.infolist()) > limit:
+                raise too_large(file, limit)
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name]) for name in arrays.files}
 
 
 def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:

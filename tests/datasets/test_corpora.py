@@ -109,6 +109,12 @@ def rolls(**changes):
         (rolls(train_len=np.array([2450, -10])), r"train_len in .* must be whole numbers"),
         (rolls(valid_len=np.array([120.0, 90.0])), r"valid_len in .* must be whole numbers"),
         (rolls(train=np.array([None])), r"is truncated or damaged"),
+        (rolls(train=np.zeros((2440, 88), "i4,f4")), r"train in .* values of \[\('f0'"),
+        (rolls(train=np.zeros((2440, 88), "U1")), r"train in .* values of <U1"),
+        (rolls(train=np.zeros((2440, 88), complex)), r"train in .* values of complex128"),
+        (rolls(train=np.full((2440, 88), np.nan)), r"train in .* zeros and ones"),
+        (rolls(test_len=np.array([2**62, 2**62, 2**62, 2**62, 310])), r"test_len in .* add up to 310"),
+        (rolls(test_len=np.array(310)), r"test_len in .* whole numbers"),
     ],
 )
 def test_bad_rolls_name_the_file_and_what_it_must_be(tmp_path, arrays, said):
@@ -124,6 +130,53 @@ def test_what_is_no_archive_is_damaged(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"mine.npz is truncated or damaged"):
         PolyphonicMusic(path=file)
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez], ids=["npy", "npz"])
+def test_what_is_pickled_in_a_file_is_not_run(tmp_path, save):
+    trap, file = tmp_path / "trap", tmp_path / "mine.npz"
+    with file.open("wb") as stream:
+        save(stream, np.array([Trap(trap)]))
+    with pytest.raises(InputError, match=r"mine.npz is truncated or damaged .* it must be an npz"):
+        PolyphonicMusic(path=file)
+    assert not trap.exists()
+    np.load(file, allow_pickle=True) if save is np.save else dict(np.load(file, allow_pickle=True))
+    assert trap.exists()
+
+
+def test_an_array_that_is_no_archive_is_refused(tmp_path):
+    np.save(tmp_path / "mine.npy", rolls()["train"])
+    with pytest.raises(InputError, match=r"mine.npy is truncated or damaged .* it must be an npz"):
+        PolyphonicMusic(path=tmp_path / "mine.npy")
+
+
+def test_an_archive_that_unpacks_to_more_than_a_file_may_hold_is_refused_unread(tmp_path):
+    np.savez_compressed(tmp_path / "mine.npz", **rolls(more=np.zeros(101_000_000, "uint8")))
+    with pytest.raises(InputError, match=r"mine.npz holds more than 100,000,000 bytes once it is unpacked"):
+        PolyphonicMusic(path=tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize("make", [PennTreebank, PolyphonicMusic.load], ids=["words", "music"])
+def test_files_that_the_system_does_not_let_read_are_errors(tmp_path, make):
+    with pytest.raises(InputError, match=r"cannot read .*: File name too long"):
+        make(tmp_path / ("a" * 300))
+
+
+def test_a_file_for_a_folder_and_a_folder_for_a_file_are_errors(tmp_path):
+    with pytest.raises(InputError, match=r"no ptb.train.txt .* in .*nottingham.npz, which is a file, not a folder"):
+        PennTreebank(MUSIC)
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
+        PolyphonicMusic(path=tmp_path)
 
 
 def test_an_unknown_collection_suggests_the_nearest():

@@ -1,14 +1,17 @@
 """Corpora: encoding, splitting, and what a broken file says."""
 
 import gzip
+import tracemalloc
 import zipfile
+from pathlib import Path
 
+import keras_rnncap.datasets.corpus as corpus_module
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keras_rnncap.datasets import ALPHABET, decode, encode
-from keras_rnncap.datasets.corpus import data_dir, read_bytes, split_corpus
+from keras_rnncap.datasets.corpus import data_dir, read_bytes, split_corpus, unpacked_limit
 
 from keras_rnncap.errors import InputError
 
@@ -104,6 +107,85 @@ def test_a_zip_file_without_files_is_an_error(tmp_path):
     zipfile.ZipFile(tmp_path / "t.zip", "w").close()
     with pytest.raises(InputError, match="truncated or damaged"):
         read_bytes(tmp_path / "t.zip")
+
+
+def test_folders_in_a_zip_file_are_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.mkdir("folder")
+        archive.writestr("folder/text8", TEXT)
+    assert read_bytes(tmp_path / "t.zip") == TEXT
+
+
+@pytest.mark.parametrize(
+    ("local", "central", "value", "said"),
+    [(6, 8, 1, "is encrypted, password required"), (8, 10, 99, "compression method is not supported")],
+)
+def test_a_zip_file_that_python_cannot_unpack_says_why(tmp_path, local, central, value, said):
+    path = write(tmp_path / "t.zip")
+    content = bytearray(path.read_bytes())
+    content[local] = content[content.rindex(b"PK\x01\x02") + central] = value
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"t.zip cannot be unpacked \(.*{said}.*it must be .* and needs no password"):
+        read_bytes(path)
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.zip"])
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path, name):
+    path = write(tmp_path / name, bytes(101_000_000))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    with pytest.raises(InputError, match=rf"{name} holds more than 100,000,000 bytes once it is unpacked"):
+        read_bytes(path)
+    assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["t", "t.gz", "t.zip"])
+def test_what_may_be_large_depends_on_the_size_of_the_file_up_to_a_limit(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(corpus_module, "LARGEST_CONTENT", 10 * len(TEXT))
+    path = write(tmp_path / name)
+    assert read_bytes(path) == TEXT
+    assert unpacked_limit(path) == min(10 * len(TEXT), 100 * path.stat().st_size)
+    with pytest.raises(InputError, match=f"more than {10 * len(TEXT):,} bytes"):
+        read_bytes(write(tmp_path / name, np.random.default_rng(0).bytes(11 * len(TEXT))))
+
+
+def test_a_text_is_read_without_a_second_copy_and_encoded_without_wider_numbers(tmp_path):
+    path = write(tmp_path / "t.gz", TEXT * 5000)
+    size = 5000 * len(TEXT)
+    tracemalloc.start()
+    text = read_bytes(path)
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    ids = encode(text, "t")
+    assert tracemalloc.get_traced_memory()[1] < 2.5 * size
+    tracemalloc.stop()
+    assert len(ids) == size
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file")
+def test_an_endless_file_is_refused():
+    with pytest.raises(InputError, match="holds more than 100,000,000 bytes"):
+        read_bytes(Path("/dev/zero"))
+
+
+def test_what_the_system_does_not_let_read_is_named_with_its_reason(tmp_path, monkeypatch):
+    path = write(tmp_path / "t")
+    with pytest.raises(InputError, match=r"cannot read .*: File name too long"):
+        read_bytes(tmp_path / ("t" * 300))
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match=r"cannot read .*: Permission denied"):
+        read_bytes(path)
+
+
+@pytest.mark.parametrize("text", ["café", "日本"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_text_in_any_other_letters_is_refused_with_the_first_wrong_byte(text, encoding):
+    with pytest.raises(InputError, match="my file has the byte 0x"):
+        encode(text.encode(encoding, "replace"), "my file")
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.gz", "missing.zip"])
