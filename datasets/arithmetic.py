@@ -10,7 +10,7 @@ from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, margin
 from keras_rnncap.datasets.task import Sample, Split
 from scipy.special import log_softmax
 
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import check_integer
 
 SYMBOLS = " 0123456789+-="
 LARGEST = 10**7
@@ -48,9 +48,7 @@ class Arithmetic(GeneratedTask):
     input_dim = output_dim = len(SYMBOLS)
 
     def __init__(self, compute_steps: int = 3) -> None:
-        self.compute_steps = check_integer("compute_steps", compute_steps, 1)
-        if compute_steps > 6:
-            raise InputError(f"compute_steps must be in [1, 6]; got {compute_steps}")
+        self.compute_steps = check_integer("compute_steps", compute_steps, 1, 6)
 
     @property
     def data(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Any
@@ -89,27 +89,42 @@ def make_task(spec: str, path: Path | None = None) -> Task:
     >>> make_task("sentiment:rule=xor,length=20").data
     'sentiment (xor, length 20, seed 0)'
     """
-    name, _, rest = spec.partition(":")
+    name, colon, rest = spec.partition(":")
     task = get_task_class(name)
-    if not rest:
+    if not colon:
         return task.load(path)
-    valid = task_arguments(name)
-    options: dict[str, Any] = {}
+    options = _options(spec, name, rest)
+    if path is not None:
+        if not task.needs_data:
+            raise InputError(f"{name} takes no data from files; got {path}")
+        options["path"] = path
+    return task(**options)
+
+
+def _options(spec: str, name: str, rest: str) -> dict[str, Any]:
+    """Returns the arguments that follow a task's name, each given once and known."""
+    valid, options = task_arguments(name), {}
+    if not valid:
+        raise InputError(f"{name} takes no arguments; got {spec!r}")
     for part in rest.split(","):
         key, equals, value = part.partition("=")
         if not equals:
             raise InputError(f"task {spec!r} is not of the form NAME:KEY=VALUE,KEY=VALUE")
         if key not in valid:
             raise unknown(f"argument of {name}", key, valid)
-        try:
-            options[key] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
-        except (ValueError, SyntaxError):
-            options[key] = value
-    if path is not None:
-        if not task.needs_data:
-            raise InputError(f"{name} takes no data from files; got {path}")
-        options["path"] = path
-    try:
-        return task(**options)
-    except TypeError as error:  # an argument without a default is missing
-        raise InputError(f"task {spec!r}: {error}") from error
+        if key in options:
+            raise InputError(f"task {spec!r} gives {key} twice")
+        options[key] = _value(value)
+    if missing := [key for key, default in valid.items() if default is None and key not in options]:
+        raise InputError(f"task {spec!r} must say {missing[0]}, too: {name}:{missing[0]}=NUMBER,...")
+    return options
+
+
+def _value(text: str) -> bool | float | str:
+    """Returns what an argument's text says: true or false, a number, or a word."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text

@@ -8,7 +8,7 @@ import string
 import keras
 import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import LONGEST, Sample, Split
 
 from keras_rnncap.errors import check_integer
 
@@ -43,7 +43,7 @@ class Memorization(GeneratedTask):
     input_dim, output_dim = len(LETTERS) + 1, len(LETTERS)
 
     def __init__(self, symbols: int = 5) -> None:
-        self.symbols = check_integer("symbols", symbols, 2)
+        self.symbols = check_integer("symbols", symbols, 2, LONGEST // 2)
         self.length = 2 * self.symbols
 
     @property

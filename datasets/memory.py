@@ -5,9 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator
-from keras_rnncap.datasets.task import Sample, Split
-
-from keras_rnncap.errors import check_integer
+from keras_rnncap.datasets.task import Sample, Split, check_sample
 
 
 class MemoryCapacity(GeneratedTask):
@@ -39,8 +37,8 @@ class MemoryCapacity(GeneratedTask):
     test_samples = 5_000
 
     def __init__(self, input_dim: int = 64, length: int = 12) -> None:
-        self.input_dim = self.output_dim = check_integer("input_dim", input_dim, 1)
-        self.length = check_integer("length", length, 1)
+        self.length, self.input_dim = check_sample(length, input_dim)
+        self.output_dim = self.input_dim
 
     @property
     def data(self) -> str:

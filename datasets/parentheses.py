@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask, marginal_cross_entropy, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import Sample, Split, check_sample
 from scipy.special import log_softmax
 
 from keras_rnncap.errors import InputError, check_integer
@@ -52,11 +52,11 @@ class ParenthesesCounting(GeneratedTask):
     test_samples = 5_000
 
     def __init__(self, length: int = 175, streams: int = 10) -> None:
-        self.length = check_integer("length", length, 1)
         self.streams = check_integer("streams", streams, 1)
         if streams > len(PAIRS):
             raise InputError(f"streams must be at most {len(PAIRS)}, one for each kind of bracket; got {streams}")
-        self.input_dim, self.output_dim = self.streams * len(SYMBOLS), self.streams * COUNTS
+        self.length, self.input_dim = check_sample(length, self.streams * len(SYMBOLS))
+        self.output_dim = self.streams * COUNTS
 
     @property
     def data(self) -> str:

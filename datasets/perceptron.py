@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.task import Sample, Split, Task
+from keras_rnncap.datasets.task import Sample, Split, Task, check_sample, check_set
 
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 from keras_rnncap.information import mutual_information_bits
@@ -51,13 +51,13 @@ class PerceptronCapacity(Task):
 
     def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
-        self.input_dim = check_integer("input_dim", input_dim, 1)
-        self.length = check_integer("length", length, 1)
+        self.length, self.input_dim = check_sample(length, input_dim)
         if self.input_dim < 63 and 2**self.input_dim < patterns:
             raise InputError(
                 f"input_dim={input_dim} allows {2**input_dim} distinct inputs, fewer than patterns={patterns}; "
                 f"it must be at least {math.ceil(math.log2(patterns))}"
             )
+        check_set("patterns", self.patterns, self.length * self.input_dim)
         self.output_dim = 1
         self.every_step = check_flag("every_step", every_step)
         self.seed = check_seed(seed)

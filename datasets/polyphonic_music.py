@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
-from keras_rnncap.datasets.stream import StreamTask
+from keras_rnncap.datasets.stream import LENGTH, StreamTask
 from keras_rnncap.datasets.task import Split
 
 from keras_rnncap.errors import InputError, unknown
@@ -158,6 +158,8 @@ def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
         numbers = rolls.ndim == 2 and rolls.shape[1] == KEYS and rolls.dtype.kind in "biuf"
         if not numbers or not np.isin(np.unique(rolls), (0, 1)).all():
             raise InputError(f"{name} in {file} has the shape {rolls.shape} and values of {rolls.dtype}; {FORM}")
+        if len(rolls) <= LENGTH:
+            raise InputError(f"{name} in {file} has {len(rolls)} steps, too few for a window of {LENGTH} and the next")
         whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and len(lengths) > 0
         if not whole or (lengths < 1).any() or (lengths > len(rolls)).any() or lengths.sum() != len(rolls):
             raise InputError(

@@ -7,7 +7,7 @@ import functools
 import keras
 import numpy as np
 from keras_rnncap.datasets.generated import GeneratedTask
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
 
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
@@ -52,10 +52,10 @@ class RandomContinuousFunction(GeneratedTask):
         every_step: bool = False,
         seed: int = 0,
     ) -> None:
-        self.samples = check_integer("samples", samples, 1)
-        self.input_dim = check_integer("input_dim", input_dim, 1)
-        self.length = check_integer("length", length, 1)
-        self.tau = check_number("tau", tau, 1e-9)
+        self.samples = check_integer("samples", samples, 1, 10**8)
+        self.length, self.input_dim = check_sample(length, input_dim)
+        check_set("samples", self.samples, self.input_dim)
+        self.tau = check_number("tau", tau, 1e-9, 1e12)
         self.seed = check_seed(seed)
         self.every_step = check_flag("every_step", every_step)
         self.output_dim = 1

@@ -17,6 +17,7 @@ STOP, POSITIVE, NEGATIVE = 6, 2, 2
 """Numbers of words: ids 0 to 5 are stop words, 6 and 7 positive, 8 and 9 negative."""
 WORDS = STOP + POSITIVE + NEGATIVE
 SIZES = (8_000, 2_000, 3_000)
+LONGEST = 1_000
 
 
 def _first_two(signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +57,7 @@ class SentimentSequences(GeneratedTask):
 
     Args:
         rule: `"count"`, `"first"` or `"xor"`.
-        length: Words of a sequence; longer ones test whether a model generalizes.
+        length: Words of a sequence, at most 1,000; longer ones test whether a model generalizes.
         seed: Seed of the sequences.
 
     Example:
@@ -76,7 +77,7 @@ class SentimentSequences(GeneratedTask):
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
         self.rule = rule
-        self.length = check_integer("length", length, 1)
+        self.length = check_integer("length", length, 1, LONGEST)
         self.seed = check_seed(seed)
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")

@@ -193,7 +193,7 @@ def test_a_seed_that_not_all_libraries_take_is_refused_before_any_work(invoke, a
         (["train", "memory:input_dim=4,size=3", "rnn"], "unknown argument of memory 'size'"),
         (["train", "memory:4", "rnn"], "task 'memory:4' is not of the form NAME:KEY=VALUE"),
         (["train", "memory:length=no", "rnn"], "length must be an integer of at least 1; got 'no'"),
-        (["train", "perceptron:patterns=3", "rnn"], "missing 1 required positional argument: 'input_dim'"),
+        (["train", "perceptron:patterns=3", "rnn"], "must say input_dim, too: perceptron:input_dim=NUMBER"),
         (["train", "penn-treebank", "rnn", "--data", "missing"], "there is no ptb.train.txt or ptb.train.txt.gz in"),
         (["tasks", "show", "parenthese"], "unknown task 'parenthese': did you mean 'parentheses'"),
         (["train", "python-docs", "rnn", "--optimizer", "adagrad"], "optimizer must be one of"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import math
 import os
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_rnncap.datasets import capacity_input_dim
+from keras_rnncap.datasets.task import check_sample, check_set
 from keras_rnncap.tuners.jobs import CapacityJob
 from keras_rnncap.tuners.kerastuner import INFEASIBLE
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
@@ -144,11 +144,14 @@ def measure_capacity(
         check_integer(name, value, 1)
     check_seed(seed)
     width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
-    if 2.0**width < 10 * params:
+    needed = (10 * params - 1).bit_length()
+    if width < needed:
         raise InputError(
             f"input_dim={width} allows {2**width} distinct patterns; up to 10 for each of {params} parameters are "
-            f"tried: it must be at least {math.ceil(math.log2(10 * params))}"
+            f"tried: it must be at least {needed}"
         )
+    check_sample(length, width)
+    check_set(f"patterns (10 for each of params={params:,})", 10 * params, length * width)
     name = cell_name(cell)
     identity = {
         "command": "capacity",

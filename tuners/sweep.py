@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
+from keras_rnncap.datasets.task import check_set
 from keras_rnncap.tuners.encoding import SpaceEncoding
 from keras_rnncap.tuners.hparams import SPACE_FILE, SWEEP_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
@@ -185,7 +186,8 @@ def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str,
     if task is not None:
         job: Job = TaskJob(task, factory, space=chosen, **options)
     else:
-        width = capacity_input_dim(options["params"])
+        width, patterns = capacity_input_dim(options["params"]), 10 * options["params"]
+        check_set(f"patterns (10 for each of params={options['params']:,})", patterns, 5 * width)
         job = CapacityJob(factory, input_dim=width, length=5, space=chosen, **options)
     job.budget()  # an error now if there is none
     return job

@@ -114,6 +114,10 @@ def rolls(**changes):
         (rolls(train=np.zeros((2440, 88), complex)), r"train in .* values of complex128"),
         (rolls(train=np.full((2440, 88), np.nan)), r"train in .* zeros and ones"),
         (rolls(test_len=np.array([2**62, 2**62, 2**62, 2**62, 310])), r"test_len in .* add up to 310"),
+        (
+            rolls(test=np.zeros((35, 88)), test_len=np.array([35])),
+            r"test in .* has 35 steps, too few for a window of 35",
+        ),
         (rolls(test_len=np.array(310)), r"test_len in .* whole numbers"),
     ],
 )
