@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from keras_rnncap.datasets.task import Split
@@ -120,7 +120,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
+def _opened(path: Path) -> Iterator[io.BufferedIOBase | IO[bytes]]:
     if path.suffix == ".gz":
         with gzip.open(path, "rb") as unpacked:
             yield unpacked

@@ -115,7 +115,7 @@ class Task(abc.ABC):
         digest, arrays = hashlib.sha256(), list(self.loaded())
         for array in arrays:
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16] if arrays else ""
 
     @property
