@@ -17,7 +17,7 @@ import pandas as pd
 from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.parallel import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.studies.isolation import run_isolated
@@ -163,7 +163,7 @@ def run_study(
     """
     study = get_study(name)
     grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
-    check_integer("seed", seed, 0)
+    check_seed(seed)
     identity = {"command": "study", "study": name, "profile": profile}
     console = Console(quiet=not progress)
     target = Path(out or default_directory(name, profile))
