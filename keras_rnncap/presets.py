@@ -5,27 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import pandas as pd
 
-from keras_rnncap.cells import CELLS, get_cell
+from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import Task, capacity_input_dim, make_task
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import IDENTITY, read_rows
+from keras_rnncap.finished_run import RESULTS, read_finished
+from keras_rnncap.runs import IDENTITY, read_json
 from keras_rnncap.studies import read_study
 from keras_rnncap.studies.zoo import trainings
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.profiles import PROFILES
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
 from keras_rnncap.zoo.presets import check_new
 
-RESULTS = {"capacity": "capacity.json", "sweep": "sweep.json", "train": "train.json"}
-"""The file with which each kind of run ends."""
 CURVE = 50
 """Points of a learning curve in a preset."""
 
@@ -41,6 +41,7 @@ def pack(
     origin: str = "",
     paper: str = "",
     searches: Sequence[str | os.PathLike[str]] = (),
+    cell_modules: Collection[str] = (),
 ) -> Path:
     """Writes the best model of a finished run as a preset, scored on fresh data.
 
@@ -54,16 +55,19 @@ def pack(
         origin: Where the data come from, and under which licence, for the card.
         paper: What the paper reports, for the card.
         searches: Folders of sweeps that found the hyperparameters; the card adds what they cost.
+        cell_modules: Modules of cells that are not the package's, `["my_cells"]`: a run's folder names its cell, and
+            the code of no other module is run for its sake.
 
     Raises:
-        InputError: If a folder holds no finished run, or the task is not the run's.
+        InputError: If a folder holds no finished run, the task is not the run's, the cell is of a module that was not
+            named, or the model, the result and the rows of the trials are not of each other.
     """
     check_new(Path(directory), name, version)
-    folder = Path(run)
-    identity, result = _read(folder)
-    command = identity["command"]
+    finished = read_finished(Path(run))
+    identity, result = finished.identity, finished.result
     spent = [_search(Path(search), identity) for search in searches]
-    model = _model(folder, command, result["cell"])
+    model = finished.model(cell_modules)
+    curve = finished.curve()  # after the model: where the rows are still the result's, it is so as well
     made, spec = _task(identity, result, task, data)
     found = evaluate(model, made)
     facts = PresetFacts(
@@ -83,13 +87,13 @@ def pack(
         chance_score=made.chance_score,
         perfect_score=made.perfect_score,
         paper=paper,
-        hyperparameters=result["settings"] if command == "train" else result["hyperparameters"],
+        hyperparameters=finished.hyperparameters,
         training={**identity, "trials": result.get("trials", 1)},
         cost={
             "trials": result.get("trials", 1) + sum(one["trials"] for one in spent),
             "seconds": round(sum(one["elapsed_s"] for one in [result, *spent]), 1),
         },
-        curve=_curve(folder, command),
+        curve=_thinned(curve),
         loss=keras.losses.serialize(made.loss()),
         versions=result["versions"],
     )
@@ -102,6 +106,7 @@ def bundle(
     *,
     version: int = 1,
     data: Path | None = None,
+    cell_modules: Collection[str] = (),
 ) -> list[Path]:
     """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that are there stay.
 
@@ -110,19 +115,16 @@ def bundle(
         house: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
+        cell_modules: Modules of cells that are not the package's; see `pack`.
 
     Returns:
         The folders that were written.
+
+    Raises:
+        InputError: If the folder holds no such study, or a search in it cannot be published; see `pack`.
     """
     check_integer("version", version, 1)
-    rows = read_study(Path(study)).pieces
-    identity = json.loads((Path(study) / IDENTITY).read_text()) if not rows.empty else {}
-    if identity.get("study") not in ("zoo", "capacity"):
-        raise InputError(
-            f"{study} has nothing of the studies zoo and capacity that ended; run rnncap study zoo --out {study}"
-        )
-    trained = trainings(rows, identity["study"], identity["profile"])
-    trained = trained[trained["hyperparameters"].fillna("{}").ne("{}")]
+    trained = _trainings(Path(study))
     written = []
     for name, own in trained.groupby("preset", sort=False):
         folder = Path(house) / str(name) / f"v{version}"
@@ -130,9 +132,12 @@ def bundle(
             continue
         row = max((one for _, one in own.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
+        piece = Path(study) / "pieces" / str(row["piece"])
+        if (cell := read_finished(piece).result["cell"]) != row["cell"]:
+            raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
         written.append(
             pack(
-                Path(study) / "pieces" / str(row["piece"]),
+                piece,
                 folder,
                 name=str(name),
                 task=json.loads(row["settings"]).get("task"),
@@ -141,9 +146,34 @@ def bundle(
                 origin=row["origin"],
                 paper=row["paper"],
                 searches=[Path(study) / "pieces" / search for search in searches],
+                cell_modules=cell_modules,
             )
         )
     return written
+
+
+def _trainings(study: Path) -> pd.DataFrame:
+    """Returns the rows of a study's folder whose models become presets."""
+    rows = read_study(study).pieces
+    identity = read_json(study / IDENTITY, "restore it") if not rows.empty else {}
+    if identity.get("study") not in ("zoo", "capacity"):
+        raise InputError(
+            f"{study} has nothing of the studies zoo and capacity that ended; run rnncap study zoo --out {study}"
+        )
+    if identity.get("profile") not in [*PROFILES]:
+        raise InputError(f"{study / IDENTITY} is damaged: profile is {identity.get('profile')!r:.80}; restore it")
+    for column in ("hyperparameters", "settings"):
+        if column not in rows or not rows[column].fillna("{}").map(_is_json_object).all():
+            raise InputError(f"{study / 'pieces.csv'} is damaged: {column} must be JSON objects; restore it")
+    trained = trainings(rows, identity["study"], identity["profile"])
+    return trained[trained["hyperparameters"].fillna("{}").ne("{}")]
+
+
+def _is_json_object(text: Any) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _merit(row: pd.Series) -> float:
@@ -178,9 +208,10 @@ def retrain(
     """
     facts = describe(preset)
     asked = facts.training
+    command = str(asked.get("command", ""))
     needed = {"command", "params", "depth", "batch_size", "seed", "steps"}
-    needed |= {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}}.get(asked.get("command", ""), set())
-    if asked.get("command") not in RESULTS or not needed <= {*asked}:
+    needed |= {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}}.get(command, set())
+    if command not in RESULTS or not needed <= {*asked}:
         raise InputError(f"{facts.handle} does not say how it was trained, and cannot be trained again from its card")
     if facts.cell not in CELLS:
         raise InputError(
@@ -188,12 +219,12 @@ def retrain(
             "rnncap train or rnncap sweep"
         )
     check_integer("trials", trials, 1)
-    if asked["command"] == "train" and trials > 1:
+    if command == "train" and trials > 1:
         raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
     seed = check_seed(asked["seed"] if seed is None else seed)
     folder = Path(out) if out is not None else Path("runs") / f"zoo-{facts.name}-seed{seed}"
     common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
-    if asked["command"] == "train":
+    if command == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]
         settings = TrainingSettings(**{name: asked[name] for name in names if name in asked})
         made = _same_task(facts, data)
@@ -202,7 +233,7 @@ def retrain(
     # What a space got later is not on older cards, which were trained as without it.
     later = {"loss_saturation": 0.0} if asked.get("task", "perceptron") == "perceptron" else {}
     common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "out": folder, "progress": progress}
-    if asked["command"] == "capacity":
+    if command == "capacity":
         sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
         measure_capacity(facts.cell, **common, **sizes, trials=trials)
     else:
@@ -231,25 +262,13 @@ def _check_digest(asked: Mapping[str, Any], made: Task) -> None:
         )
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what a run was asked for, and what it ended with."""
-    try:
-        identity = json.loads((folder / IDENTITY).read_text())
-        result = json.loads((folder / RESULTS[identity["command"]]).read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder} holds no finished run of rnncap capacity, sweep or train: {type(error).__name__}: {error}"
-        ) from error
-    return identity, result
-
-
 def _search(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a sweep ended with that found the hyperparameters of a run."""
-    searched, result = _read(folder)
-    same = all(searched.get(key) == identity.get(key) for key in ("cell", "task"))
-    if searched["command"] != "sweep" or not same:
+    search = read_finished(folder)
+    same = all(search.identity.get(key) == identity.get(key) for key in ("cell", "task"))
+    if search.command != "sweep" or not same:
         raise InputError(f"{folder} is not a sweep of the {identity['cell']} on {identity.get('task')}")
-    return result
+    return search.result
 
 
 def _task(
@@ -258,6 +277,10 @@ def _task(
     """Returns the task of a run's best model, and how `make_task` is asked for it."""
     if identity["command"] == "capacity" or identity["task"] == "perceptron":
         values = result["hyperparameters"]
+        if not {"patterns_per_parameter", "every_step"} <= {*values}:
+            raise InputError(
+                "the run's hyperparameters lack patterns_per_parameter or every_step: its files are damaged"
+            )
         patterns = max(1, round(values["patterns_per_parameter"] * result["parameters"]))
         sizes = {"patterns": patterns, "length": identity.get("length", 5)}
         sizes["input_dim"] = identity.get("input_dim") or capacity_input_dim(identity["params"])
@@ -273,22 +296,7 @@ def _task(
     return made, spec
 
 
-def _model(folder: Path, command: str, cell: str) -> keras.Model:
-    file = folder / ("model.keras" if command == "train" else "best/model.keras")
-    get_cell(cell)  # one of a user's is registered as its module is imported
-    if not file.exists():
-        raise InputError(f"{folder} has no model to publish: training diverged")
-    return keras.saving.load_model(file, compile=False)
-
-
-def _curve(folder: Path, command: str) -> list[tuple[int, float]]:
-    """Returns at most `CURVE` points of the training loss of the model that is published."""
-    rows = read_rows(folder / "history.csv")
-    if command == "train":
-        points = [(row["step"], row["train_loss"]) for row in rows]
-    else:
-        best = max(folder.glob("best-trial-*.weights.h5"), key=lambda file: file.stat().st_mtime)
-        trial = int(best.name.split(".")[0].removeprefix("best-trial-"))
-        points = [(row["step"], row["loss"]) for row in rows if row["trial"] == trial]
+def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Returns at most `CURVE` of the points, the last among them."""
     every = -(-len(points) // CURVE) if points else 1
-    return [(int(step), float(loss)) for step, loss in points[::-1][::every][::-1]]
+    return list(points[::-1][::every][::-1])

@@ -13,7 +13,7 @@ FLOORS = [
     ["models", "budget", "saving", "progress", "training", "analysis"],
     ["train", "calibration", "population", "api"],
     ["tuners", "zoo"],
-    ["studies"],
+    ["studies", "finished_run"],
     ["report", "recommend", "presets"],
     ["cli"],
 ]

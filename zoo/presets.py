@@ -122,8 +122,8 @@ def load(handle: str | os.PathLike[str]) -> keras.Model:
     folder = resolve(handle)
     facts = _verified(folder)
     config = json.loads((folder / CONFIG).read_text())
-    _check_modules(config, folder / CONFIG)
-    _check_modules(facts.loss, folder / METADATA)
+    check_modules(config, folder / CONFIG)
+    check_modules(facts.loss, folder / METADATA)
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         if not isinstance(model, keras.Model):
@@ -135,15 +135,19 @@ def load(handle: str | os.PathLike[str]) -> keras.Model:
                 raise TypeError(f"{loss!r} is not a loss")
             model.compile(keras.optimizers.Adam(FINE_TUNING_RATE), loss)
     except Exception as error:  # what Keras raises depends on what it stumbles over
-        cause = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise InputError(
-            f"{folder / CONFIG} and {WEIGHTS} cannot be made into a model: {cause}; if it has a layer of your own, "
-            "register it with keras.saving.register_keras_serializable"
+            f"{folder / CONFIG} and {WEIGHTS} cannot be made into a model: {first_line(error)}; if it has a layer of "
+            "your own, register it with keras.saving.register_keras_serializable"
         ) from error
     return model
 
 
-def _check_modules(config: Any, file: Path) -> None:
+def first_line(error: Exception) -> str:
+    """Returns what an error says first."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def check_modules(config: Any, file: Path) -> None:
     """Raises `InputError` if a configuration names a module that Keras would import: its code would run."""
     if isinstance(config, dict):
         module = config.get("module")
@@ -154,7 +158,7 @@ def _check_modules(config: Any, file: Path) -> None:
                     f"{file} has parts of the module {module}; import it before, if it is yours and you trust it"
                 )
     for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        _check_modules(part, file)
+        check_modules(part, file)
 
 
 def describe(handle: str | os.PathLike[str]) -> PresetFacts:

@@ -19,6 +19,10 @@ Preset = Annotated[
     str, typer.Argument(help="A name from `rnncap zoo list`, a folder, hf://OWNER/NAME or kaggle://OWNER/MODEL/...")
 ]
 Folder = Annotated[Path, typer.Argument(help="Folder to write to")]
+CellModules = Annotated[
+    list[str] | None,
+    typer.Option("--cell-module", help="Module of a cell of yours, my_cells of my_cells:Mine: its code is run"),
+]
 
 
 @zoo_app.command("list")
@@ -183,6 +187,7 @@ def zoo_save(
     ] = None,
     origin: Annotated[str, typer.Option(help="Where the data come from, and under which licence")] = "",
     paper: Annotated[str, typer.Option(help="What a paper reports")] = "",
+    cell_modules: CellModules = None,
     data: Data = None,
 ) -> None:
     """Publish the model of a run as a preset in a folder, scored on fresh data; upload that to a hub, or load it."""
@@ -191,7 +196,8 @@ def zoo_save(
     from keras_rnncap.zoo import describe
 
     told: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper}
-    folder = pack(run, directory, task=task, data=data, searches=searches or [], **told)
+    told |= {"searches": searches or [], "cell_modules": cell_modules or []}
+    folder = pack(run, directory, task=task, data=data, **told)
     facts = describe(folder)
     console.print(
         f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}",
@@ -206,12 +212,13 @@ def zoo_bundle(
     study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, finished or not")],
     house: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
     version: Annotated[int, typer.Option(help="From 1")] = 1,
+    cell_modules: CellModules = None,
 ) -> None:
     """Make presets of all trainings of the study zoo that ended, but those that are there."""
     import_keras()
     from keras_rnncap.presets import bundle
 
-    written = bundle(study, house, version=version)
+    written = bundle(study, house, version=version, cell_modules=cell_modules or [])
     for folder in written:
         console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
     console.print(f"{len(written)} presets written", highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
@@ -85,9 +86,12 @@ def preset_name(cell: str, task: str, params: int) -> str:
     Example:
     >>> preset_name("+rnn", "memory:input_dim=4,length=3", 9_000)
     'intersection-rnn-memory-9k'
+    >>> preset_name("my_cells:Mine", "perceptron", 60)
+    'my-cells-mine-perceptron-60'
     """
     size = f"{params // 1000}k" if params % 1000 == 0 else str(params)
-    return f"{cell.replace('+', 'intersection-')}-{task.partition(':')[0]}-{size}"
+    words = re.sub(r"[^a-z0-9]+", "-", cell.lower().replace("+", "intersection-")).strip("-")
+    return f"{words}-{task.partition(':')[0]}-{size}"
 
 
 class ZooStudy(Study):
@@ -169,7 +173,7 @@ def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
         return chosen.assign(preset=names, search=None, origin=GENERATED, paper="3 to 6 bits per parameter")
     trained = rows[rows["part"] == "train"]
     recipes = {recipe.task: recipe for recipe in RECIPES.get(profile, RECIPES["laptop"])}
-    tasks = [json.loads(settings)["task"] for settings in trained["settings"]]
+    tasks = [json.loads(settings).get("task") for settings in trained["settings"]]
     for name, task in zip(trained["preset"], tasks, strict=True):
         if task not in recipes:
             raise InputError(f"{name} was trained on {task}, of which there is no preset now; see studies/zoo.py")
