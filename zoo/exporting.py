@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 from keras_rnncap.zoo.stepping import Stepper
+from keras_rnncap.zoo.writing import writing_to
 
 from keras_rnncap.errors import InputError, unknown
-from keras_rnncap.runs import replacing, write_json
+from keras_rnncap.runs import remove_leftovers, replacing, temporary_folder, write_json
 from keras_rnncap.saving import quiet
 
 FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
@@ -30,13 +31,14 @@ def export(
       for one time step, which returns `output` and `state_0`, `state_1`, ... and has no loop, and
       `initial_state(batch_size)`.
     - `litert`, `litert-int8`: `step.tflite`, `step_int8.tflite`: one time step of a batch of one, in float32, and with
-      weights in eight bits where a matrix has at least 1,024 of them.
+      weights in eight bits where a matrix has at least 1,024 of them; a model that computes in another precision is
+      converted to float32.
     - `onnx`: `model.onnx`, the whole sequence; it needs the package tf2onnx.
 
     With `litert`, `step.json` lists the states, their sizes and initial values.
 
     Args:
-        model: A built model, such as those of `sequence_model`.
+        model: A built model, such as those of `sequence_model`, that keeps no state between calls.
         directory: The folder; it is created if need be. A file or folder in it is replaced in one step, or not at all.
         formats: Some of `FORMATS`.
 
@@ -44,8 +46,8 @@ def export(
         What was written, by format.
 
     Raises:
-        InputError: If a format is unknown or lacks its converter, the model cannot be stepped, or the folder cannot be
-            written.
+        InputError: If a format is unknown or lacks its converter, the model cannot be stepped or keeps a state, or the
+            folder cannot be written.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -54,12 +56,20 @@ def export(
     ['model.keras', 'step.tflite']
     """
     stepper, folder = _checked(model, directory, formats)
+    with writing_to(folder):
+        remove_leftovers(folder)
+        return write_formats(model, stepper, folder, formats)
+
+
+def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
+    """Writes a model into a folder that is there; see `export`."""
     names = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
     names |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
     written = {}
     litert = [name for name in formats if name.startswith("litert")]
     with quiet():
-        converted = _litert(stepper, litert) if stepper and litert else {}
+        plain = Stepper(_in_float32(model)) if litert else None
+        converted = _litert(plain, folder, litert) if plain else {}
         for name in formats:
             with replacing(folder / names[name]) as new:
                 if name == "keras":
@@ -71,9 +81,9 @@ def export(
                 elif stepper:
                     _write_saved_model(stepper, new)
             written[name] = folder / names[name]
-    if stepper and litert:
-        states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in stepper.states]
-        write_json(folder / STEP_FILE, {"input_dim": stepper.input_dim, "states": states})
+    if plain:
+        states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
+        write_json(folder / STEP_FILE, {"input_dim": plain.input_dim, "states": states})
     return written
 
 
@@ -88,6 +98,7 @@ def _checked(
         raise InputError("format 'onnx' needs a converter: pip install tf2onnx")
     if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
         raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
+    check_stateless(model)
     stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
     folder = Path(directory)
     try:
@@ -95,6 +106,18 @@ def _checked(
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     return stepper, folder
+
+
+def check_stateless(model: keras.Model) -> None:
+    """Raises `InputError` if a model keeps a state between calls: equal calls of what is exported would differ."""
+    layers = model._flatten_layers(include_self=False)
+    kept = list(dict.fromkeys(layer.name for layer in layers if getattr(layer, "stateful", False)))
+    if kept:
+        raise InputError(
+            f"the model keeps its state between calls (stateful: {', '.join(kept)}), and equal calls would answer "
+            "differently: build it again without stateful=True (stateful_batch of sequence_model), and give it the "
+            "weights with new.set_weights(model.get_weights())"
+        )
 
 
 def _write_saved_model(stepper: Stepper, path: Path) -> None:
@@ -130,18 +153,51 @@ def _specs(stepper: Stepper, batch: int | None) -> list[Any]:
     return [tf.TensorSpec((batch, stepper.input_dim), dtype, name="x"), *states]
 
 
-def _litert(stepper: Stepper, formats: Sequence[str]) -> dict[str, bytes]:
+def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str, bytes]:
     """Returns one time step of a batch of one as LiteRT models."""
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
     archive.track(stepper.model)
     archive.add_endpoint("step", _step(stepper), _specs(stepper, 1))
-    with tempfile.TemporaryDirectory() as scratch:
+    scratch = temporary_folder(folder)  # not the system's, where one of a process that was killed would stay for ever
+    try:
         archive.write_out(scratch, verbose=False)
         models = {}
         for name in formats:
-            converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["step"])
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(scratch), signature_keys=["step"])
             converter.optimizations = [tf.lite.Optimize.DEFAULT] if name == "litert-int8" else []
             models[name] = bytes(converter.convert())
         return models
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Returns a model that computes in float32, with the weights of another; LiteRT multiplies no other matrices."""
+    if {layer.compute_dtype for layer in model._flatten_layers()} == {"float32"}:
+        return model
+    kinds = {type(layer.cell) for layer in model.layers if isinstance(layer, keras.layers.RNN)}
+    try:
+        with keras.saving.custom_object_scope({kind.__name__: kind for kind in kinds}):
+            copy = keras.saving.deserialize_keras_object(_float32_config(keras.saving.serialize_keras_object(model)))
+        copy.set_weights(model.get_weights())
+    except Exception as error:  # what Keras raises depends on what it stumbles over
+        raise InputError(
+            f"LiteRT computes in float32, and the model, of {model.compute_dtype}, cannot be made anew in it: {error}"
+        ) from error
+    return copy
+
+
+def _float32_config(config: Any) -> Any:
+    """Returns a configuration of Keras with float32 for all other types of numbers with a point."""
+    if isinstance(config, list | tuple):
+        return [_float32_config(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return {**config, "config": {"name": "float32"}}
+    changed = {key: _float32_config(value) for key, value in config.items()}
+    if isinstance(config.get("dtype"), str) and "float" in config["dtype"]:
+        changed["dtype"] = "float32"
+    return changed

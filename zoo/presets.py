@@ -15,12 +15,14 @@ import keras
 import numpy as np
 import pandas as pd
 from keras_rnncap.zoo.cards import PICTURE, render_card
-from keras_rnncap.zoo.exporting import export
+from keras_rnncap.zoo.exporting import check_stateless, write_formats
 from keras_rnncap.zoo.facts import PresetFacts
 from keras_rnncap.zoo.handles import bundled, resolve
+from keras_rnncap.zoo.stepping import stepper_of
+from keras_rnncap.zoo.writing import write_weights, writing_to
 
 from keras_rnncap.errors import InputError, check_integer
-from keras_rnncap.runs import replacing
+from keras_rnncap.runs import read_json, remove_leftovers, replacing
 from keras_rnncap.saving import export_saved_model
 
 FORMAT = 1
@@ -29,6 +31,7 @@ CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.j
 SUMS = "SHA256SUMS"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 FINE_TUNING_RATE = 1e-3
+ANEW = "load the preset anew"
 
 
 def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFacts) -> Path:
@@ -46,7 +49,8 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
         facts: What the model is.
 
     Raises:
-        InputError: If the folder is there or cannot be written, or the name, the version or the model cannot be used.
+        InputError: If the folder is there or cannot be written, or the name, the version or the model cannot be used;
+            a model that keeps a state between calls cannot.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -61,14 +65,17 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
     check_new(folder, facts.name, facts.version)
     if not (isinstance(model, keras.Model) and model.built):
         raise InputError(f"model must be a built Keras model; got {model!r}")
-    try:
+    check_stateless(model)
+    with writing_to(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder, once=True) as new:
-            new.mkdir()
-            _write(model, new, facts)
-    except OSError as error:
-        check_new(folder, facts.name, facts.version)  # another process was faster
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+        remove_leftovers(folder.parent)
+        try:
+            with replacing(folder, once=True) as new:
+                new.mkdir()
+                _write(model, new, facts)
+        except OSError:
+            check_new(folder, facts.name, facts.version)  # another process was faster
+            raise
     return folder
 
 
@@ -87,29 +94,30 @@ def check_new(folder: Path, name: str, version: int) -> None:
 def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-    model.save_weights(folder / WEIGHTS)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_weights(model, folder / WEIGHTS)
     steps = None  # whether the SavedModel has them; None where there is none
     if keras.config.backend() == "tensorflow":
-        try:
-            export(model, folder, ["saved_model"])
-            steps = True
-        except InputError:  # a model that cannot be stepped can be run whole
+        stepper = stepper_of(model)
+        if steps := stepper is not None:
+            write_formats(model, stepper, folder, ["saved_model"])
+        else:  # it can be run whole
             export_saved_model(model, folder / "saved_model")
-            steps = False
     known = {"format": FORMAT, "keras_version": keras.__version__, "parameter_count": int(model.count_params())}
-    (folder / METADATA).write_text(json.dumps(known | dataclasses.asdict(facts), indent=2, default=_plain) + "\n")
+    content = json.dumps(known | dataclasses.asdict(facts), indent=2, default=_plain)
+    (folder / METADATA).write_text(content + "\n", encoding="utf-8")
     if figure := facts.learning_curve():
         figure.savefig(folder / PICTURE, dpi=100)
-    (folder / CARD).write_text(render_card(facts, model, steps))
+    (folder / CARD).write_text(render_card(facts, model, steps), encoding="utf-8")
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    (folder / SUMS).write_text("".join(f"{_digest(file)}  {file.relative_to(folder).as_posix()}\n" for file in files))
+    sums = "".join(f"{_digest(file)}  {file.relative_to(folder).as_posix()}\n" for file in files)
+    (folder / SUMS).write_text(sums, encoding="utf-8")
 
 
 def load(handle: str | os.PathLike[str]) -> keras.Model:
     """Returns a pretrained model, compiled with its task's loss and Adam, ready to predict or to be trained further.
 
-    Every file is verified first. Nothing that is loaded can run code of its own.
+    Every file is verified first. Nothing that is loaded can run code of its own; the SavedModel, which can, is not.
 
     Args:
         handle: A bundled preset's name (`"ugrnn-memory-9k"`, or one version of it, `"ugrnn-memory-9k@v1"`), a folder
@@ -121,7 +129,7 @@ def load(handle: str | os.PathLike[str]) -> keras.Model:
     """
     folder = resolve(handle)
     facts = _verified(folder)
-    config = json.loads((folder / CONFIG).read_text())
+    config = read_json(folder / CONFIG, ANEW)
     check_modules(config, folder / CONFIG)
     check_modules(facts.loss, folder / METADATA)
     try:
@@ -170,7 +178,7 @@ def card(handle: str | os.PathLike[str]) -> str:
     """Returns the card of a preset, as Markdown; see `load`."""
     folder = resolve(handle)
     _verified(folder)
-    return (folder / CARD).read_text()
+    return (folder / CARD).read_text(encoding="utf-8", errors="replace")
 
 
 def verify(handle: str | os.PathLike[str]) -> list[str]:
@@ -184,21 +192,21 @@ def verify(handle: str | os.PathLike[str]) -> list[str]:
     if not sums.is_file():
         raise InputError(f"{folder} is not a whole preset: it has no {SUMS}")
     known = {}
-    for line in sums.read_text(errors="replace").splitlines():
+    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
-            raise InputError(f"{sums} is damaged: a line of it is {line[:80]!r}; load the preset anew")
+            raise InputError(f"{sums} is damaged: a line of it is {line[:80]!r}; {ANEW}")
         known[name] = digest
     for name in (CONFIG, WEIGHTS, METADATA, CARD):
         if name not in known:
-            raise InputError(f"{sums} is damaged: {name} is not in it; load the preset anew")
+            raise InputError(f"{sums} is damaged: {name} is not in it; {ANEW}")
     there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     others = sorted(name for name in there - {*known, SUMS} if not name.startswith("."))  # hubs add hidden ones
     if others:
-        raise InputError(f"{folder / others[0]} is not of the preset: {SUMS} does not list it; load the preset anew")
+        raise InputError(f"{folder / others[0]} is not of the preset: {SUMS} does not list it; {ANEW}")
     for name, digest in known.items():
         if name not in there:
-            raise InputError(f"{folder / name} is missing; load the preset anew")
+            raise InputError(f"{folder / name} is missing; {ANEW}")
         if _digest(folder / name) != digest:
             raise InputError(f"{folder / name} has changed since it was published (or {SUMS} has): load it anew")
     return list(known)
@@ -235,13 +243,12 @@ def _verified(folder: Path) -> PresetFacts:
 
 def _read_facts(folder: Path) -> PresetFacts:
     file = folder / METADATA
-    try:
-        content = json.loads(file.read_text())
-        there = int(content["format"])
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} is not a whole preset: it has no {METADATA}") from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(f"{file} has changed since it was published: {error}") from error
+    if not file.is_file():
+        raise InputError(f"{folder} is not a whole preset: it has no {METADATA}")
+    content = read_json(file, ANEW)
+    there = content.get("format")
+    if not isinstance(there, int):
+        raise InputError(f"{file} has changed since it was published: format is {there!r:.80}")
     if there > FORMAT:
         raise InputError(
             f"{file}: made by a newer version of keras-rnncap (format {there}; this one reads {FORMAT}): "
@@ -253,9 +260,10 @@ def _read_facts(folder: Path) -> PresetFacts:
     except TypeError as error:
         raise InputError(f"{file} has changed since it was published: {error}") from error
     kinds = {"name": str, "task": str, "cell": str, "version": int, "hyperparameters": dict, "training": dict}
+    kinds |= {"depth": int, "units": int, "parameters": int}
     for key, kind in kinds.items():
         if not isinstance(getattr(facts, key), kind):
-            raise InputError(f"{file} has changed since it was published: {key} is {getattr(facts, key)!r}")
+            raise InputError(f"{file} has changed since it was published: {key} is {getattr(facts, key)!r:.80}")
     if not NAME.fullmatch(facts.name):  # it becomes part of paths
         raise InputError(f"{file} has changed since it was published: name is {facts.name!r}")
     return facts

@@ -56,7 +56,8 @@ class Stepper:
                     f"a recurrent layer after {before.name} cannot be stepped: recurrent layers come first"
                 )
         for layer in layers:
-            single = len(layer._inbound_nodes) == 1 and len(layer._inbound_nodes[0].input_tensors) == 1
+            nodes = layer._inbound_nodes[-1:] if isinstance(model, keras.Sequential) else layer._inbound_nodes
+            single = len(nodes) == 1 and len(nodes[0].input_tensors) == 1
             steps = isinstance(layer, (keras.layers.RNN, keras.layers.Dense | keras.layers.Activation))
             if not (single and steps) or getattr(layer, "go_backwards", False):
                 raise InputError(
@@ -101,6 +102,14 @@ class Stepper:
             else:
                 x = layer(x)
         return x, new
+
+
+def stepper_of(model: keras.Model) -> Stepper | None:
+    """Returns the `Stepper` of a model; `None` where it cannot be stepped."""
+    try:
+        return Stepper(model)
+    except InputError:
+        return None
 
 
 def _sizes(cell: Any) -> list[int]:

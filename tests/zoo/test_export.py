@@ -70,6 +70,18 @@ def test_keras_own_layers_step_too(layer):
     np.testing.assert_allclose(output, model(x)[:, -1], atol=1e-5)
 
 
+def test_a_sequential_model_that_was_loaded_steps_too(tmp_path):
+    """Keras builds it twice, so that its first layer has been called twice."""
+    layers = [keras.layers.GRU(6), keras.layers.Dense(2)]
+    keras.Sequential([keras.Input((None, WIDTH)), *layers]).save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    x, stepper = inputs(), Stepper(model)
+    states = stepper.initial_states(len(x))
+    for t in range(LENGTH):
+        output, states = stepper(x[:, t], states)
+    np.testing.assert_allclose(output, model(x), atol=1e-5)
+
+
 def litert(folder, file, x):
     np.save(folder / "inputs.npy", x)
     subprocess.run([sys.executable, "-c", LITERT, str(folder), file], check=True, capture_output=True)
@@ -171,7 +183,56 @@ def test_what_fails_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr("keras_rnncap.zoo.exporting._litert", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match=r"cannot write to .*: no space"):
         export(model, tmp_path, ["litert"])
     assert (tmp_path / "step.tflite").read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["step.json", "step.tflite"]
+
+
+@pytest.mark.parametrize("formats", [FORMATS[:-1], ["saved_model"], ["litert"], ["keras"]])
+def test_a_model_that_keeps_its_state_between_calls_is_refused(formats, tmp_path):
+    """Equal calls of what it became would answer differently."""
+    model = sequence_model("gru", 4, input_dim=3, output_dim=2, stateful_batch=2)
+    with pytest.raises(InputError, match=r"stateful: layer_1\).*new\.set_weights\(model\.get_weights\(\)\)"):
+        export(model, tmp_path / "out", formats)
+    assert not (tmp_path / "out").exists()
+    stateless = sequence_model("gru", 4, input_dim=3, output_dim=2, cell_options={"learned_initial_state": False})
+    stateless.set_weights(model.get_weights())
+    export(stateless, tmp_path / "out", formats)
+
+
+def test_a_state_is_found_wherever_it_is_kept(tmp_path):
+    inner = keras.Sequential([keras.Input((None, 3), batch_size=2), keras.layers.LSTM(4, stateful=True)])
+    model = keras.Sequential([keras.Input((None, 3), batch_size=2), inner])
+    both = keras.layers.Bidirectional(keras.layers.LSTM(4, stateful=True))
+    for made in (model, keras.Sequential([keras.Input((None, 3), batch_size=2), both])):
+        with pytest.raises(InputError, match="keeps its state between calls"):
+            export(made, tmp_path / "out", ["onnx" if importlib.util.find_spec("tf2onnx") else "keras"])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
+def test_a_model_of_another_precision_becomes_litert_in_float32(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build("gru", 1)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    same = build("gru", 1)
+    same.set_weights(model.get_weights())
+    export(model, tmp_path, ["saved_model", "litert", "litert-int8"])
+    x = inputs(1)[0]
+    wanted = keras.ops.convert_to_numpy(same(x[None]))[0]
+    np.testing.assert_allclose(litert(tmp_path, "step.tflite", x), wanted, atol=1e-5)
+    np.testing.assert_allclose(litert(tmp_path, "step_int8.tflite", x), wanted, atol=0.1 * np.ptp(wanted))
+    cell = model.get_layer("layer_1").cell
+    assert cell.compute_dtype == keras.dtype_policies.get(policy).compute_dtype  # as it was
+
+
+def test_a_cell_that_is_not_registered_becomes_litert_in_another_precision_too(tmp_path):
+    class Mine(keras.layers.SimpleRNNCell):
+        pass
+
+    layers = [keras.layers.RNN(Mine(4, dtype="mixed_float16")), keras.layers.Dense(2, dtype="mixed_float16")]
+    model = keras.Sequential([keras.Input((None, 3)), *layers])
+    export(model, tmp_path, ["litert"])
+    assert litert(tmp_path, "step.tflite", np.ones((5, 3), "float32")).shape == (5, 2)

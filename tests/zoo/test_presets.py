@@ -416,3 +416,171 @@ def test_what_is_a_fixed_set_has_an_exact_score(model):
     task = make_task("perceptron:patterns=8,input_dim=3")
     one = sequence_model("ugrnn", 5, input_dim=3, output_dim=1, seed=0)
     assert zoo.evaluate(one, task) == (task.score(one), None)
+
+
+def test_a_model_that_keeps_its_state_between_calls_cannot_be_published(tmp_path):
+    kept = sequence_model("gru", 4, input_dim=3, output_dim=2, stateful_batch=2)
+    with pytest.raises(InputError, match="keeps its state between calls"):
+        zoo.save(kept, tmp_path / "new", FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+DAMAGED = [b"", b"{", b"[]", b"3", b"\xff\xfe{}", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_a_file_that_is_no_json_is_one_sentence_even_if_its_checksum_is_right(folder, name, content):
+    (folder / name).write_bytes(content)
+    lines = (folder / presets.SUMS).read_text().splitlines()
+    digest = hashlib.sha256(content).hexdigest()
+    lines = [f"{digest}  {name}" if line.endswith(f"  {name}") else line for line in lines]
+    (folder / presets.SUMS).write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=re.escape(name)):
+        zoo.load(folder)
+
+
+def test_a_card_that_is_not_utf8_is_shown_as_far_as_it_can_be(folder):
+    content = b"# caf\xe9\n"
+    (folder / presets.CARD).write_bytes(content)
+    lines = (folder / presets.SUMS).read_text().splitlines()
+    digest = hashlib.sha256(content).hexdigest()
+    lines = [f"{digest}  README.md" if line.endswith("  README.md") else line for line in lines]
+    (folder / presets.SUMS).write_text("\n".join(lines) + "\n")
+    assert zoo.card(folder) == "# caf\ufffd\n"
+
+
+@pytest.mark.parametrize("bound", [16, 64, 130, 180, 240])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(bound, tmp_path):
+    """In a process of its own: HDF5 ends the whole process where it cannot write to its end."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={bound}k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be made here")
+    script = (
+        "import sys, keras\n"
+        "from keras_rnncap import sequence_model, zoo\n"
+        "from keras_rnncap.errors import InputError\n"
+        "model = sequence_model('gru', 60, input_dim=9, output_dim=5)\n"
+        "facts = zoo.PresetFacts(name='a-b-c', task='x', curve=[(1, 1.0), (2, 0.5)])\n"
+        "for write in (lambda: zoo.save(model, sys.argv[1] + '/new', facts), lambda: zoo.export(model, sys.argv[1])):\n"
+        "    try:\n"
+        "        write()\n"
+        "    except InputError as error:\n"
+        "        print(error)\n"
+    )
+    try:
+        command = [sys.executable, "-c", script, str(disk)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.splitlines()
+        assert said == [
+            f"cannot write to {disk / 'new'}: No space left on device",
+            f"cannot write to {disk}: No space left on device",
+        ]
+        assert not [file for file in disk.iterdir() if file.name.startswith(".") or file.name == "new"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+class TensorFlowsError(Exception):
+    """As TensorFlow and h5py say it, without a number."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("Can't write data (file write failed: errno = 28, error message = 'No space left on device')"),
+        RuntimeError("Can't decrement id ref count (errno = 28, error message = 'No space left on device')"),
+        TensorFlowsError("{{node SaveV2}} /x.data; No space left on device"),
+        OSError(30, "Read-only file system"),
+    ],
+    ids=str,
+)
+def test_what_tensorflow_and_h5py_say_of_a_disk_is_one_sentence(model, tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(presets, "write_weights", fail)
+    with pytest.raises(InputError, match=r"cannot write to .*/new: (No space left on device|Read-only file system)$"):
+        zoo.save(model, tmp_path / "new", FACTS)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(presets, "write_weights", lambda *_: (_ for _ in ()).throw(RuntimeError("something else")))
+    with pytest.raises(RuntimeError, match="something else"):
+        zoo.save(model, tmp_path / "new", FACTS)
+
+
+def test_weights_are_those_that_keras_writes(model, written, tmp_path):
+    other = sequence_model("ugrnn", 5, input_dim=3, output_dim=3, seed=1)
+    other.load_weights(written / presets.WEIGHTS)
+    model.save_weights(tmp_path / "keras.weights.h5")
+    again = sequence_model("ugrnn", 5, input_dim=3, output_dim=3, seed=2)
+    again.load_weights(tmp_path / "keras.weights.h5")
+    for ours, theirs in zip(other.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_killed_processes_left_goes_the_next_time(model, tmp_path):
+    """A process is killed while it writes; nothing of it stays once the same is done again."""
+    script = (
+        "import os, sys\n"
+        "from keras_rnncap import sequence_model, zoo\n"
+        "from keras_rnncap.zoo import exporting, presets\n"
+        "kill = lambda *_, **__: os.kill(os.getpid(), 9)\n"
+        "if sys.argv[1] == 'save':\n"
+        "    presets.render_card = kill\n"
+        "    zoo.save(sequence_model('rnn', 2, input_dim=3, output_dim=3), 'new', zoo.PresetFacts('a-b-c', 'x'))\n"
+        "import tensorflow as tf\n"
+        "tf.lite.TFLiteConverter.from_saved_model = kill\n"
+        "zoo.export(sequence_model('rnn', 2, input_dim=3, output_dim=3), 'out', ['keras', 'litert'])\n"
+    )
+    scratch = tmp_path / "temporary"
+    scratch.mkdir()
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    for what in ("save", "export"):
+        command = [sys.executable, "-c", script, what]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode == -9, done.stderr
+    assert not [file for file in scratch.iterdir() if file.is_dir()]  # nothing of ours is in the system's folder
+    left = [file for folder in (tmp_path, tmp_path / "out") for file in folder.iterdir() if file.name[0] == "."]
+    assert len(left) == 2
+    zoo.save(model, tmp_path / "new", FACTS)
+    zoo.export(model, tmp_path / "out", ["litert"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["new", "out", "temporary"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["step.json", "step.tflite"]
+
+
+def test_a_saved_model_of_a_stranger_can_write_files_and_no_load_of_ours_runs_it(folder, tmp_path):
+    """Checksums are no signatures: whoever made a folder makes those, too."""
+    import tensorflow as tf
+
+    class Harm(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, 3))])
+        def serve(self, inputs):
+            tf.io.write_file(str(tmp_path / "it-ran"), "x")
+            return inputs
+
+    tf.saved_model.save(Harm(), str(folder / "saved_model"))
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != presets.SUMS]
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder)}\n" for file in files]
+    (folder / presets.SUMS).write_text("".join(sums))
+
+    zoo.verify(folder)
+    zoo.load(folder).predict(X, verbose=0)
+    zoo.card(folder)
+    zoo.export(zoo.load(folder), tmp_path / "exported", ["saved_model"])
+    assert not (tmp_path / "it-ran").exists()
+    tf.saved_model.load(str(folder / "saved_model")).serve(X)
+    assert (tmp_path / "it-ran").exists()
+
+
+def test_a_config_that_names_a_saved_model_is_refused(folder, model):
+    """Keras has a layer that runs one."""
+    layer = {"module": "keras.layers", "class_name": "TFSMLayer", "registered_name": None}
+    layer["config"] = {"name": "harm", "filepath": str(folder / "saved_model"), "call_endpoint": "serve"}
+    config = {"module": "keras", "class_name": "Sequential", "registered_name": None}
+    config["config"] = {"name": "model", "layers": [layer]}
+    rewrite(folder, "config.json", lambda content: (content.clear(), content.update(config)))
+    with pytest.raises(InputError, match=r"cannot be made into a model: .*TFSMLayer"):
+        zoo.load(folder)

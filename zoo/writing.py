@@ -1,0 +1,44 @@
+"""Models written to disks that may be full."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs import disk_trouble
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Makes one sentence of what the system, TensorFlow and h5py say of a disk.
+
+    Raises:
+        InputError: If the block ends with an error that speaks of the disk.
+    """
+    try:
+        yield
+    except Exception as error:  # TensorFlow and h5py have errors of their own, of several kinds
+        trouble = disk_trouble(error, folder)
+        if trouble is None and isinstance(error, OSError):
+            trouble = error.strerror or str(error)
+        if trouble is None:
+            raise
+        raise InputError(f"cannot write to {folder}: {trouble}") from error
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Writes what `model.save_weights` does.
+
+    HDF5 ends the whole process where a disk is full. Keras writes archives from memory: the weights are taken out of
+    one.
+    """
+    archive = path.with_name("weights.keras")
+    model.save(archive)
+    with zipfile.ZipFile(archive) as content:
+        path.write_bytes(content.read("model.weights.h5"))
+    archive.unlink()
