@@ -23,7 +23,7 @@ from keras_rnncap.tuners.capacity import TRIALS
 from rich.console import Console
 from rich.table import Table
 
-from keras_rnncap.analysis.style import cell_color, new_figure
+from keras_rnncap.analysis.style import cell_color, new_figure, plain
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
@@ -50,7 +50,9 @@ def cells(arguments: argparse.Namespace) -> None:
         cells_of_row = [f"{one:.2f}" for one in after]
         counts = (str(result.depth), str(result.trials), f"{result.elapsed_s / 60:.1f}")
         table.add_row(result.cell, *counts, *cells_of_row)
-        axes.step(time, best, where="post", color=cell_color(result.cell), label=f"{result.cell} x {result.depth}")
+        axes.step(
+            time, best, where="post", color=cell_color(result.cell), label=plain(f"{result.cell} x {result.depth}")
+        )
     axes.set_xlabel("minutes")
     axes.set_ylabel("best bits per parameter")
     axes.set_ylim(0, None)

@@ -4,12 +4,25 @@ import io
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from keras_rnncap.datasets import make_task
+from keras_rnncap.zoo import PresetFacts
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from studies.made import memory, scaling, trainability
 
 from keras_rnncap.analysis.capacity import PAPER_RANGE, compute_capacity, plot_capacity
+from keras_rnncap.analysis.capacity_study import plot_capacity_by_size, plot_data_set_size, plot_time
+from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.learning_curve import compute_learning_curve, plot_learning_curve
+from keras_rnncap.analysis.quantization_study import plot_quantization
 from keras_rnncap.analysis.style import CELL_COLORS, OTHER_COLORS, cell_color
+from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
+from keras_rnncap.analysis.task import plot_sample
+from keras_rnncap.analysis.trainability_study import plot_reruns
 from keras_rnncap.cells import CELLS
+from keras_rnncap.studies import STUDIES
 
 NAN = math.nan
 TRIALS = [
@@ -95,3 +108,64 @@ def test_every_cell_has_a_colour_of_its_own_and_others_share_one():
     assert not {*OTHER_COLORS} & {*colors}
     assert cell_color("mine:Cell") == cell_color("mine:Cell")
     assert cell_color("mine:Cell") in OTHER_COLORS
+
+
+ODD = "_my $cells$:My"
+
+
+def texts(figure):
+    """All texts of a figure as they are drawn."""
+    figure.savefig(io.BytesIO(), dpi=40)
+    found = figure.findobj(Text)
+    for text in found:
+        drawn, is_formula = text._preprocess_math(text.get_text())
+        if "cells" in drawn:
+            assert not is_formula
+            yield drawn.strip()
+
+
+def sweep_figures():
+    places = pd.DataFrame({ODD: [0.1, 0.9], "b": [0.5, 0.2]})
+    ticks = {name: [(0.0, ODD), (1.0, "b")] for name in places}
+    scores = pd.Series([1.0, 2.0], name=f"{ODD} units")
+    yield plot_parallel_coordinates(places, ticks, scores, "max")
+    yield plot_slices(places, ticks, scores)
+    yield plot_importance(pd.DataFrame({"first_order": [0.1], "total": [0.2]}, index=[ODD]))
+
+
+def study_figures():
+    pieces, trials = memory()
+    for name, (pieces, trials) in (("memory", memory()), ("scaling", scaling()), ("trainability", trainability())):
+        pieces = pieces.assign(cell=pieces["cell"].replace({"gru": ODD}))
+        shown = STUDIES[name]().exhibits(StudyRows(pieces, trials))
+        yield from (exhibit.content for exhibit in shown.exhibits if isinstance(exhibit.content, Figure))
+    row = {"cell": ODD, "depth": 1, "params": 60, "parameters": 60, "length": 5, "bits": 100.0, "patterns": 120}
+    points = pd.DataFrame([row | {"bits_per_parameter": 3.0, "low": 2.0, "high": 4.0}])
+    yield plot_capacity_by_size(points)
+    yield plot_time(points)
+    yield plot_data_set_size(points)
+    bits = {"cell": ODD, "weight_bits": [4, 32], "bits_per_parameter": [1.0, 2.0]}
+    yield plot_quantization(pd.DataFrame(bits))
+    reruns = pd.DataFrame({"cell": ODD, "score": [1.0, 2.0], "objective": "x"})
+    yield plot_reruns(reruns)
+
+
+def run_figures():
+    yield plot_capacity(TRIALS, parameters=30, cell=ODD)
+    yield plot_learning_curve(HISTORY, "bits_per_character", {ODD: 4.0}, ODD, ODD)
+    facts = PresetFacts(name=ODD, task="x", curve=[(1, 2.0), (2, 1.0)])
+    yield facts.learning_curve()
+
+
+@pytest.mark.parametrize("figures", [sweep_figures, study_figures, run_figures])
+def test_dollars_and_underscores_in_names_are_drawn_as_they_are(figures):
+    for figure in figures():
+        drawn = {*texts(figure)}
+        assert drawn, "the name is not drawn"
+        assert all(ODD in text or ODD.replace("_", " ").strip() in text for text in drawn)
+
+
+def test_the_name_of_a_task_is_drawn_as_it_is(monkeypatch):
+    task = make_task("memory:input_dim=3,length=2")
+    monkeypatch.setattr(type(task), "data", ODD)
+    assert {*texts(plot_sample(task))} == {ODD}

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    ["version", "errors"],
+    ["version", "errors", "texts"],
     ["initializers", "information", "quantization", "runs", "versions", "docs", "saved_models"],
     ["cells", "datasets"],
     ["models", "budget", "saving", "progress", "training", "analysis"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.style import cell_color, new_figure
+from keras_rnncap.analysis.style import cell_color, new_figure, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,5 +79,5 @@ class PresetFacts:
         axes.set_xlim(0, None)
         if min(losses) > 0:
             axes.set_yscale("log")
-        axes.set_title(self.handle, fontsize="medium")
+        axes.set_title(plain(self.handle), fontsize="medium")
         return figure

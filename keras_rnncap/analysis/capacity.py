@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.style import cell_color, new_figure
+from keras_rnncap.analysis.style import cell_color, new_figure, plain
 
 PAPER_RANGE = (3.0, 6.0)
 """Bits per parameter of all cells, depths and sizes in Collins et al. (2017), section 2.1.2."""
@@ -72,5 +72,5 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     right.set_xlabel("patterns per parameter")
     right.set_xlim(0, max(10.0, float(per_parameter.max(initial=0))))
     right.legend(frameon=False, fontsize="small", loc="upper right")
-    figure.suptitle(f"{cell}, {parameters:,} parameters", fontsize="medium")
+    figure.suptitle(plain(f"{cell}, {parameters:,} parameters"), fontsize="medium")
     return figure

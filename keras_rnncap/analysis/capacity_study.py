@@ -13,7 +13,7 @@ from scipy import stats
 from keras_rnncap.analysis.capacity import PAPER_ESTIMATE, PAPER_RANGE
 from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
 from keras_rnncap.analysis.statistics import LEVEL, Estimate, compute_mean, significant, verdict_within
-from keras_rnncap.analysis.style import cell_color, cell_order, log_axes, new_figure
+from keras_rnncap.analysis.style import cell_color, cell_order, log_axes, new_figure, plain
 
 PAPER_ORDER = ("rnn", "ugrnn", "gru", "lstm", "+rnn")
 """The cells of figure 1, from most bits per parameter to least; the IRNN, below all, is held to ReLU."""
@@ -109,7 +109,7 @@ def _lines(axes: Axes, points: pd.DataFrame, x: str, y: str, errors: bool = True
     """Draws a line for each cell."""
     for cell in sorted(points["cell"].unique(), key=cell_order):
         own = points[points["cell"] == cell].sort_values(x)
-        label = None if linestyle != "-" else cell
+        label = None if linestyle != "-" else plain(cell)
         axes.plot(own[x], own[y], marker="o", markersize=4, color=cell_color(cell), label=label, linestyle=linestyle)
         if errors and own["low"].notna().any():
             axes.errorbar(
@@ -208,7 +208,7 @@ def plot_data_set_size(points: pd.DataFrame) -> Figure:
     figure, (axes,) = new_figure(1, width=6.0)
     for cell in sorted(points["cell"].unique(), key=cell_order):
         own = points[points["cell"] == cell]
-        axes.plot(own["bits"], own["patterns"], "o", markersize=4, color=cell_color(cell), label=cell)
+        axes.plot(own["bits"], own["patterns"], "o", markersize=4, color=cell_color(cell), label=plain(cell))
     reach = [points["bits"].min(), points["bits"].max()]
     axes.plot(reach, reach, color="0.6", linewidth=1, zorder=0, label="a bit for each pattern")
     log_axes(axes, "xy")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.style import cell_color, new_figure
+from keras_rnncap.analysis.style import cell_color, new_figure, plain, unit_name
 
 
 class LearningCurve(NamedTuple):
@@ -40,13 +40,14 @@ def plot_learning_curve(
     """
     curve = compute_learning_curve(rows, score_name)
     figure, (axes,) = new_figure(1, width=6.0)
-    axes.plot(curve.step, curve.score, "o-", color=cell_color(cell), markersize=3, label=f"{cell}, validation")
+    axes.plot(curve.step, curve.score, "o-", color=cell_color(cell), markersize=3, label=plain(f"{cell}, validation"))
     for name, value in baselines.items():
         axes.axhline(value, color="0.6", linewidth=1, linestyle="--")
-        axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize="small")
+        place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        axes.annotate(plain(name), (1, value), fontsize="small", **place)
     axes.set_xlabel("training steps")
-    axes.set_ylabel(score_name.replace("_", " "))
+    axes.set_ylabel(unit_name(score_name))
     axes.set_xlim(0, None)
     axes.legend(frameon=False, fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(plain(title), fontsize="medium")
     return figure

@@ -16,7 +16,7 @@ from keras_rnncap.analysis.exhibits import (
     of_paper,
     open_claim,
 )
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain
 
 CLOSE = 0.05
 """How far an error may be from the subspace's to count as the same."""
@@ -49,7 +49,7 @@ def plot_memory(table: pd.DataFrame) -> Figure:
     for cell in sorted(table["cell"].unique(), key=cell_order):
         for depth, style in styles.items():
             own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values("units")
-            label = cell if len(styles) == 1 else f"{cell} x {depth}"
+            label = plain(cell if len(styles) == 1 else f"{cell} x {depth}")
             axes.plot(
                 own["units"],
                 own["error"],

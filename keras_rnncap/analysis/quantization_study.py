@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain
 
 FLOAT_BITS = 32
 """Stands for weights as they were trained."""
@@ -58,9 +58,8 @@ def plot_quantization(table: pd.DataFrame) -> Figure:
         own = rounded[rounded["cell"] == cell]
         whole = table[table["cell"] == cell]["bits_per_parameter"].iloc[-1]
         axes.axhline(whole, color=cell_color(cell), linestyle=":", linewidth=0.8)
-        axes.plot(
-            own["weight_bits"], own["bits_per_parameter"], marker="o", markersize=4, color=cell_color(cell), label=cell
-        )
+        style = {"marker": "o", "markersize": 4, "color": cell_color(cell)}
+        axes.plot(own["weight_bits"], own["bits_per_parameter"], label=plain(cell), **style)
     reach = table["bits_per_parameter"].max() * 1.15
     axes.plot([0, reach], [0, reach], color="0.2", linestyle="--", linewidth=1, label="as many as it stores")
     axes.set(xlabel="bits of a weight", ylabel="bits stored for each parameter")

@@ -16,7 +16,7 @@ from keras_rnncap.analysis.exhibits import (
     of_paper,
     open_claim,
 )
-from keras_rnncap.analysis.style import cell_color, cell_order, log_axes
+from keras_rnncap.analysis.style import cell_color, cell_order, log_axes, plain, unit_name
 
 
 def compute_scaling(pieces: pd.DataFrame) -> pd.DataFrame:
@@ -54,12 +54,12 @@ def plot_scaling(table: pd.DataFrame) -> Figure:
     for axes, (x, depth) in zip(panels, wanted, strict=True):
         for cell in sorted(table["cell"].unique(), key=cell_order):
             own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values(x)
-            label = cell if depth == depths[-1] and x == "parameters" else None
+            label = plain(cell) if depth == depths[-1] and x == "parameters" else None
             axes.plot(own[x], own["best_score"], marker="o", markersize=4, color=cell_color(cell), label=label)
         log_axes(axes, "x")
         axes.set(xlabel="units (misleading)" if x == "units" else x, title=f"depth {depth}")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(str(table["objective"].iloc[0]).replace("_", " "))
+    panels[0].set_ylabel(unit_name(table["objective"].iloc[0]))
     figure.legend(loc="outside right center", frameon=False, fontsize="small")
     return figure
 

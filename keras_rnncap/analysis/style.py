@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from keras_rnncap.texts import printable
+
 # Okabe and Ito's palette (2008), without yellow, which is too light for lines.
 CELL_COLORS = {
     "rnn": "#000000",
@@ -37,6 +39,22 @@ def cell_order(cell: str) -> tuple[int, str]:
     """Returns a key that sorts cells as tables and legends have them; cells of users come last."""
     names = list(CELL_COLORS)
     return names.index(cell) if cell in names else len(names), cell
+
+
+def plain(text: object) -> str:
+    r"""Returns a text as matplotlib then draws it, letter by letter: `$` is no formula, and a legend hides no name.
+
+    Example:
+    >>> print(plain("my_cells:$x$"), plain("_mine:Cell"))
+    my_cells:\$x\$  _mine:Cell
+    """
+    letters = printable(str(text)).replace("$", "\\$")
+    return f" {letters}" if letters.startswith("_") else letters  # legends leave such names out
+
+
+def unit_name(score: object) -> str:
+    """Returns the name of a score as axes have it: `"bits_per_character"` is "bits per character"."""
+    return plain(str(score).replace("_", " "))
 
 
 def log_axes(axes: Axes, which: str) -> None:

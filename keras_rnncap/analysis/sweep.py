@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.style import new_figure
+from keras_rnncap.analysis.style import new_figure, plain, unit_name
 
 Ticks: TypeAlias = Mapping[str, Sequence[tuple[float, str]]]
 """For each hyperparameter, places in [0, 1] and what to write there."""
@@ -51,7 +51,7 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
         axes.axvline(index, color="0.3", linewidth=0.8)
         for place, text in ticks[name]:
             axes.annotate(
-                text,
+                plain(text),
                 (index, place),
                 xytext=(2, 0),
                 textcoords="offset points",
@@ -59,12 +59,12 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
                 va="center",
                 bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
             )
-    axes.set_xticks(x, names, rotation=60, ha="right", fontsize="small")
+    axes.set_xticks(x, [plain(name) for name in names], rotation=60, ha="right", fontsize="small")
     axes.set_yticks([-0.08], ["inactive"], fontsize="small")
     axes.set_xlim(-0.2, len(names) - 0.5)
     axes.set_ylim(-0.12, 1.05)
     axes.spines[["left", "bottom"]].set_visible(False)
-    figure.colorbar(ScalarMappable(norm, map_name), ax=axes, label=str(scores.name).replace("_", " "), pad=0.01)
+    figure.colorbar(ScalarMappable(norm, map_name), ax=axes, label=unit_name(scores.name), pad=0.01)
     return figure
 
 
@@ -91,11 +91,11 @@ def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure
         failed = scores.isna().to_numpy()
         axes.scatter(places[name], scores, c=trial, cmap="Blues", vmin=-0.4 * len(trial), s=10)
         axes.plot(places[name][failed], np.full(failed.sum(), bottom), "x", color="0.6", markersize=4)
-        axes.set_xticks(*zip(*ticks[name], strict=True), fontsize=6)
+        axes.set_xticks([place for place, _ in ticks[name]], [plain(text) for _, text in ticks[name]], fontsize=6)
         axes.set_xlim(-0.05, 1.05)
-        axes.set_title(name, fontsize="small")
+        axes.set_title(plain(name), fontsize="small")
         axes.tick_params(axis="y", labelsize=6)
-    figure.supylabel(str(scores.name).replace("_", " "), fontsize="small")
+    figure.supylabel(unit_name(scores.name), fontsize="small")
     return figure
 
 
@@ -109,8 +109,9 @@ def plot_importance(importance: pd.DataFrame) -> Figure:
     """
     table = importance.iloc[::-1]
     figure, (axes,) = new_figure(1, width=6.0, height=max(2.0, 0.25 * len(table) + 0.8))
-    axes.barh(table.index, table["total"], color="#56B4E9", label="with interactions")
-    axes.barh(table.index, table["first_order"], color="#0072B2", height=0.4, label="alone")
+    names = [plain(name) for name in table.index]
+    axes.barh(names, table["total"], color="#56B4E9", label="with interactions")
+    axes.barh(names, table["first_order"], color="#0072B2", height=0.4, label="alone")
     axes.set_xlabel("share of the variance of scores over the space (Sobol)")
     axes.set_xlim(0, max(1.0, float(table["total"].max())))
     axes.tick_params(axis="y", labelsize="small")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_rnncap.analysis.style import new_figure
+from keras_rnncap.analysis.style import new_figure, plain
 from keras_rnncap.datasets import Task
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def plot_sample(task: Task, seed: int = 0) -> Figure:
     above.imshow(inputs[0].T, aspect="auto", interpolation="nearest", cmap="viridis", origin="lower")
     above.set_xlabel("time step")
     above.set_ylabel("input")
-    above.set_title(task.data, fontsize="medium")
+    above.set_title(plain(task.data), fontsize="medium")
     if task.return_sequences and targets.ndim == 2:
         below.imshow(targets.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="lower")
         below.set_xlabel("time step")

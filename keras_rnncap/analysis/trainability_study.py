@@ -20,7 +20,7 @@ from keras_rnncap.analysis.exhibits import (
     open_claim,
 )
 from keras_rnncap.analysis.statistics import LEVEL
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure
+from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain, unit_name
 
 PAPER_INFEASIBLE = {
     "+rnn": (None, 8.8),
@@ -189,7 +189,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
         cells = sorted(own["cell"].unique(), key=lambda cell: own[own["cell"] == cell]["score"].median())
         boxes = axes.boxplot(
             [own[own["cell"] == cell]["score"].dropna() for cell in cells],
-            tick_labels=cells,
+            tick_labels=[plain(cell) for cell in cells],
             patch_artist=True,
             medianprops={"color": "white", "linewidth": 2},
             flierprops={"markersize": 2, "markeredgecolor": "0.5"},
@@ -202,7 +202,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
                 f"{share:.0%}", (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7
             )
         axes.set_title(f"depth {depth} (percent infeasible above)", fontsize="small", pad=14)
-        axes.set_ylabel(str(own["objective"].iloc[0]).replace("_", " "))
+        axes.set_ylabel(unit_name(own["objective"].iloc[0]))
     return figure
 
 
@@ -219,12 +219,12 @@ def plot_progress(progress: pd.DataFrame) -> Figure:
         for cell in sorted(progress["cell"].unique(), key=cell_order):
             own = progress[(progress["depth"] == depth) & (progress["cell"] == cell)]
             for row, name in enumerate(("median", "best")):
-                label = cell if row == 1 and column == len(depths) - 1 else None
+                label = plain(cell) if row == 1 and column == len(depths) - 1 else None
                 grid[row, column].step(own["trial"] + 1, own[name], where="post", color=cell_color(cell), label=label)
             grid[1, column].plot(own["trial"] + 1, own["score"], ".", color=cell_color(cell), markersize=3, alpha=0.4)
         grid[0, column].set_title(f"depth {depth}")
         grid[1, column].set_xlabel("trials")
-    unit = str(progress["objective"].iloc[0]).replace("_", " ")
+    unit = unit_name(progress["objective"].iloc[0])
     grid[0, 0].set_ylabel(f"median {unit}")
     grid[1, 0].set_ylabel(f"best {unit}")
     for axes in grid.flat:
@@ -244,8 +244,8 @@ def plot_reruns(trials: pd.DataFrame) -> Figure:
         scores = trials[trials["cell"] == cell]["score"].dropna()
         offsets = np.linspace(-0.3, 0.3, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
         axes.plot(place + offsets, scores, "o", markersize=3, color=cell_color(cell), alpha=0.7)
-    axes.set_xticks(range(len(cells)), cells)
-    axes.set_ylabel(str(trials["objective"].iloc[0]).replace("_", " "))
+    axes.set_xticks(range(len(cells)), [plain(cell) for cell in cells])
+    axes.set_ylabel(unit_name(trials["objective"].iloc[0]))
     return figure
 
 
