@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, StudyRows
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, StudyRows, reading_tables
 from keras_rnncap.analysis.recommendation import Recommendation, compute_recommendation
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import PerceptronCapacity, Task, get_task_class
@@ -69,9 +69,10 @@ def recommend(
     check_integer("params", params, 1)
     check_integer("depth", depth, 1)
     name = get_task_class(task).name if isinstance(task, str) else task.name
-    rows = stored_rows(results)
     data = None if isinstance(task, str) or name == PerceptronCapacity.name else task.data
-    found = compute_recommendation(rows, name, params, depth, data)
+    with reading_tables(", ".join(map(str, results or ["docs/results"]))):
+        rows = stored_rows(results)
+        found = compute_recommendation(rows, name, params, depth, data)
     if found is None:
         known = sorted({*rows.pieces["task"].dropna()}) if len(rows.pieces) else []
         if len(rows.pieces) and rows.pieces["bits_per_parameter"].notna().any():

@@ -3,17 +3,25 @@
 import base64
 import html
 import html.parser
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from studies.made import memory, scaling, trainability, write_study
 
 from keras_rnncap.errors import InputError
+from keras_rnncap.recommend import recommend
 from keras_rnncap.report import write_report
 from keras_rnncap.report.report import read_part
+from keras_rnncap.runs import temporary_folder
 
 
 class Page(html.parser.HTMLParser):
@@ -86,6 +94,13 @@ def test_how_to_make_the_rows_again_stands_beside_them(written):
     assert re.search(r"rnncap study trainability --profile laptop --depths 1,8 --out \S+/t<", text)
 
 
+def test_the_command_can_be_copied_whatever_the_folder_is_called(tmp_path):
+    study = write_study(tmp_path / "my $(folder)", "memory", *memory())
+    words = shlex.split(read_part(study).command)
+    assert words[:5] == ["rnncap", "study", "memory", "--profile", "laptop"]
+    assert words[-2:] == ["--out", str(study)]
+
+
 def test_no_name_is_given_twice_in_the_page(written):
     names = [attributes["id"] for _, attributes in Page(written.read_text()).tags if "id" in attributes]
     assert len(names) == len({*names})
@@ -133,6 +148,122 @@ def test_names_of_users_cells_cannot_break_the_page(tmp_path):
     lines = (page.parent / "README.md").read_text().splitlines()
     row = next(index for index, line in enumerate(lines) if "Cell\\|x" in line)
     assert lines[row].count("|") - 1 == lines[row + 1].count("|")
+
+
+ODD = "<b>x</b><script>y</script> & [z](http://w) `q` |"
+
+
+def test_markdown_shows_names_of_strangers_as_they_are(tmp_path):
+    """As the page does: no tags, no links."""
+    pieces, trials = memory()
+    odd = pd.concat([pieces, pieces.assign(cell=pieces["cell"] + ODD)])
+    study = write_study(tmp_path / "m", "memory", odd, trials)
+    table = pd.read_csv(study / "pieces.csv").assign(machine=ODD)
+    table.to_csv(study / "pieces.csv", index=False)
+    page = write_report([study], tmp_path / "out")
+    text = (page.parent / "README.md").read_text()
+    tags = Page(MarkdownIt("commonmark", {"xhtmlOut": False}).enable("table").render(text)).tags
+    ours = "h1 h2 h3 p a em strong code ul li img table thead tbody tr th td"
+    assert {tag for tag, _ in tags} <= {*ours.split()}
+    assert [one["href"] for tag, one in tags if tag == "a"] == ["index.html"]
+    for file in (re.sub("`[^`]*`", "", text), page.read_text()):  # between backticks there are no tags
+        assert "gru&lt;b&gt;x&lt;/b&gt;&lt;script&gt;" in file
+        assert "<b>" not in file
+
+
+def test_a_tasks_name_may_hold_anything_and_names_files_none_the_less(tmp_path):
+    pieces, trials = scaling()
+    pieces = pieces.assign(task=pieces["task"].replace({"text8": "../../$my$/<text>"}))
+    page = write_report([write_study(tmp_path / "s", "scaling", pieces, trials)], tmp_path / "out")
+    files = {file.name for file in (page.parent / "figures").iterdir()}
+    assert "scaling--my-text-.svg" in files
+    assert "(figures/scaling--my-text-.svg)" in (page.parent / "README.md").read_text()
+    Page(page.read_text())
+
+
+def change(study, **columns):
+    """Changes columns of the table of searches; `None` takes one away."""
+    table = pd.read_csv(study / "pieces.csv").assign(**columns)
+    table.drop(columns=[name for name, value in columns.items() if value is None]).to_csv(
+        study / "pieces.csv", index=False
+    )
+
+
+@pytest.mark.parametrize("profile", ["huge", None, [], {}, 3])
+def test_an_unknown_profile_is_one_sentence(tmp_path, profile):
+    study = write_study(tmp_path / "m", "memory", *memory())
+    (study / "run.json").write_text(json.dumps({"study": "memory", "profile": profile}))
+    with pytest.raises(InputError, match=r"run\.json names no profile: smoke, laptop, paper; got"):
+        write_report([study], tmp_path / "out")
+
+
+@pytest.mark.parametrize("versions", ["{", "[]x", "3", '"x"', "null", '{"a"', "[1, 2]"])
+def test_damaged_versions_are_one_sentence(tmp_path, versions):
+    study = write_study(tmp_path / "m", "memory", *memory())
+    change(study, versions=versions)
+    if versions == "null":  # as a table has what is missing
+        write_report([study], tmp_path / "out")
+    else:
+        with pytest.raises(InputError, match=r"pieces\.csv is damaged: versions must be a JSON object"):
+            write_report([study], tmp_path / "out")
+
+
+@pytest.mark.parametrize("columns", [{"versions": None}, {"versions": float("nan")}, {"machine": float("nan")}])
+def test_rows_without_versions_are_shown_without_them(tmp_path, columns):
+    study = write_study(tmp_path / "m", "memory", *memory())
+    change(study, **columns)
+    assert "fig. 2c" in write_report([study], tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_identity_is_one_sentence(tmp_path, content):
+    study = write_study(tmp_path / "m", "memory", *memory())
+    (study / "run.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.json is damaged"):
+        write_report([study], tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "make"), [("memory", memory), ("scaling", scaling), ("trainability", trainability)])
+@pytest.mark.parametrize("what", [{"depth": "x"}, {"best_score": "x"}, {"seed": "x"}, {"wall_s": "x"}, {"params": "x"}])
+def test_tables_that_hold_other_things_are_one_sentence(tmp_path, name, make, what):
+    study = write_study(tmp_path / "s", name, *make())
+    change(study, **what)
+    try:
+        write_report([study], tmp_path / "out")
+    except InputError as error:
+        assert f"the tables in {study} cannot be read" in str(error)  # noqa: PT017  # not all columns matter to all
+
+
+def test_trials_without_the_names_of_searches_are_one_sentence(tmp_path):
+    pieces, trials = trainability()
+    for columns in ("piece", "status"):
+        study = write_study(tmp_path / columns, "trainability", pieces, trials.drop(columns=columns))
+        with pytest.raises(InputError, match=r"the tables in .* cannot be read \(\w+Error"):
+            write_report([study], tmp_path / "out")
+        with pytest.raises(InputError, match=r"the tables in .* cannot be read \(\w+Error"):
+            recommend("parentheses", 5_000, results=[study])
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    study = write_study(tmp_path / "m", "memory", *memory())
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(InputError, match=r"cannot write to .*out: No space left on device"):
+        write_report([study], tmp_path / "out")
+
+
+def test_what_a_killed_report_left_goes(tmp_path):
+    study = write_study(tmp_path / "m", "memory", *memory())
+    write_report([study], tmp_path / "out")
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    for folder in (tmp_path / "out", tmp_path / "out" / "figures"):
+        left = temporary_folder(folder)
+        left.rename(left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")))
+    write_report([study], tmp_path / "out")
+    assert not [file for file in (tmp_path / "out").rglob("*") if file.name.startswith(".")]
 
 
 def test_folders_that_are_no_studies_are_errors(tmp_path):

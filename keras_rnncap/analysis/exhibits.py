@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from keras_rnncap.errors import InputError
 
 Verdict: TypeAlias = Literal["holds", "does not hold", "undecided"]
 PAPER_CELLS = ("rnn", "irnn", "ugrnn", "gru", "lstm", "+rnn")
@@ -67,6 +71,24 @@ class Claim(NamedTuple):
     ours: str
     verdict: Verdict
     statistic: str
+
+
+@contextlib.contextmanager
+def reading_tables(folder: object) -> Iterator[None]:
+    """Makes one sentence of what the tables in a folder, perhaps a stranger's, make the analysis stumble over.
+
+    Raises:
+        InputError: If the block ends with an error.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # they can lack anything, or hold anything; only what stumbles over it knows
+        raise InputError(
+            f"the tables in {folder} cannot be read ({type(error).__name__}: {error}): they are damaged, or of another "
+            "version of keras-rnncap; restore them, or run the study again in a new folder"
+        ) from error
 
 
 def of_paper(table: pd.DataFrame) -> pd.DataFrame:

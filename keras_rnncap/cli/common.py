@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from keras_rnncap.texts import PlainConsole, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-console = Console()
+console = PlainConsole()
 
 Cell = Annotated[
     str, typer.Argument(help="A name from `rnncap cells`, such as ugrnn, or module:Class for a cell of your own")
@@ -61,8 +62,8 @@ def fail(message: str, code: int) -> NoReturn:
 
 def print_error(message: str) -> None:
     """Prints an error."""
-    # Escaped: what people typed may have brackets, which are rich's markup.
-    Console(stderr=True).print(f"[bold red]rnncap:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    line = Text.assemble(("rnncap:", "bold red"), " ", printable(message))
+    PlainConsole(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def import_keras() -> None:

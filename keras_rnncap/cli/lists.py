@@ -55,17 +55,17 @@ def tasks_show(
     if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir()):
         raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
     made = make_task(task, data)
-    console.print(f"{made.data}, {made.source}", markup=False, highlight=False)
-    console.print(made.worked_example(seed), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{made.data}, {made.source}", highlight=False)
+    console.print(made.worked_example(seed), highlight=False, soft_wrap=True)
     for name, score in made.baselines("test").items():
-        console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", markup=False, highlight=False)
+        console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", highlight=False)
     if arguments := task_arguments(made.name):
         given = ",".join(f"{key}={'...' if value is None else value}" for key, value in arguments.items())
-        console.print(f"takes arguments, here with their defaults: {made.name}:{given}", markup=False, highlight=False)
+        console.print(f"takes arguments, here with their defaults: {made.name}:{given}", highlight=False)
     if plot is not None:
         with replacing(plot) as new:
             plot_sample(made, seed).savefig(new, dpi=150)
-        console.print(f"drawn in {plot}", markup=False, highlight=False)
+        console.print(f"drawn in {plot}", highlight=False)
 
 
 def cells(

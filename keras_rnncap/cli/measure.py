@@ -67,7 +67,6 @@ def capacity(
     console.print(
         f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     if found is None:

@@ -74,7 +74,7 @@ def recommend(
         *(f"Note: {remark}." for remark in found.remarks),
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _number(value: float) -> str:

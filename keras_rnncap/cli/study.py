@@ -57,7 +57,7 @@ def study(
         directory,
         lambda: run_study(name, profile=profile, **wanted, seed=seed, out=directory, isolate=True, progress=True),
     )
-    console.print(f"In {directory}: pieces.csv, trials.csv.xz", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"In {directory}: pieces.csv, trials.csv.xz", highlight=False, soft_wrap=True)
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:
@@ -79,4 +79,4 @@ def report(
     from keras_rnncap.report import write_report
 
     page = write_report(folders, out)
-    console.print(f"{page}, README.md and figures/ beside it", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{page}, README.md and figures/ beside it", highlight=False, soft_wrap=True)

@@ -80,7 +80,6 @@ def train(
         f"{result.steps:,} steps in {result.elapsed_s:,.0f} s. "
         f"In {directory}: train.json, train.png, history.csv, model.keras, saved_model",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 
@@ -161,7 +160,6 @@ def sweep(
         f"In {directory}: sweep.json, trials.csv, history.csv, parallel_coordinates.png, slices.png, importance.png, "
         "hparams, best/model.keras, best/saved_model",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
     if result.best_score is None:

@@ -57,7 +57,7 @@ def zoo_show(preset: Preset) -> None:
     import_keras()
     from keras_rnncap.zoo import card
 
-    console.print(card(preset), markup=False, highlight=False, soft_wrap=True)
+    console.print(card(preset), highlight=False, soft_wrap=True)
 
 
 @zoo_app.command("verify")
@@ -69,7 +69,7 @@ def zoo_verify(
     from keras_rnncap.zoo import list_presets, verify
 
     for preset in presets or list(list_presets().index):
-        console.print(f"{preset}: {len(verify(preset))} files are as published", markup=False, highlight=False)
+        console.print(f"{preset}: {len(verify(preset))} files are as published", highlight=False)
 
 
 @zoo_app.command("export")
@@ -87,7 +87,7 @@ def zoo_export(
     written = export(load(preset), directory, [name.strip() for name in formats.split(",")])
     for name, path in written.items():
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-        console.print(f"{name}: {path}, {size / 1000:,.1f} kB", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name}: {path}, {size / 1000:,.1f} kB", highlight=False, soft_wrap=True)
 
 
 @zoo_app.command("predict")
@@ -121,15 +121,15 @@ def zoo_predict(
     if out is not None:
         with replacing(out) as new:
             np.save(new, outputs)
-        console.print(f"outputs {outputs.shape} are in {out}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"outputs {outputs.shape} are in {out}", highlight=False, soft_wrap=True)
         return
     for row, output in enumerate(outputs):
         if targets is not None:
             target = targets[row]
             if np.issubdtype(target.dtype, np.integer):  # classes, and logits of each
                 output = output.reshape(*target.shape, -1).argmax(axis=-1)
-            console.print(f"target {np.array2string(target, precision=3)}", markup=False, highlight=False)
-        console.print(f"output {np.array2string(output, precision=3)}", markup=False, highlight=False)
+            console.print(f"target {np.array2string(target, precision=3)}", highlight=False)
+        console.print(f"output {np.array2string(output, precision=3)}", highlight=False)
 
 
 def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
@@ -169,7 +169,6 @@ def zoo_train(
     console.print(
         f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} --version {facts.version + 1}"
         f"{'' if facts.task.startswith('perceptron') else f' --task {facts.task}'} makes a preset of it",
-        markup=False,
         highlight=False,
         soft_wrap=True,
     )
@@ -201,7 +200,6 @@ def zoo_save(
     facts = describe(folder)
     console.print(
         f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}",
-        markup=False,
         highlight=False,
         soft_wrap=True,
     )
@@ -220,5 +218,5 @@ def zoo_bundle(
 
     written = bundle(study, house, version=version, cell_modules=cell_modules or [])
     for folder in written:
-        console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
+        console.print(str(folder), highlight=False, soft_wrap=True)
     console.print(f"{len(written)} presets written", highlight=False)

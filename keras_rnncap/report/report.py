@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import io
 import json
 import math
@@ -18,16 +19,19 @@ import jinja2
 import matplotlib
 import pandas as pd
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
+from keras_rnncap.analysis.exhibits import Exhibits, StudyRows, reading_tables
 from keras_rnncap.analysis.style import cell_order
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import IDENTITY, replacing
+from keras_rnncap.runs import IDENTITY, read_json, remove_leftovers, replacing
 from keras_rnncap.studies import STUDIES, Study, in_words, read_study
+from keras_rnncap.texts import printable
 from keras_rnncap.version import __version__
 from keras_rnncap.zoo import card
 from keras_rnncap.zoo.handles import resolve
+from keras_rnncap.zoo.writing import writing_to
 
 HTML, MARKDOWN, FIGURES, CARDS = "index.html", "README.md", "figures", "cards"
 MARK = "<!-- written by rnncap report -->"
@@ -71,29 +75,39 @@ def read_part(folder: Path) -> StudyPart:
     Raises:
         InputError: If it holds no study, or none of its searches ended.
     """
-    file = folder / IDENTITY
+    study, profile = _identity(folder)
+    with reading_tables(folder):
+        rows = read_study(folder)
+        if rows.pieces.empty:
+            raise InputError(f"no search of the study in {folder} has ended yet; go on with: rnncap study {study.name}")
+        return StudyPart(
+            name=study.name,
+            title=study.title,
+            source=study.source,
+            command=_command(study, profile, rows.pieces, folder),
+            differences=study.differences,
+            profile=profile,
+            searches=len(rows.pieces),
+            trials=len(rows.trials),
+            spent=in_words(float(rows.pieces["wall_s"].sum())),
+            versions=_versions(rows, folder),
+            shown=study.exhibits(rows),
+        )
+
+
+def _identity(folder: Path) -> tuple[Study, str]:
+    """Returns which study a folder holds, and its profile."""
     try:
-        identity = json.loads(file.read_text())
-        name, profile = identity["study"], identity["profile"]
-        study = STUDIES[name]()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        identity = read_json(folder / IDENTITY, "restore it")
+    except OSError as error:
         raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study") from error
-    rows = read_study(folder)
-    if rows.pieces.empty:
-        raise InputError(f"no search of the study in {folder} has ended yet; go on with: rnncap study {name}")
-    return StudyPart(
-        name=name,
-        title=study.title,
-        source=study.source,
-        command=_command(study, profile, rows.pieces, folder),
-        differences=study.differences,
-        profile=profile,
-        searches=len(rows.pieces),
-        trials=len(rows.trials),
-        spent=in_words(float(rows.pieces["wall_s"].sum())),
-        versions=_versions(rows),
-        shown=study.exhibits(rows),
-    )
+    name, profile = identity.get("study"), identity.get("profile")
+    if name not in [*STUDIES]:
+        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study")
+    study = STUDIES[name]()
+    if profile not in [*study.profiles]:
+        raise InputError(f"{folder / IDENTITY} names no profile: {', '.join(study.profiles)}; got {profile!r:.80}")
+    return study, str(profile)
 
 
 def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
@@ -120,18 +134,17 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
             raise InputError(f"two of the folders hold the {name} study; a report has each once")
     parts.sort(key=lambda part: list(STUDIES).index(part.name))
     target = Path(out)
-    for file in (HTML, MARKDOWN):
-        if (target / file).exists() and MARK not in (target / file).read_text(encoding="utf-8", errors="replace"):
-            raise InputError(f"{target / file} is no report of ours and would be replaced; choose another --out")
-    try:
-        (target / FIGURES).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {target}: {error.strerror or error}; choose another --out") from error
+    _take(target)
+    with writing_to(target):
+        return _write(parts, target)
+
+
+def _write(parts: Sequence[StudyPart], target: Path) -> Path:
     pictures = {}
     for part in parts:
         for exhibit in part.shown.exhibits:
             if isinstance(exhibit.content, Figure):
-                pictures[exhibit.name] = _write_figure(exhibit.content, target / FIGURES / exhibit.name)
+                pictures[exhibit.name] = _write_figure(exhibit.content, target / FIGURES / _file_name(exhibit.name))
     environment = _environment()
     handles = [handle for part in parts for handle in part.shown.presets]
     cards = {handle: _write_card(handle, target, environment) for handle in handles}
@@ -144,23 +157,61 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
         "mark": MARK,
         "counts": {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "undecided")},
     }
-    for file in (HTML, MARKDOWN):
+    for file, filled in ((HTML, environment), (MARKDOWN, _environment(markdown=True))):
         with replacing(target / file) as new:
-            new.write_text(environment.get_template(f"{file}.j2").render(facts), encoding="utf-8")
+            new.write_text(filled.get_template(f"{file}.j2").render(facts), encoding="utf-8")
     return target / HTML
 
 
-def _environment() -> jinja2.Environment:
+def _take(target: Path) -> None:
+    """Makes the folder ready; raises `InputError` if it cannot be written, or holds a page of somebody else."""
+    for file in (HTML, MARKDOWN):
+        if (target / file).exists() and MARK not in (target / file).read_text(encoding="utf-8", errors="replace"):
+            raise InputError(f"{target / file} is no report of ours and would be replaced; choose another --out")
+    try:
+        (target / FIGURES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {target}: {error.strerror or error}; choose another --out") from error
+    for folder in (target, target / FIGURES, target / CARDS):
+        remove_leftovers(folder)
+
+
+def _environment(markdown: bool = False) -> jinja2.Environment:
+    """Returns what fills templates. Names of strangers stay what they are: no tags, links or control characters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_rnncap.report", ""),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
+        autoescape=not markdown,
+        finalize=_in_markdown if markdown else _in_html,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": _cell, "pipe": lambda text: str(text).replace("|", "\\|")}
+    environment.filters |= {"code": _code, "file": _file_name}
     environment.tests["figure"] = lambda content: isinstance(content, Figure)
     return environment
+
+
+def _in_html(value: Any) -> Any:
+    """Returns a value as jinja is to escape it."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
+
+
+def _in_markdown(value: Any) -> Any:
+    """Returns a value as Markdown shows it letter by letter."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return re.sub(r"[\[\]]", r"\\\g<0>", html.escape(printable(value), quote=False)).replace("\n", " ")
+
+
+def _code(text: str) -> Markup:
+    """Returns a text to stand between backticks, where Markdown has no escapes."""
+    return Markup(printable(text).replace("`", "'").replace("\n", " "))
+
+
+def _file_name(name: str) -> str:
+    """Returns the name of an exhibit, which may have a task's in it, as one that a file can have."""
+    return re.sub(r"[^\w-]+", "-", name)[:100]
 
 
 def _write_card(handle: str, target: Path, environment: jinja2.Environment) -> str:
@@ -192,11 +243,14 @@ def _write_figure(figure: Figure, stem: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _versions(rows: StudyRows) -> str:
+def _versions(rows: StudyRows, folder: Path) -> str:
     """Returns the versions that made most of the rows, and the machines."""
-    if "versions" not in rows.pieces:
+    if "versions" not in rows.pieces or rows.pieces["versions"].isna().all():
         return ""
-    found = json.loads(rows.pieces["versions"].mode().iloc[0])
+    try:
+        found = dict(json.loads(str(rows.pieces["versions"].mode().iloc[0])))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{folder / 'pieces.csv'} is damaged: versions must be a JSON object; restore it") from error
     machines = sorted({*rows.pieces["machine"].dropna()})
     return ", ".join([*(f"{name} {version}" for name, version in found.items()), *machines])
 
@@ -204,18 +258,18 @@ def _versions(rows: StudyRows) -> str:
 def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> str:
     """Returns the command that makes the rows there are."""
     usual = study.profiles[profile]
-    words = [f"rnncap study {study.name} --profile {profile}"]
+    words = ["rnncap", "study", study.name, "--profile", profile]
     for option, column in {"cells": "cell", "params": "params", "depths": "depth", "units": "units"}.items():
         known = pieces[column].dropna()
         there: list[Any] = sorted(int(one) for one in known.unique()) if option != "cells" else []
         if option == "cells":
             there = sorted(map(str, known.unique()), key=cell_order)
         if there and getattr(usual, option) and {*there} != {*getattr(usual, option)}:
-            words.append(f"--{option} {','.join(map(str, there))}")
+            words += [f"--{option}", ",".join(map(str, there))]
     # Reruns have the seed after their search's.
     for seed in sorted({int(seed) for seed in pieces[pieces["part"] != "rerun"]["seed"].dropna()} - {0}):
-        words.append(f"--seed {seed}")
-    return shlex.join(" ".join([*words, f"--out {folder}"]).split())
+        words += ["--seed", str(seed)]
+    return shlex.join([*words, "--out", str(folder)])
 
 
 def _cell(value: Any) -> str:
