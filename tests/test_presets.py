@@ -171,6 +171,20 @@ def test_the_command_line_lists_shows_verifies_predicts_exports_and_publishes(ru
     assert "gru-memory-120@v2 is in" in result.output, result.output
 
 
+def test_outputs_and_pictures_on_a_full_disk_are_one_sentence(presets, tmp_path, invoke, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    predict = ["zoo", "predict", presets / "sweep", "--out", "y.npy"]
+    for arguments in (predict, ["tasks", "show", TASK, "--plot", "x.png"]):
+        done = invoke(*arguments)
+        assert isinstance(done.exception, InputError)
+        assert str(done.exception) == f"cannot write to {tmp_path}: No space left on device"
+        assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("array", "said"),
     [

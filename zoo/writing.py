@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import disk_trouble
+from keras_rnncap.runs import disk_trouble, remove_leftovers, replacing
 
 
 @contextlib.contextmanager
@@ -29,6 +29,20 @@ def writing_to(folder: Path) -> Iterator[None]:
         if trouble is None:
             raise
         raise InputError(f"cannot write to {folder}: {trouble}") from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yields a path to write to, which takes the place of `path` whole; what killed processes left beside it goes.
+
+    Raises:
+        InputError: If the disk cannot be written.
+    """
+    folder = path.absolute().parent
+    with writing_to(folder):
+        remove_leftovers(folder)
+        with replacing(path) as new:
+            yield new
 
 
 def write_weights(model: keras.Model, path: Path) -> None:

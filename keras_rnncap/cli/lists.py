@@ -49,7 +49,7 @@ def tasks_show(
     import_keras()
     from keras_rnncap.analysis.task import plot_sample
     from keras_rnncap.datasets import make_task, task_arguments
-    from keras_rnncap.runs import replacing
+    from keras_rnncap.zoo.writing import writing
 
     check_seed(seed, "--seed")
     if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir()):
@@ -63,7 +63,7 @@ def tasks_show(
         given = ",".join(f"{key}={'...' if value is None else value}" for key, value in arguments.items())
         console.print(f"takes arguments, here with their defaults: {made.name}:{given}", highlight=False)
     if plot is not None:
-        with replacing(plot) as new:
+        with writing(plot) as new:
             plot_sample(made, seed).savefig(new, dpi=150)
         console.print(f"drawn in {plot}", highlight=False)
 

@@ -105,8 +105,8 @@ def zoo_predict(
     import numpy as np
 
     from keras_rnncap.datasets import make_task
-    from keras_rnncap.runs import replacing
     from keras_rnncap.zoo import describe, load
+    from keras_rnncap.zoo.writing import writing
 
     check_seed(seed, "--seed")
     if out is not None and (out.suffix != ".npy" or not out.absolute().parent.is_dir()):
@@ -119,7 +119,7 @@ def zoo_predict(
         values = _inputs(inputs, model.input_shape)
     outputs = np.asarray(model.predict(values, verbose=0))
     if out is not None:
-        with replacing(out) as new:
+        with writing(out) as new:
             np.save(new, outputs)
         console.print(f"outputs {outputs.shape} are in {out}", highlight=False, soft_wrap=True)
         return
