@@ -18,6 +18,13 @@ class InputError(ValueError):
     """
 
 
+class WorkError(RuntimeError):
+    """Work that could not go on, for a reason that is not in what was asked for; the message says how to continue.
+
+    The command line prints the message alone, without a traceback.
+    """
+
+
 def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> InputError:
     """Returns the error for an unknown name: the valid ones, and the nearest of them first.
 

@@ -11,8 +11,9 @@ from types import FrameType, TracebackType
 from typing import Any, Literal
 
 import keras
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from keras_rnncap.texts import PlainConsole
 
 
 class WorkProgress:
@@ -29,7 +30,7 @@ class WorkProgress:
     """
 
     def __init__(self, total: int, done: int = 0, unit: str = "steps", enabled: bool | Literal["bar"] = True) -> None:
-        self.console = Console(quiet=not enabled)
+        self.console = PlainConsole(quiet=not enabled)
         self._says = enabled is True
         self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
         self._bar = Progress(
@@ -81,7 +82,7 @@ class WorkProgress:
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
         if self._says:
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self.console.print(line, highlight=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
         """Moves the bar to `done` steps; raises `KeyboardInterrupt` if there was one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def save_model(model: keras.Model, directory: Path) -> None:
         model.save(new)
     with replacing(directory / "saved_model") as new:
         export_saved_model(model, new)
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Writes what `model.save_weights` does, the optimizer's state included, in one step.
+
+    HDF5 ends the whole process where a disk is full. Keras writes archives from memory: the weights are taken out of
+    one.
+    """
+    with replacing(path) as new:
+        archive = new.with_name("weights.keras")
+        model.save(archive)
+        with zipfile.ZipFile(archive) as content:
+            new.write_bytes(content.read("model.weights.h5"))
 
 
 def export_saved_model(model: keras.Model, directory: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import os
 import time
@@ -21,8 +20,8 @@ from keras_rnncap.datasets import Task
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.progress import StepCallback, WorkProgress
-from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_json, write_rows
-from keras_rnncap.saving import save_model
+from keras_rnncap.runs import RunDirectory, read_json, read_rows, replacing, write_json, write_rows
+from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 from keras_rnncap.versions import versions
 
@@ -167,7 +166,13 @@ def default_directory(task: str, cell: str, params: int, depth: int, seed: int) 
 
 
 def _finished(file: Path) -> TrainResult | None:
-    return TrainResult(**json.loads(file.read_text())) if file.exists() else None
+    if not file.exists():
+        return None
+    mend = "delete it, and the same command writes it again from the checkpoint"
+    try:
+        return TrainResult(**read_json(file, mend))
+    except TypeError as error:
+        raise InputError(f"{file} is damaged ({error}); {mend}") from error
 
 
 class _TrainingRun:
@@ -250,8 +255,7 @@ class _TrainingRun:
         return "diverged" if self.diverged else f"{score:.3f} {self.task.score_name.replace('_', ' ')} on validation"
 
     def _write_checkpoint(self) -> None:
-        with replacing(self.checkpoint) as new:
-            self.model.save_weights(new)  # and the optimizer's state
+        write_weights(self.model, self.checkpoint)
 
     def _stateless(self) -> keras.Model:
         """Returns the model, or where it keeps its state, one with its weights that does not."""

@@ -97,6 +97,20 @@ def test_bad_input_exits_with_2_and_one_line_that_shows_it_as_it_was_typed(monke
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_standard_streams_are_no_trouble(tmp_path, closed):
+    def call(*arguments):
+        command = f'"$0" "$@" {closed}'
+        done = subprocess.run(
+            ["bash", "-c", command, str(SCRIPT), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode
+
+    assert call("capacity", "nope") == 2
+    assert call("budget", "rnn", "--params", "1000") == 0
+
+
 def wait_for_rows(process, table, rows, timeout=90):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and process.poll() is None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import h5py
 import keras
@@ -15,6 +16,7 @@ import keras_rnncap.train as train_module
 import keras_rnncap.training as training_module
 from keras_rnncap.errors import InputError
 from keras_rnncap.progress import StepCallback
+from keras_rnncap.runs import temporary_folder
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
 
@@ -186,12 +188,22 @@ def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(task, tmp_path, m
         train(task, tmp_path / "run")
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b'{"task": "x"}'], ids=repr)
+def test_a_damaged_result_is_an_error_that_says_what_to_do(task, finished, tmp_path, content):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    (folder / "train.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"train.json is damaged \(.*\); delete it, and the same command writes it"):
+        train(task, folder)
+    (folder / "train.json").unlink()
+    train(task, folder)
+    assert (folder / "train.json").read_bytes() == (finished[0] / "train.json").read_bytes()
+
+
 def test_what_a_killed_process_leaves_half_written_is_cleared(task, tmp_path):
     folder = tmp_path / "run"
     train(task, folder, steps=1)
     (folder / "train.json").unlink()  # killed before its last file was there
-    for name in FILES - {"run.json"}:
-        (folder / f".{name}-x1").mkdir()
+    (temporary_folder(folder) / "model.keras").write_text("half")
     train(task, folder, steps=1)
     assert visible(folder) == FILES
 

@@ -23,7 +23,7 @@ from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import AlonePopulation, CannotShareError, Member, ParallelPopulation
 from keras_rnncap.population.parallel import cores
 from keras_rnncap.progress import WorkProgress
-from keras_rnncap.runs import replacing
+from keras_rnncap.saving import write_weights
 
 SLOTS = 16
 """Trials that train at the same time by default."""
@@ -389,8 +389,7 @@ class PopulationTuner(BaseTuner):
         score, sign = ended.measured[self.job.objective], 1 if self.job.direction == "max" else -1
         best = self._best()
         if best is None or sign * score > sign * best.score:
-            with replacing(self._weights_file(ended.trial_id)) as new:
-                ended.model().save_weights(new)
+            write_weights(ended.model(), self._weights_file(ended.trial_id))
 
     def _weights_file(self, trial_id: str) -> Path:
         return Path(self.get_trial_dir(trial_id)) / "best.weights.h5"

@@ -22,11 +22,10 @@ from keras_rnncap.runs import (
     append_rows,
     drop_half_row,
     read_rows,
-    replacing,
     temporary_folder,
     write_rows,
 )
-from keras_rnncap.saving import save_model
+from keras_rnncap.saving import save_model, write_weights
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
@@ -246,8 +245,7 @@ class SearchRun:
         improved = self.best() is row
         try:
             if improved:
-                with replacing(self._weights_file(row)) as new:
-                    ended.model().save_weights(new)
+                write_weights(ended.model(), self._weights_file(row))
             append_rows(
                 self.directory / "history.csv",
                 [

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-
-import keras
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import disk_trouble, remove_leftovers, replacing
@@ -43,16 +40,3 @@ def writing(path: Path) -> Iterator[Path]:
         remove_leftovers(folder)
         with replacing(path) as new:
             yield new
-
-
-def write_weights(model: keras.Model, path: Path) -> None:
-    """Writes what `model.save_weights` does.
-
-    HDF5 ends the whole process where a disk is full. Keras writes archives from memory: the weights are taken out of
-    one.
-    """
-    archive = path.with_name("weights.keras")
-    model.save(archive)
-    with zipfile.ZipFile(archive) as content:
-        path.write_bytes(content.read("model.weights.h5"))
-    archive.unlink()

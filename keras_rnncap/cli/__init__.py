@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from keras_rnncap.cli.common import console, print_error
+from keras_rnncap.cli.common import console, open_standard_streams, print_error
 from keras_rnncap.cli.lists import budget, cells, tasks_app
 from keras_rnncap.cli.measure import calibrate, capacity
 from keras_rnncap.cli.recommend import recommend
 from keras_rnncap.cli.study import report, study
 from keras_rnncap.cli.training import sweep, train
 from keras_rnncap.cli.zoo import zoo_app
-from keras_rnncap.errors import InputError
+from keras_rnncap.errors import InputError, WorkError
 from keras_rnncap.version import __version__
 
 app = typer.Typer(
@@ -46,9 +46,13 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command line. Bad input prints one message and exits with 2, an interrupt with 130."""
+    """Runs the command line.
+
+    Bad input prints one message and exits with 2, work that could not go on with 1, an interrupt with 130.
+    """
+    open_standard_streams()
     try:
         app()
-    except InputError as error:
+    except (InputError, WorkError) as error:
         print_error(str(error))
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, InputError) else 1)

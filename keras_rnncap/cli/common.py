@@ -66,6 +66,19 @@ def print_error(message: str) -> None:
     PlainConsole(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
+def open_standard_streams() -> None:
+    """Has the standard streams that were closed read and write nothing: libraries expect all three."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
 def import_keras() -> None:
     """Imports Keras and wakes its backend, without the remarks on the machine that TensorFlow prints meanwhile."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -15,11 +15,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from keras_rnncap.errors import WorkError
 from keras_rnncap.studies.study import Piece, Progress
 
 INTERRUPT_AGAIN = 20.0
 """Seconds after which a search that has not ended is interrupted again."""
-LAST_WORDS = 2000
+LAST_WORDS = 500
 """Characters of what a killed process wrote that its error repeats."""
 
 
@@ -31,7 +32,7 @@ def run_isolated(
     An interrupt is passed on, and the search keeps what it has. If this process is killed, so is the other.
 
     Raises:
-        RuntimeError: If the process was killed, for want of memory perhaps.
+        WorkError: If the process was killed, for want of memory perhaps.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -45,10 +46,11 @@ def run_isolated(
         except EOFError:
             process.join()
             remarks.seek(0)
-            raise RuntimeError(
+            words = " ".join(remarks.read().decode(errors="replace").split())[-LAST_WORDS:]
+            raise WorkError(
                 f"the process of {piece.name} ended with exit code {process.exitcode}; if that is -9, the system "
-                "killed it, most often for want of memory. The same call continues. Its last words: "
-                + remarks.read().decode(errors="replace")[-LAST_WORDS:]
+                "killed it, most often for want of memory. The same call continues"
+                + (f". Its last words: {words}" if words else "")
             ) from None
         except KeyboardInterrupt:
             while process.is_alive() and process.pid is not None:  # Python loses one that comes while it tidies up
@@ -64,8 +66,13 @@ def run_isolated(
 @contextlib.contextmanager
 def _stderr_to(file: int) -> Iterator[None]:
     """Has a process that is started meanwhile write its errors, and TensorFlow's remarks, to a file."""
-    sys.stderr.flush()
-    own = os.dup(2)
+    try:
+        own = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os.dup2(file, 2)
     try:
         yield

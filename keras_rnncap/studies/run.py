@@ -23,6 +23,7 @@ from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
 from keras_rnncap.studies.study import Grid, Piece, Study
+from keras_rnncap.texts import PlainConsole
 
 PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
 COLUMNS = (
@@ -165,7 +166,7 @@ def run_study(
     grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
     check_seed(seed)
     identity = {"command": "study", "study": name, "profile": profile}
-    console = Console(quiet=not progress)
+    console = PlainConsole(quiet=not progress)
     target = Path(out or default_directory(name, profile))
     Plan(study, grid, profile, seed, read_study(target).ended())  # an error now if there is one
     with RunDirectory(target, identity) as directory:
@@ -200,6 +201,9 @@ def read_study(folder: Path) -> StudyRows:
     file = folder / TRIALS
     if pieces.empty:
         return StudyRows(pd.DataFrame(), pd.DataFrame())
+    for column in {"settings", "hyperparameters"} & {*pieces}:
+        for text in pieces[column].dropna():
+            _check_object(folder / PIECES, column, text)
     pieces = pieces.reindex(columns=list(dict.fromkeys([*pieces, *COLUMNS])))  # where nothing was feasible, some lack
     try:
         trials = pd.read_csv(file, low_memory=False)
@@ -207,6 +211,16 @@ def read_study(folder: Path) -> StudyRows:
         raise InputError(f"{file} is damaged ({error}); restore it, or delete {folder} to start over") from error
     # A process killed between the two files leaves trials of a piece without a row: that is run again.
     return StudyRows(pieces, trials[trials["piece"].isin(pieces["piece"])].reset_index(drop=True))
+
+
+def _check_object(file: Path, column: str, text: Any) -> None:
+    """Raises `InputError` if an entry of a table is no JSON object."""
+    try:
+        there = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        there = None
+    if not isinstance(there, dict):
+        raise InputError(f"{file} is damaged ({column} holds {text!r:.80}, no JSON object); restore it")
 
 
 def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.DataFrame) -> None:

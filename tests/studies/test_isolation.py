@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from studies.pieces_made import BadPiece, KilledPiece, OwnProcess
 
+import keras_rnncap.cli as cli
+from keras_rnncap.errors import WorkError
 from keras_rnncap.studies.isolation import run_isolated
 
 SLOW = """
@@ -35,8 +37,19 @@ def test_an_error_comes_back_with_where_it_was_raised(tmp_path):
 
 
 def test_a_killed_search_is_an_error_that_names_it_and_repeats_its_last_words(tmp_path):
-    with pytest.raises(RuntimeError, match=r"the process of killed ended with exit code -9;[^~]*no memory"):
+    with pytest.raises(WorkError, match=r"^the process of killed ended with exit code -9;.* last words: .*no memory$"):
         run_isolated(KilledPiece(), tmp_path, {}, False)
+
+
+def test_the_command_line_says_so_in_one_line(monkeypatch, capfd):
+    def killed() -> None:
+        raise WorkError("the process of killed ended with exit code -9")
+
+    monkeypatch.setattr(cli, "app", killed)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert capfd.readouterr().err == "rnncap: the process of killed ended with exit code -9\n"
 
 
 def test_nothing_of_tensorflows_remarks_is_seen(tmp_path, capfd, monkeypatch):
