@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import keras_tuner as kt
 from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import read_rows
+from keras_rnncap.runs import read_json, read_rows
 
 if TYPE_CHECKING:
     import optuna
@@ -70,12 +69,8 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
     except ImportError:
         raise InputError("to_optuna_study needs Optuna: pip install optuna") from None
     path = Path(folder)
-    try:
-        space = kt.HyperParameters.from_config(json.loads((path / SPACE_FILE).read_text()))
-        result = json.loads((path / SWEEP_FILE).read_text())
-    except OSError as error:
-        raise InputError(f"{folder} holds no sweep that ended: {error}") from error
-    study = optuna.create_study(direction="maximize" if result["direction"] == "max" else "minimize", **options)
+    space, objective, direction = _read_sweep(path)
+    study = optuna.create_study(direction="maximize" if direction == "max" else "minimize", **options)
     distributions = {hp.name: _distribution(hp) for hp in space.space}
     for row in read_rows(path / "trials.csv"):
         params = {
@@ -83,7 +78,7 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
             for name, distribution in distributions.items()
             if name in row
         }
-        score = row.get(result["objective"])
+        score = row.get(objective)
         states = optuna.trial.TrialState
         study.add_trial(
             optuna.trial.create_trial(
@@ -95,6 +90,19 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
             )
         )
     return study
+
+
+def _read_sweep(folder: Path) -> tuple[kt.HyperParameters, str, str]:
+    """Returns the space, the objective and the direction of a sweep that ended."""
+    mend = "run the same sweep again"
+    try:
+        space, result = read_json(folder / SPACE_FILE, mend), read_json(folder / SWEEP_FILE, mend)
+    except OSError as error:
+        raise InputError(f"{folder} holds no sweep that ended: {error}") from error
+    try:
+        return kt.HyperParameters.from_config(space), result["objective"], result["direction"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / SPACE_FILE} or {SWEEP_FILE} is damaged ({error!r}); {mend}") from error
 
 
 def _distribution(hp: Any) -> Any:

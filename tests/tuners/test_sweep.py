@@ -290,6 +290,19 @@ def test_optuna_takes_the_sweep(finished):
     assert study.best_params["every_step"] in (True, False)
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "[" * 100_000, '{"space": 3, "values": {}}'])
+def test_a_damaged_sweep_is_no_study_either(finished, tmp_path, content):
+    pytest.importorskip("optuna")
+    folder, _ = finished
+    for name in ("space.json", "sweep.json"):
+        if name == "sweep.json" and content.startswith('{"space'):
+            continue
+        copy = shutil.copytree(folder, tmp_path / name)
+        (copy / name).write_text(content)
+        with pytest.raises(InputError, match="is damaged"):
+            to_optuna_study(copy)
+
+
 def test_a_folder_without_a_sweep_is_no_study(tmp_path):
     pytest.importorskip("optuna")
     with pytest.raises(InputError, match="holds no sweep"):
