@@ -37,9 +37,9 @@ class WorkProgress:
             SpinnerColumn(),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit),
+            TextColumn(unit, markup=False),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=self.console,
             disable=not (enabled and self.console.is_terminal),
         )

@@ -94,8 +94,8 @@ class Journal:
         """Whether it is time to `keep` the trials in training again."""
         return time.monotonic() - self._kept_at > max(LEAST_S, self._took / SHARE_OF_TIME)
 
-    def keep(self, states: Mapping[int, TrialState]) -> None:
-        """Keeps the trials in training, by number; those of before are forgotten."""
+    def keep(self, states: Mapping[int, TrialState], spent_s: float) -> None:
+        """Keeps the trials in training, by number, and the seconds since the last row; what was kept is forgotten."""
         started = time.monotonic()
         if not states:
             self._running.unlink(missing_ok=True)
@@ -106,17 +106,17 @@ class Journal:
         }
         arrays = {f"{number}/{name}": array for number, state in states.items() for name, array in state.arrays.items()}
         with replacing(self._running) as new, new.open("wb") as stream:
-            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+            np.savez(stream, facts=np.array(json.dumps(facts)), spent_s=np.array(spent_s), **arrays)
         self._kept_at = time.monotonic()
         self._took = self._kept_at - started
 
-    def kept(self) -> dict[int, TrialState]:
-        """Returns the trials that were in training, by number."""
+    def kept(self) -> tuple[dict[int, TrialState], float]:
+        """Returns the trials that were in training, by number, and the seconds spent since the last row."""
         if not self._running.exists():
-            return {}
+            return {}, 0.0
         try:
             with self._running.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-                facts = json.loads(str(content["facts"]))
+                facts, spent_s = json.loads(str(content["facts"])), float(content["spent_s"])
                 states = {int(number): TrialState(**known, arrays={}) for number, known in facts.items()}
                 for key in content.files:
                     number, slash, name = key.partition("/")
@@ -126,4 +126,4 @@ class Journal:
             raise InputError(
                 f"{self._running} is damaged ({error}); delete it, and the trials that were in training start over"
             ) from error
-        return states
+        return states, spent_s

@@ -92,7 +92,7 @@ class QuantileRule:
         return [len(seen) >= self.least and bool(value < limit) for value in values]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class _Running:
     """A trial in training, or about to be."""
 
@@ -258,7 +258,8 @@ class PopulationTuner(BaseTuner):
             else:
                 break
         by_shape: dict[Hashable, list[_Running]] = {}
-        places = (1 if self._kind is AlonePopulation else self.slots) - len(self._in_flight()) + len(self._waiting)
+        taken = sum(len(group.taken()) for group in self._groups.values())
+        places = (1 if self._kind is AlonePopulation else self.slots) - taken
         for running in self._waiting[: max(places, 0)]:
             by_shape.setdefault(self.job.shape(running.values), []).append(running)
         for shape, newcomers in by_shape.items():

@@ -29,6 +29,8 @@ from keras_rnncap.saving import save_model, write_weights
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
+HISTORY = ("trial", "step", "loss", "progress")
+"""Columns of `history.csv`."""
 
 
 class SearchRun:
@@ -129,7 +131,6 @@ class SearchRun:
         self, oracle_name: str, starts: Sequence[Mapping[str, Any]], rule: QuantileRule | None, slots: int
     ) -> None:
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
-        self._since = time.monotonic()
         seed, past = self.directory.identity["seed"], self._past()
         last = self.journal.asked.get(len(past) - 1)
         oracle = make_oracle(
@@ -169,7 +170,8 @@ class SearchRun:
         tuner.seeds_taken = {row["seed"] for row in self.rows}
         for checkpoint, progress in self._mended_looks():
             tuner.remember(checkpoint, progress)
-        states = self.journal.kept()
+        states, spent_s = self.journal.kept()
+        self._since = time.monotonic() - spent_s
         for trial in list(oracle.ongoing_trials.values()):
             number = int(trial.trial_id)
             tuner.resume(trial, self.journal.asked[number].seed, states.get(number))
@@ -181,7 +183,7 @@ class SearchRun:
 
     def _keep(self, tuner: PopulationTuner) -> None:
         with self._bar.held():
-            self.journal.keep(tuner.states)
+            self.journal.keep(tuner.states, time.monotonic() - self._since)
 
     def _mended_looks(self) -> list[tuple[int, float]]:
         """Takes out of the history what belongs to trials without rows; returns what the stopping rule saw of others.
@@ -193,14 +195,11 @@ class SearchRun:
         if file.exists() and not file.stat().st_size:
             file.unlink()
         history, numbers = read_rows(file), self._numbers()
-        columns = dict.fromkeys(("trial", "step", "loss", "progress"), math.nan)
-        kept = [columns | row for row in history if row["trial"] in numbers]
-        if not kept:
-            file.unlink(missing_ok=True)
+        kept = [{key: row.get(key, math.nan) for key in HISTORY} for row in history if row["trial"] in numbers]
+        if kept:
+            write_rows(file, kept)
         else:
-            write_rows(
-                file, [{key: row[key] for key in ("trial", "step", "loss", "progress") if key in row} for row in kept]
-            )
+            file.unlink(missing_ok=True)
         looks: dict[int, list[float]] = {}
         for row in kept:
             if not math.isnan(row["progress"]):
@@ -221,6 +220,7 @@ class SearchRun:
             if number not in self.journal.asked:
                 self.journal.note(AskedTrial(number, best["seed"], self.values_of(best)))
             self.rows.remove(best)
+            self.trials = max(self.trials, number + 1)
 
     def record(self, ended: EndedTrial) -> None:
         """Writes the row of a trial that ended, and its model if it is the best; an interrupt waits for both."""
@@ -248,10 +248,7 @@ class SearchRun:
                 write_weights(ended.model(), self._weights_file(row))
             append_rows(
                 self.directory / "history.csv",
-                [
-                    {"trial": row["trial"], "step": step, "loss": loss, "progress": progress}
-                    for step, loss, progress in ended.history
-                ],
+                [dict(zip(HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history],
             )
             write_rows(self.directory / "trials.csv", self.rows)
         except BaseException:

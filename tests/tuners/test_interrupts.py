@@ -191,14 +191,15 @@ def test_trials_in_training_come_back_as_they_were_kept(tmp_path):
     arrays = {"row": np.float32([1, np.pi, np.nan]), "alive": np.array([True]), "steps": np.int64(7)}
     state = TrialState(7, [(7, 0.1 + 0.2, float("nan"))], 2, arrays)
     with RunDirectory(tmp_path, {"command": "x"}) as directory:
-        Journal(directory).keep({3: state, 12: state})
-        kept = Journal(directory).kept()
+        Journal(directory).keep({3: state, 12: state}, 1.5)
+        kept, spent_s = Journal(directory).kept()
+        assert spent_s == 1.5
         assert list(kept) == [3, 12]
         assert (kept[3].done, kept[3].slot, [tuple(entry[:2]) for entry in kept[3].history]) == (7, 2, [(7, 0.1 + 0.2)])
         for name, array in arrays.items():
             np.testing.assert_array_equal(kept[12].arrays[name], array)
-        Journal(directory).keep({})
-        assert Journal(directory).kept() == {}
+        Journal(directory).keep({}, 1.5)
+        assert Journal(directory).kept() == ({}, 0.0)
 
 
 def test_what_a_trial_sees_follows_from_its_seed_and_steps_alone(tmp_path):
