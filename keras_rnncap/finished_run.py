@@ -104,10 +104,12 @@ class FinishedRun(NamedTuple):
         """Returns the row of the trial whose model is the best; raises `InputError` if the result is of other rows."""
         rows = read_rows(self.folder / "trials.csv")
         if self.command == "capacity":
-            objective, sign, score = "mutual_information_bits", 1, self.result.get("mutual_information_bits")
+            objective, direction = "mutual_information_bits", "max"
+            score = self.result.get(objective)
         else:
-            objective, score = self.result.get("objective"), self.result.get("best_score")
-            sign = 1 if self.result.get("direction") == "max" else -1
+            objective, direction = str(self.result.get("objective")), str(self.result.get("direction"))
+            score = self.result.get("best_score")
+        sign = 1 if direction == "max" else -1
         feasible = [row for row in rows if row.get("status") == "completed" and _is_number(row.get(objective))]
         best = max((sign * row[objective] for row in feasible), default=math.nan)
         ties = [

@@ -39,6 +39,6 @@ class PlainConsole(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         """Renders every text that is printed, and those of tables; rich calls it so."""
         return super().render_str(printable(text), **options)

@@ -43,7 +43,7 @@ def plot_learning_curve(
     axes.plot(curve.step, curve.score, "o-", color=cell_color(cell), markersize=3, label=plain(f"{cell}, validation"))
     for name, value in baselines.items():
         axes.axhline(value, color="0.6", linewidth=1, linestyle="--")
-        place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
         axes.annotate(plain(name), (1, value), fontsize="small", **place)
     axes.set_xlabel("training steps")
     axes.set_ylabel(unit_name(score_name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ def plot_quantization(table: pd.DataFrame) -> Figure:
         own = rounded[rounded["cell"] == cell]
         whole = table[table["cell"] == cell]["bits_per_parameter"].iloc[-1]
         axes.axhline(whole, color=cell_color(cell), linestyle=":", linewidth=0.8)
-        style = {"marker": "o", "markersize": 4, "color": cell_color(cell)}
+        style: dict[str, Any] = {"marker": "o", "markersize": 4, "color": cell_color(cell)}
         axes.plot(own["weight_bits"], own["bits_per_parameter"], label=plain(cell), **style)
     reach = table["bits_per_parameter"].max() * 1.15
     axes.plot([0, reach], [0, reach], color="0.2", linestyle="--", linewidth=1, label="as many as it stores")
