@@ -104,9 +104,11 @@ class Journal:
             str(number): {"done": state.done, "history": state.history, "slot": state.slot}
             for number, state in states.items()
         }
-        arrays = {f"{number}/{name}": array for number, state in states.items() for name, array in state.arrays.items()}
+        arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts)), "spent_s": np.array(spent_s)}
+        for number, state in states.items():
+            arrays |= {f"{number}/{name}": array for name, array in state.arrays.items()}
         with replacing(self._running) as new, new.open("wb") as stream:
-            np.savez(stream, facts=np.array(json.dumps(facts)), spent_s=np.array(spent_s), **arrays)
+            np.savez(stream, **arrays)
         self._kept_at = time.monotonic()
         self._took = self._kept_at - started
 

@@ -60,7 +60,7 @@ class MemoryStudy(Study):
         for cell in grid.cells:
             for depth in grid.depths:
                 for units in grid.units:
-                    sizes = {"input_dim": task.input_dim, "output_dim": task.output_dim}
+                    sizes: dict[str, Any] = {"input_dim": task.input_dim, "output_dim": task.output_dim}
                     params = trainable_parameters(
                         outline(functools.partial(sequence_model, cell, units, depth, **sizes))
                     )
