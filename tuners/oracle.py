@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras_tuner as kt
@@ -13,7 +15,7 @@ from keras_rnncap.tuners.gaussian_process import GaussianProcess
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
 
-from keras_rnncap.errors import check_integer, check_seed
+from keras_rnncap.errors import InputError, check_integer, check_seed
 
 FANTASIES = 8
 CANDIDATES = 2000
@@ -24,7 +26,31 @@ FIT_ALWAYS = 100
 """Trials up to which the process is fitted for each proposal; afterwards, when there are a tenth more than before."""
 EVIDENCE = 2.0
 """By how much larger the log likelihood must be of scores warped near the best, for that to be done."""
-ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.INVALID)
+ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+"""An invalid trial is run again; KerasTuner calls it failed once it has no retries left."""
+
+
+def synchronized(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a method under the lock of `kt.synchronized`, given back also where the method raises.
+
+    KerasTuner keeps it then, and every later call of another thread waits forever; so nothing is raised under it.
+    """
+
+    @kt.synchronized
+    def outcome(*args: Any, **options: Any) -> tuple[Any, BaseException | None]:
+        try:
+            return method(*args, **options), None
+        except BaseException as error:  # also an interrupt; raised again below
+            return None, error
+
+    @functools.wraps(method)
+    def method_under_lock(*args: Any, **options: Any) -> Any:
+        result, error = outcome(*args, **options)
+        if error is not None:
+            raise error
+        return result
+
+    return method_under_lock
 
 
 class GPBanditOracle(kt.Oracle):
@@ -115,7 +141,13 @@ class GPBanditOracle(kt.Oracle):
         return None
 
     def _ended(self) -> list[Trial]:
-        return [trial for trial in self.trials.values() if trial.status in ENDED]
+        """Returns the trials that will not run again; one that its tuner is about to end still runs."""
+        ended = set(self.end_order)
+        return [trial for trial in self.trials.values() if trial.trial_id in ended]
+
+    def _running(self) -> list[Trial]:
+        ended = set(self.end_order)
+        return [trial for trial in self.trials.values() if trial.trial_id not in ended]
 
     def _is_initial(self, encoding: SpaceEncoding) -> bool:
         count = self.initial_trials or min(max(encoding.dimensions + 1, 6), 40)
@@ -163,7 +195,7 @@ class GPBanditOracle(kt.Oracle):
             kept = np.concatenate([np.sort(best), newest])
             places, goodness = places[kept], goodness[kept]
         process = self._process(encoding.features(places), goodness, len(ended))
-        running = [trial for trial in self.trials.values() if trial.status not in ENDED]
+        running = self._running()
         if running:
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
             fantasies = process.fantasies(encoding.features(pending), FANTASIES, rng)
@@ -198,7 +230,7 @@ class GPBanditOracle(kt.Oracle):
 
     # ---- state
 
-    @kt.synchronized
+    @synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         """Returns the next trial to run.
 
@@ -209,15 +241,72 @@ class GPBanditOracle(kt.Oracle):
             self.reload()
         return super().create_trial(tuner_id)
 
-    @kt.synchronized
-    def end_trial(self, trial: Trial) -> None:
-        """Ends a trial; one whose score is not finite has failed. What is on disk says afterwards that it ended."""
-        if trial.status == TrialStatus.COMPLETED:
-            self.score_trial(trial)
-            if not math.isfinite(trial.score):
-                trial.score, trial.status = None, TrialStatus.FAILED
-        super().end_trial(trial)
-        self.save()  # once more: KerasTuner writes before it takes the trial from those that run
+    @synchronized
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Enters metrics of a trial."""
+        self._known(trial_id)
+        return super().update_trial(trial_id, metrics, step)
+
+    @synchronized
+    def end_trial(
+        self, trial: Trial | str | None = None, status: str | None = None, *, trial_id: str | None = None
+    ) -> None:
+        """Ends a trial, as what `update_trial` was told of it; what is on disk says afterwards that it ended.
+
+        A trial whose score is not finite is invalid, like one that crashed: it is run again where
+        `max_retries_per_trial` allows, or has failed. Ended once more, a trial is what the last call says.
+
+        Args:
+            trial: The trial, also as the copy that another process has; or its id, as in older scripts.
+            status: `"COMPLETED"`, `"INVALID"` or `"FAILED"`. `None` takes that of `trial`; of an id, that it completed.
+            trial_id: The id, by the name that older scripts use.
+
+        Raises:
+            InputError: If there is no such trial or status, or if a completed trial has no value of the objective.
+        """
+        told = trial if isinstance(trial, Trial) else None
+        known = self._known(trial_id if trial is None else told.trial_id if told else trial)
+        status = status or (told.status if told else TrialStatus.COMPLETED)
+        if status not in (*ENDED, TrialStatus.INVALID):
+            raise InputError(f"status of a trial that ends must be COMPLETED, INVALID or FAILED; got {status!r}")
+        if told:
+            known.hyperparameters, known.message = told.hyperparameters, told.message
+        known.status, known.score = status, None
+        if status == TrialStatus.COMPLETED:
+            self._score(known)
+        if known.trial_id in self.end_order:
+            self.end_order.remove(known.trial_id)
+        try:
+            super().end_trial(known)
+        finally:
+            if known.trial_id in self.end_order or known.trial_id in self._retry_queue:
+                self._let_go(known)
+
+    def _known(self, trial_id: Any) -> Trial:
+        if trial_id not in self.trials:
+            raise InputError(f"trial_id must be that of a trial which create_trial gave; got {trial_id!r}")
+        return self.trials[trial_id]
+
+    def _score(self, trial: Trial) -> None:
+        trial.status = TrialStatus.RUNNING  # where the score cannot be had
+        self.score_trial(trial)
+        if trial.score is None:
+            raise InputError(
+                f"a completed trial must have a value of {self.objective.name!r}, and trial {trial.trial_id} has none: "
+                "report it with update_trial first, or end the trial as FAILED"
+            )
+        trial.status = TrialStatus.COMPLETED
+        if not math.isfinite(trial.score):
+            trial.score, trial.status = None, TrialStatus.INVALID
+
+    def _let_go(self, trial: Trial) -> None:
+        """Writes that nobody runs a trial: KerasTuner writes before that, and not at all if too many failed."""
+        for asker in [asker for asker, running in self.ongoing_trials.items() if running is trial]:
+            del self.ongoing_trials[asker]
+        if trial.trial_id in self._retry_queue:
+            trial.metrics = type(trial.metrics)()  # KerasTuner's tuner reports none where there are some
+        self._save_trial(trial)
+        self.save()
 
     def get_state(self) -> dict[str, Any]:
         """Returns what `reload` needs."""

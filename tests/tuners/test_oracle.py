@@ -3,8 +3,12 @@
 import itertools
 import json
 import math
+import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import keras_rnncap.tuners.oracle as oracle_module
@@ -15,6 +19,7 @@ from keras_rnncap.tuners import GPBanditOracle
 from keras_rnncap.tuners.encoding import SpaceEncoding
 from keras_rnncap.tuners.oracle import WARPINGS, expected_improvement, robust_scores
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial
 from scipy import integrate, stats
 
 from keras_rnncap.errors import InputError
@@ -315,3 +320,201 @@ def test_killed_at_any_moment_no_ended_trial_is_lost_or_run_again(tmp_path):
             assert ["ended", name] not in [one[:2] for one in events[:before]]
     began = [name for event, name, _ in events if event == "began"]
     assert len(began) > len(set(began))  # some were killed while they ran, and ran again
+
+
+def sent(trial):
+    """The copy that another process has of a trial since it was created."""
+    return Trial.from_proto(trial.to_proto())
+
+
+def test_a_copy_of_a_trial_ends_it_by_what_the_oracle_was_told(tmp_path):
+    oracle = make(tmp_path)
+    trial = oracle.create_trial("tuner")
+    proposed, copy = dict(trial.hyperparameters.values), sent(trial)
+    oracle.update_trial(trial.trial_id, {"score": 3.0})
+    copy.hyperparameters.Int("further", 1, 4)
+    copy.status = "COMPLETED"
+    oracle.end_trial(copy)
+    assert (trial.status, trial.score) == ("COMPLETED", 3.0)
+    assert trial.hyperparameters.values == {**proposed, "further": 1}
+    assert "further" in [one.name for one in oracle.get_space().space]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("status", [None, "COMPLETED", "FAILED"])
+def test_an_id_and_a_status_end_a_trial_as_in_older_scripts(tmp_path, named, status):
+    oracle = make(tmp_path)
+    trial = oracle.create_trial("tuner")
+    proposed = dict(trial.hyperparameters.values)
+    oracle.update_trial(trial.trial_id, {"score": 3.0})
+    further = () if status is None else (status,)
+    if named:
+        oracle.end_trial(trial_id=trial.trial_id, **({"status": status} if status else {}))
+    else:
+        oracle.end_trial(trial.trial_id, *further)
+    assert trial.status == (status or "COMPLETED")
+    assert trial.score == (None if status == "FAILED" else 3.0)
+    assert trial.hyperparameters.values == proposed
+    assert oracle.ongoing_trials == {}
+
+
+def in_another_thread(function):
+    """What a function returns in a thread that must end."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()), name="another", daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive(), "the lock is held"
+    return results[0]
+
+
+def _fail(*arguments):
+    raise RuntimeError("wrong inside")
+
+
+def _propose(oracle, trial, monkeypatch):
+    monkeypatch.setattr(oracle, "populate_space", _fail)
+    oracle.create_trial("other")
+
+
+def _end_three_failures(oracle, trial, monkeypatch):
+    monkeypatch.setattr(oracle, "max_consecutive_failed_trials", 3)
+    for _ in range(3):
+        end(oracle, oracle.create_trial("other"), None)
+
+
+def _write(oracle, trial, monkeypatch):
+    monkeypatch.setattr(oracle, "save", _fail)
+    end(oracle, trial, 1.0)
+
+
+def _end_with_no_score(oracle, trial, monkeypatch):
+    monkeypatch.setattr(oracle, "score_trial", lambda _: None)
+    end(oracle, trial, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (_propose, "wrong inside"),
+        (_write, "wrong inside"),
+        (_end_three_failures, "Number of consecutive failures exceeded"),
+        (_end_with_no_score, "a completed trial must have a value of 'score', and trial 00 has none"),
+        (lambda oracle, trial, _: oracle.update_trial(trial.trial_id, {"other": 1.0}), "Objective value missing"),
+        (lambda oracle, *_: oracle.update_trial("unknown", {"score": 1.0}), "trial_id must be .* got 'unknown'"),
+        (lambda oracle, *_: oracle.end_trial("unknown"), "trial_id must be .* got 'unknown'"),
+        (lambda oracle, trial, _: oracle.end_trial(trial.trial_id), "Unknown metric: score"),
+        (lambda oracle, trial, _: oracle.end_trial(trial), "status .* must be .* got 'RUNNING'"),
+        (lambda oracle, trial, _: oracle.end_trial(trial, "DONE"), "status .* must be .* got 'DONE'"),
+    ],
+)
+def test_an_error_leaves_the_lock_free(tmp_path, monkeypatch, wrong, said):
+    oracle = make(tmp_path)
+    trial = oracle.create_trial("tuner")
+    with monkeypatch.context() as patch, pytest.raises((ValueError, RuntimeError), match=said):
+        wrong(oracle, trial, patch)
+    assert in_another_thread(lambda: oracle.create_trial("third")).status == "RUNNING"
+    in_another_thread(lambda: end(oracle, oracle.create_trial("third"), 1.0))
+    assert "third" not in oracle.ongoing_trials
+
+
+def test_a_trial_that_was_one_failure_too_many_has_ended_also_on_disk(tmp_path):
+    oracle = make(tmp_path, max_consecutive_failed_trials=2)
+    end(oracle, oracle.create_trial("tuner"), None)
+    with pytest.raises(RuntimeError, match="consecutive"):
+        end(oracle, oracle.create_trial("tuner"), None)
+    assert oracle.ongoing_trials == {}
+    again = make(tmp_path)
+    again.reload()
+    assert [trial.status for trial in again.trials.values()] == ["FAILED", "FAILED"]
+    assert again._retry_queue == []
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN axis")  # KerasTuner's look at such a score
+@pytest.mark.parametrize("result", [math.nan, math.inf, "INVALID"])
+def test_an_invalid_trial_is_run_again_and_its_new_score_counts(tmp_path, result):
+    oracle = make(tmp_path, max_retries_per_trial=1)
+    trial = oracle.create_trial("tuner")
+    if result == "INVALID":
+        oracle.end_trial(trial, result)
+    else:
+        end(oracle, trial, result)
+    assert oracle.end_order == []
+    again = make(tmp_path, max_retries_per_trial=1)
+    again.reload()
+    for one in (oracle, again):
+        retried = one.create_trial("tuner")
+        assert (retried.trial_id, retried.status) == (trial.trial_id, "RUNNING")
+        end(one, retried, 2.0)
+        assert (one.trials[trial.trial_id].status, one.trials[trial.trial_id].score) == ("COMPLETED", 2.0)
+    trial = oracle.create_trial("tuner")
+    for _ in range(2):
+        oracle.end_trial(trial, "INVALID")
+    assert trial.status == "FAILED"
+
+
+def test_a_trial_ended_twice_is_counted_once_and_is_what_was_said_last(tmp_path):
+    oracle = make(tmp_path)
+    trial = oracle.create_trial("tuner")
+    end(oracle, trial, 1.0)
+    oracle.end_trial(trial)
+    assert (trial.status, oracle.end_order) == ("COMPLETED", [trial.trial_id])
+    oracle.end_trial(trial, "FAILED")
+    assert (trial.status, trial.score, oracle.end_order) == ("FAILED", None, [trial.trial_id])
+
+
+DISTRIBUTED = """
+import json, pathlib, sys, time
+import keras_tuner as kt
+from keras_rnncap.tuners import GPBanditOracle
+
+folder = pathlib.Path(sys.argv[1])
+hp = kt.HyperParameters()
+hp.Float("x", 0.0, 1.0)
+hp.Choice("y", [0.1, 0.2])
+
+class Quick(kt.Tuner):
+    def run_trial(self, trial, verbose):
+        (folder / f"{self.tuner_id} is here").touch()
+        deadline = time.monotonic() + 60
+        while len(list(folder.glob("* is here"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)  # else one of them could find that all is done before it asks
+        values = trial.hyperparameters.values
+        return (values["x"] - 0.3) ** 2 + values["y"]
+
+oracle = GPBanditOracle(kt.Objective("score", "min"), max_trials=10, initial_trials=4, hyperparameters=hp, seed=0)
+Quick(oracle, directory=folder, project_name="search").search(verbose=0)
+print("ENDED", json.dumps([[trial.status, trial.score] for trial in oracle.trials.values()]))
+"""
+
+
+def test_a_chief_and_two_workers(tmp_path):
+    """KerasTuner's own distribution: the script runs three times, the first serves its oracle to the others."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DISTRIBUTED, str(tmp_path)],
+            env={**os.environ, **where, "KERASTUNER_TUNER_ID": name},
+            cwd=Path(__file__).parents[1],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("chief", "worker0", "worker1")
+    ]
+    deadline = time.monotonic() + 150
+    try:
+        # The workers first: without them, the chief would wait.
+        said = {place: processes[place].communicate(timeout=deadline - time.monotonic()) for place in (1, 2, 0)}
+    finally:
+        for process in processes:
+            process.kill()
+    for place, process in enumerate(processes):
+        assert process.returncode == 0, said[place][1]
+    line = next(line for line in said[0][0].splitlines() if line.startswith("ENDED"))
+    ended = json.loads(line.removeprefix("ENDED"))
+    assert [status for status, _ in ended] == ["COMPLETED"] * 10
+    assert min(score for _, score in ended) < 0.11
