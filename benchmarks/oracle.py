@@ -6,6 +6,10 @@ hyperparameter, and a quarter of its space is infeasible. Second table: seconds 
 1,000 trials of 20 hyperparameters, on one thread: the first one, which fits the model, and the median of the next
 three.
 
+`--failures random` has a fifth of the trials fail by chance, `region` those in the last fifth of the first
+hyperparameter's range, where no function has its only optimum. The contender `gp-low` is our oracle as it was: failed
+trials score half a unit below the worst.
+
 Runs are kept as rows in `--out`; the same command continues, so that more `--seeds` add to what is there. KerasTuner's
 Bayesian oracle takes most of the time. Optuna's GP sampler takes part where `optuna` and
 `torch` are installed.
@@ -20,6 +24,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_
 import argparse
 import concurrent.futures
 import importlib.util
+import itertools
 import math
 import multiprocessing
 import statistics
@@ -34,6 +39,9 @@ import keras_tuner as kt
 import numpy as np
 import pandas as pd
 from keras_rnncap.tuners import GPBanditOracle
+from keras_rnncap.tuners.encoding import SpaceEncoding
+from keras_rnncap.tuners.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.warping import is_telling
 from keras_tuner.engine.base_tuner import BaseTuner
 from rich.console import Console
 from rich.progress import track
@@ -47,8 +55,11 @@ BATCHES = (1, 8)
 COUNTS = (100, 500, 1000)
 DIMENSIONS = 20
 CONTENDERS = ("gp", "random", "bayesian", "optuna")
+FAILED = 0.2
+FAILURES = {"none": "", "random": ", a fifth fail by chance", "region": ", a fifth of the space fails"}
 NAMES = {
     "gp": "GPBanditOracle",
+    "gp-low": "failures low",
     "random": "KerasTuner random",
     "bayesian": "KerasTuner Bayesian",
     "optuna": "Optuna GP",
@@ -61,6 +72,44 @@ class Problem(NamedTuple):
     space: Callable[[], kt.HyperParameters]
     value: Callable[[Mapping[str, Any]], float]
     least: float
+
+    def failing(self, failures: str, seed: int) -> Problem:
+        """Returns the problem with a fifth of its trials, or of its space, failing; `least` must not be there."""
+        rng, first = np.random.default_rng([seed, len(FAILURES)]), self.space().space[0]
+
+        def value(values: Mapping[str, Any]) -> float:
+            by_chance = failures == "random" and rng.random() < FAILED
+            by_place = failures == "region" and first.value_to_prob(values[first.name]) > 1 - FAILED
+            return math.nan if by_chance or by_place else self.value(values)
+
+        return self._replace(value=value)
+
+
+class Job(NamedTuple):
+    """A run: who searches what, and how."""
+
+    contender: str
+    problem: str
+    batch: int
+    seed: int
+    failures: str
+    trials: int
+
+
+class FailuresLow(GPBanditOracle):
+    """The oracle as it was: failed trials score half a unit below the worst."""
+
+    def _seen(self, encoding: SpaceEncoding) -> tuple[np.ndarray, np.ndarray, int]:
+        places, goodness, ended = super()._seen(encoding)
+        self._failed = encoding.features(places[~is_telling(goodness)])
+        return places, goodness, ended
+
+    def _fitted(self, name: str, features: np.ndarray, y: np.ndarray, fit: bool, **options: Any) -> GaussianProcess:
+        low = np.full(len(self._failed), y.min() - 0.5)
+        return super()._fitted(name, np.concatenate([features, self._failed]), np.concatenate([y, low]), fit, **options)
+
+    def _feasibility(self, *_: Any) -> Callable[[np.ndarray], Any]:
+        return lambda _: 1.0
 
 
 def _box(low: list[float], high: list[float], function: Callable[[np.ndarray], float], least: float) -> Problem:
@@ -151,6 +200,7 @@ def make_oracle(contender: str, space: kt.HyperParameters, trials: int, seed: in
     """Returns a KerasTuner oracle with a folder of its own."""
     kinds = {
         "gp": GPBanditOracle,
+        "gp-low": FailuresLow,
         "random": kt.oracles.RandomSearchOracle,
         "bayesian": kt.oracles.BayesianOptimizationOracle,
     }
@@ -176,15 +226,14 @@ def end(oracle: kt.Oracle, trial: Any, value: float) -> None:
     oracle.end_trial(trial)
 
 
-def best_of(contender: str, problem: Problem, batch: int, seed: int) -> float:
+def best_of(job: Job, problem: Problem) -> float:
     """Returns the least value that a contender finds."""
-    if contender == "optuna":
-        return _best_of_optuna(problem, batch, seed)
-    oracle, found = make_oracle(contender, problem.space(), TRIALS, seed), []
-    while len(found) < TRIALS:
-        trials = [
-            oracle.create_trial(f"asker {len(found)} {index}") for index in range(min(batch, TRIALS - len(found)))
-        ]
+    if job.contender == "optuna":
+        return _best_of_optuna(job, problem)
+    oracle, found = make_oracle(job.contender, problem.space(), job.trials, job.seed), []
+    while len(found) < job.trials:
+        asked = range(min(job.batch, job.trials - len(found)))
+        trials = [oracle.create_trial(f"asker {len(found)} {index}") for index in asked]
         for trial in trials:
             found.append(problem.value(trial.hyperparameters.values))
             end(oracle, trial, found[-1])
@@ -213,12 +262,12 @@ def _optuna_study(seed: int) -> Any:
     return optuna.create_study(sampler=optuna.samplers.GPSampler(seed=seed))
 
 
-def _best_of_optuna(problem: Problem, batch: int, seed: int) -> float:
+def _best_of_optuna(job: Job, problem: Problem) -> float:
     from optuna.trial import TrialState
 
-    study, found = _optuna_study(seed), []
-    while len(found) < TRIALS:
-        trials = [study.ask() for _ in range(min(batch, TRIALS - len(found)))]
+    study, found = _optuna_study(job.seed), []
+    while len(found) < job.trials:
+        trials = [study.ask() for _ in range(min(job.batch, job.trials - len(found)))]
         values = [_optuna_values(trial, problem.space()) for trial in trials]
         for trial, one in zip(trials, values, strict=True):
             found.append(problem.value(one))
@@ -229,20 +278,11 @@ def _best_of_optuna(problem: Problem, batch: int, seed: int) -> float:
     return float(np.nanmin(found))
 
 
-def run(job: tuple[str, str, int, int]) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Returns the row of one run."""
-    contender, name, batch, seed = job
-    started = time.perf_counter()
-    regret = best_of(contender, PROBLEMS[name], batch, seed) - PROBLEMS[name].least
-    elapsed = round(time.perf_counter() - started, 2)
-    return {
-        "problem": name,
-        "contender": contender,
-        "batch": batch,
-        "seed": seed,
-        "regret": regret,
-        "elapsed_s": elapsed,
-    }
+    started, problem = time.perf_counter(), PROBLEMS[job.problem]
+    regret = best_of(job, problem.failing(job.failures, job.seed)) - problem.least
+    return {**job._asdict(), "regret": regret, "elapsed_s": round(time.perf_counter() - started, 2)}
 
 
 # ---- seconds for a suggestion
@@ -295,36 +335,15 @@ def _enter(oracle: kt.Oracle, number: int, values: dict[str, float], value: floa
         order.append(trial.trial_id)
 
 
-def main() -> None:
-    """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
-    parser.add_argument("--workers", type=int, default=1, help="runs at the same time; times need 1")
-    parser.add_argument("--times", action="store_true", help="print the second table too")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmark-oracle"))
-    arguments = parser.parse_args()
-    contenders = arguments.contenders
-    if not (importlib.util.find_spec("optuna") and importlib.util.find_spec("torch")):
-        contenders = [one for one in contenders if one != "optuna"]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    file = arguments.out / "rows.csv"
+def run_missing(jobs: list[Job], file: Path, workers: int) -> pd.DataFrame:
+    """Runs the jobs that have no row in a file yet, and returns the rows of all."""
     rows = read_rows(file)
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    there = {(row["contender"], row["problem"], row["batch"], row["seed"]) for row in rows}
-    jobs = [
-        (contender, name, batch, seed)
-        for seed in seeds
-        for contender in contenders
-        for batch in arguments.batches
-        for name in PROBLEMS
-    ]
-    missing = [job for job in jobs if job not in there]
+    for row in rows:  # older rows do not say
+        row |= {"failures": row.get("failures", "none"), "trials": row.get("trials", TRIALS)}
+    there = {Job(*(row[field] for field in Job._fields)) for row in rows}
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
-        futures = [pool.submit(run, job) for job in missing]
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(run, job) for job in jobs if job not in there]
         for future in track(concurrent.futures.as_completed(futures), "runs", total=len(futures)):
             try:
                 rows.append(future.result())
@@ -332,16 +351,49 @@ def main() -> None:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
             write_rows(file, rows)
-    console, frame = Console(), pd.DataFrame(rows)
-    frame = frame[frame["seed"].isin(seeds)]
-    for batch in arguments.batches:
-        table = Table(title=f"Median regret after {TRIALS} trials, asked for {batch} at a time (seeds)")
+    wanted = set(jobs)
+    return pd.DataFrame([row for row in rows if Job(*(row[field] for field in Job._fields)) in wanted])
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--contenders", nargs="+", choices=NAMES, default=list(CONTENDERS))
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--failures", nargs="+", choices=FAILURES, default=["none"])
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--workers", type=int, default=1, help="runs at the same time; times need 1")
+    parser.add_argument("--times", action="store_true", help="print the second table too")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark-oracle"))
+    arguments = parser.parse_args()
+    contenders = arguments.contenders
+    if not (importlib.util.find_spec("optuna") and importlib.util.find_spec("torch")):
+        contenders = [one for one in contenders if one != "optuna"]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    jobs = [
+        Job(contender, name, batch, seed, failures, arguments.trials)
+        for seed in seeds
+        for contender in contenders
+        for batch in arguments.batches
+        for failures in arguments.failures
+        for name in PROBLEMS
+    ]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    frame = run_missing(jobs, arguments.out / "rows.csv", arguments.workers)
+    console = Console()
+    for failures, batch in itertools.product(arguments.failures, arguments.batches):
+        how = f"{FAILURES[failures]}, asked for {batch} at a time (seeds)"
+        table = Table(title=f"Median regret after {arguments.trials} trials{how}")
         table.add_column("")
         for contender in contenders:
             table.add_column(NAMES[contender], justify="right")
         for name in PROBLEMS:
-            mine = frame[(frame["problem"] == name) & (frame["batch"] == batch)].groupby("contender")["regret"]
-            found = {one: f"{regret.median():.3g} ({len(regret)})" for one, regret in mine}
+            mine = frame.query("problem == @name and batch == @batch and failures == @failures")
+            found = {
+                one: f"{regret.median():.3g} ({len(regret)})" for one, regret in mine.groupby("contender")["regret"]
+            }
             table.add_row(name, *(found.get(contender, "-") for contender in contenders))
         console.print(table)
     if not arguments.times:

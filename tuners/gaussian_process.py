@@ -31,6 +31,7 @@ class GaussianProcess:
         y: Values, `(n,)`, of mean about 0 and deviation about 1.
         log_parameters: Logarithms of s^2, v and all l_i, where the fit starts; `None` starts at the priors' modes.
         fit: Whether to fit; if not, `log_parameters` are taken as they are.
+        log_noise: Mean and deviation of the prior of log v.
 
     Example:
     >>> x = np.linspace(0, 1, 20)[:, None]
@@ -40,17 +41,22 @@ class GaussianProcess:
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, log_parameters: np.ndarray | None = None, fit: bool = True
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        log_parameters: np.ndarray | None = None,
+        fit: bool = True,
+        log_noise: tuple[float, float] = (-8.0, 3.0),
     ) -> None:
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
         dimensions = self.x.shape[1]
-        self._prior_mean = np.array([0.0, -8.0, *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
-        covariance = np.diag([1.0, 9.0, *[3.0 - SHARED] * dimensions])
+        self._prior_mean = np.array([0.0, log_noise[0], *[math.sqrt(2) + math.log(dimensions) / 2 - 3] * dimensions])
+        covariance = np.diag([1.0, log_noise[1] ** 2, *[3.0 - SHARED] * dimensions])
         covariance[2:, 2:] += SHARED
         self._prior_precision = np.linalg.inv(covariance)
         if log_parameters is None and fit and len(self.y) > 2 * SUBSET:
             few = slice(None, None, len(self.y) // SUBSET)  # a fit to few points is cheap, and a good start
-            first: GaussianProcess = GaussianProcess(self.x[few], self.y[few])
+            first: GaussianProcess = GaussianProcess(self.x[few], self.y[few], log_noise=log_noise)
             log_parameters = first.log_parameters
         start = self._prior_mean if log_parameters is None else np.asarray(log_parameters, float)
         self.log_parameters: np.ndarray = self._fitted(start) if fit else start

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from keras_rnncap.tuners.encoding import SpaceEncoding
 from keras_rnncap.tuners.gaussian_process import GaussianProcess
-from keras_rnncap.tuners.oracle import robust_scores
+from keras_rnncap.tuners.warping import robust_scores
 from scipy import stats
 
 LEAST_TRIALS = 10
@@ -29,8 +29,8 @@ def compute_importance(
 ) -> pd.DataFrame | None:
     """Computes the share of each hyperparameter in how scores differ: Sobol's indices of a Gaussian process.
 
-    The process is fitted to the trials, failed ones included, as `GPBanditOracle` does. `first_order` is the share of
-    the variance over the whole space that a hyperparameter explains alone, `total` with all its interactions.
+    The process is fitted to the trials, failed ones included, as somewhat worse than the worst. `first_order` is the
+    share of the variance over the whole space that a hyperparameter explains alone, `total` with all its interactions.
 
     Args:
         space: The search space.

@@ -6,12 +6,13 @@ import functools
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras_tuner as kt
 import numpy as np
 from keras_rnncap.tuners.encoding import SpaceEncoding
 from keras_rnncap.tuners.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.warping import NEAR_BEST, ROBUST, WARPINGS, is_telling, robust_scores
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
 
@@ -26,6 +27,12 @@ FIT_ALWAYS = 100
 """Trials up to which the process is fitted for each proposal; afterwards, when there are a tenth more than before."""
 EVIDENCE = 2.0
 """By how much larger the log likelihood must be of scores warped near the best, for that to be done."""
+FEASIBLE = "feasible"
+FAILURE_NOISE = (-2.0, 2.0)
+"""Mean and deviation of the prior of the logarithm of the share of failures that no place explains."""
+CAUTION = 3
+"""Power of the feasibility that weighs the improvement: with more, fewer trials fail where some place fails, and chance
+failures cost more."""
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 """An invalid trial is run again; KerasTuner calls it failed once it has no retries left."""
 
@@ -58,11 +65,12 @@ class GPBanditOracle(kt.Oracle):
 
     The process has a Matern 5/2 kernel with a length for each feature. Trials that run are pending: proposals are the
     best on average over values that the process would expect of them, so that many asked for at once are many different
-    points. Trials that failed count as somewhat worse than the worst that did not. Scores below the median are
-    compressed, so that a few terrible ones do not decide what the process looks like; or, where the process finds that
-    likelier, all scores are taken by the logarithm of their distance from the best. Of more than 1,000 trials it sees
-    the newest 500 and the best 500 of the others. No point is proposed twice; where none is left, the search stops. The
-    same seed gives the same proposals, also after `reload` in another process.
+    points. Trials that failed, or scored absurdly, say nothing of the objective: a second process learns where trials
+    fail and how much is chance, and the improvement is weighed with it. Scores below the median are compressed, so that
+    a few terrible ones do not decide what the process looks like; or, where the process finds that likelier, all scores
+    are taken by the logarithm of their distance from the best. Of more than 1,000 trials it sees the newest 500 and the
+    best 500 of the others. No point is proposed twice; where none is left, the search stops. The same seed gives the
+    same proposals, also after `reload` in another process.
 
     Args:
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
@@ -185,16 +193,11 @@ class GPBanditOracle(kt.Oracle):
 
     def _improvement(self, encoding: SpaceEncoding, rng: np.random.Generator) -> tuple[Any, np.ndarray]:
         """Returns the expected improvement as a function of points, and the points of the best trials."""
-        ended = self._ended()
-        places = np.stack([encoding.point(trial.hyperparameters.values) for trial in ended])
-        scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
-        goodness = scores if self.objective.direction == "max" else -scores
-        if len(ended) > MOST_TRIALS:
-            older, newest = np.split(np.arange(len(ended)), [len(ended) - MOST_TRIALS // 2])
-            best = np.argsort(-robust_scores(goodness)[older], kind="stable")[: MOST_TRIALS - len(newest)]
-            kept = np.concatenate([np.sort(best), newest])
-            places, goodness = places[kept], goodness[kept]
-        process = self._process(encoding.features(places), goodness, len(ended))
+        places, goodness, ended = self._seen(encoding)
+        features, known = encoding.features(places), is_telling(goodness)
+        fit = self._is_fit_due(features.shape[1], ended)
+        process = self._process(features[known], goodness[known], ended, fit)
+        feasible = self._feasibility(features, known, fit)
         running = self._running()
         if running:
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
@@ -204,29 +207,68 @@ class GPBanditOracle(kt.Oracle):
             predict, best = process.predict, process.predict(process.x)[0].max()
 
         def improvement(points: np.ndarray) -> np.ndarray:
-            mean, deviation = predict(encoding.features(points))
-            return np.asarray(expected_improvement(mean, deviation, best)).reshape(len(points), -1).mean(axis=1)
+            there = encoding.features(points)
+            mean, deviation = predict(there)
+            expected = np.asarray(expected_improvement(mean, deviation, best)).reshape(len(points), -1).mean(axis=1)
+            return expected * feasible(there) ** CAUTION
 
-        return improvement, places[np.argsort(-process.y)[:5]]
+        return improvement, places[known][np.argsort(-goodness[known])[:5]]
 
-    def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int) -> GaussianProcess:
-        """Returns the process, its parameters fitted anew where that is cheap or due, of the likelier warping."""
-        if any(len(known) != 2 + features.shape[1] for known in self._log_parameters.values()):
+    def _seen(self, encoding: SpaceEncoding) -> tuple[np.ndarray, np.ndarray, int]:
+        """Returns points and scores, more being better, of the trials that the processes see, and how many ended."""
+        ended = self._ended()
+        places = np.stack([encoding.point(trial.hyperparameters.values) for trial in ended])
+        scores = np.array([math.nan if trial.score is None else trial.score for trial in ended], float)
+        goodness = scores if self.objective.direction == "max" else -scores
+        if len(ended) > MOST_TRIALS:
+            older, newest = np.split(np.arange(len(ended)), [len(ended) - MOST_TRIALS // 2])
+            best = np.argsort(-robust_scores(goodness)[older], kind="stable")[: MOST_TRIALS - len(newest)]
+            kept = np.concatenate([np.sort(best), newest])
+            places, goodness = places[kept], goodness[kept]
+        return places, goodness, len(ended)
+
+    def _is_fit_due(self, features: int, ended: int) -> bool:
+        if any(len(known) != 2 + features for known in self._log_parameters.values()):
             self._log_parameters, self._fitted_to = {}, 0
+        if due := ended <= FIT_ALWAYS or ended >= 1.1 * self._fitted_to:
+            self._fitted_to = ended
+        return due
+
+    def _fitted(self, name: str, features: np.ndarray, y: np.ndarray, fit: bool, **options: Any) -> GaussianProcess:
+        start = self._log_parameters.get(name)
+        process = GaussianProcess(features, y, start, fit or start is None, **options)
+        self._log_parameters[name] = process.log_parameters
+        return process
+
+    def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int, fit: bool) -> GaussianProcess:
+        """Returns the process of scores, of the likelier warping; its parameters fitted anew where that is due."""
         choose = ended <= FIT_ALWAYS
-        fit = choose or ended >= 1.1 * self._fitted_to
         processes, losses = {}, {}
         for name in WARPINGS if choose else (self._warping,):
             warped = WARPINGS[name](goodness)
-            process = GaussianProcess(features, warped.scores, self._log_parameters.get(name), fit)
-            processes[name] = process
+            process = processes[name] = self._fitted(name, features, warped.scores, fit)
             if choose:
                 losses[name] = process.loss(process.log_parameters)[0] - warped.log_slope
-            if fit:
-                self._log_parameters[name], self._fitted_to = process.log_parameters, ended
         if choose:
             self._warping = NEAR_BEST if losses[NEAR_BEST] < losses[ROBUST] - EVIDENCE else ROBUST
         return processes[self._warping]
+
+    def _feasibility(self, features: np.ndarray, feasible: np.ndarray, fit: bool) -> Callable[[np.ndarray], Any]:
+        """Returns the probability that more trials at a place succeed than fail, as a function of its features.
+
+        A process of its own is fitted to what failed. Failures that no place explains are its noise, so that they count
+        little; where trials fail again and again, the probability goes to 0.
+        """
+        share, spread = feasible.mean(), feasible.std()
+        if not spread:
+            return lambda _: 1.0
+        process = self._fitted(FEASIBLE, features, (feasible - share) / spread, fit, log_noise=FAILURE_NOISE)
+
+        def probability(there: np.ndarray) -> np.ndarray:
+            mean, deviation = process.predict(there)
+            return special.ndtr(((share - 0.5) / spread + mean) / deviation)
+
+        return probability
 
     # ---- state
 
@@ -345,60 +387,6 @@ class GPBanditOracle(kt.Oracle):
                 self._retry_queue.append(name)
             elif name not in self.end_order:
                 self.end_order.append(name)
-
-
-class Warped(NamedTuple):
-    """Scores as a Gaussian process likes them, more being better.
-
-    Attributes:
-        scores: Of mean about 0 and deviation about 1; of failures half a unit below the worst.
-        log_slope: Sum of the logarithms of what a warped score grows by with its score: with it the likelihoods of
-            different warpings compare.
-    """
-
-    scores: np.ndarray
-    log_slope: float
-
-
-def robust_scores(scores: np.ndarray) -> np.ndarray:
-    """Returns scores, more being better, as a Gaussian process likes them: no outliers below, none undefined.
-
-    The unit is the deviation of the better half from the median, the median is 0. Below it, distances grow with their
-    logarithm. NaN, a failure, is half a unit worse than the worst.
-    """
-    return _robust(scores).scores
-
-
-def _robust(scores: np.ndarray) -> Warped:
-    known = scores[np.isfinite(scores)]
-    if not len(known):
-        return Warped(np.zeros_like(scores), 0.0)
-    median = np.median(known)
-    unit = np.sqrt(np.mean((known[known >= median] - median) ** 2)) or np.std(known) or 1.0
-    z = (scores - median) / unit
-    below = np.log1p(np.maximum(-z, 0))
-    log_slope = -np.sum(np.log(unit) + below[np.isfinite(scores)])
-    return _with_failures(np.where(z < 0, -below, z), float(log_slope))
-
-
-def _near_best(scores: np.ndarray) -> Warped:
-    """Returns scores by the logarithm of their distance from the best: what a narrow valley looks like."""
-    known = scores[np.isfinite(scores)]
-    if not len(known) or not np.median(known.max() - known) > 0:
-        return _robust(scores)
-    softening = 0.1 * np.median(known.max() - known)
-    z = -np.log(softening + np.maximum(known.max() - scores, 0))
-    center, unit = np.median(z[np.isfinite(scores)]), np.std(z[np.isfinite(scores)]) or 1.0
-    log_slope = np.sum(z[np.isfinite(scores)]) - len(known) * np.log(unit)
-    return _with_failures((z - center) / unit, float(log_slope))
-
-
-def _with_failures(z: np.ndarray, log_slope: float) -> Warped:
-    return Warped(np.where(np.isfinite(z), z, np.min(z[np.isfinite(z)]) - 0.5), log_slope)
-
-
-ROBUST, NEAR_BEST = "robust", "near_best"
-WARPINGS = {ROBUST: _robust, NEAR_BEST: _near_best}
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: Any) -> np.ndarray:

@@ -20,16 +20,17 @@ def theirs():
     return GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None).fit(X, Y)
 
 
-def test_mean_deviation_and_likelihood_are_those_of_scikit_learn(theirs):
-    ours = GaussianProcess(X, Y, PARAMETERS, fit=False)
+@pytest.mark.parametrize("log_noise", [(-8.0, 3.0), (-2.0, 2.0)])
+def test_mean_deviation_and_likelihood_are_those_of_scikit_learn(theirs, log_noise):
+    ours = GaussianProcess(X, Y, PARAMETERS, fit=False, log_noise=log_noise)
     mean, deviation = ours.predict(POINTS)
     expected, with_noise = theirs.predict(POINTS, return_std=True)
     np.testing.assert_allclose(mean, expected, atol=1e-8)
     np.testing.assert_allclose(deviation**2, with_noise**2 - np.exp(PARAMETERS[1]) - JITTER, atol=1e-8)
     lengths = stats.multivariate_normal([np.sqrt(2) + np.log(3) / 2 - 3] * 3, 0.3 * np.eye(3) + 2.7)
-    others = stats.norm([0, -8], [1, 3])
+    others = stats.norm([0, log_noise[0]], [1, log_noise[1]])
     prior = -lengths.logpdf(PARAMETERS[2:]) - others.logpdf(PARAMETERS[:2]).sum()
-    at_mode = -lengths.logpdf(lengths.mean) - others.logpdf([0, -8]).sum()
+    at_mode = -lengths.logpdf(lengths.mean) - others.logpdf([0, log_noise[0]]).sum()
     likelihood = ours.loss(PARAMETERS)[0] - (prior - at_mode)
     assert -likelihood - 0.5 * 40 * np.log(2 * np.pi) == pytest.approx(theirs.log_marginal_likelihood_value_)
 

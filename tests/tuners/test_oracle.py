@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from keras_rnncap.tuners import GPBanditOracle
 from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.oracle import WARPINGS, expected_improvement, robust_scores
+from keras_rnncap.tuners.oracle import expected_improvement
+from keras_rnncap.tuners.warping import WARPINGS, is_telling, robust_scores
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
 from scipy import integrate, stats
@@ -92,17 +93,22 @@ def test_active_hyperparameters_only_and_python_values(tmp_path):
         json.dumps(values)
 
 
-def test_the_same_seed_gives_the_same_proposals_also_after_a_reload_and_zero_is_a_seed(tmp_path):
-    whole = run(make(tmp_path / "a"), 16)
-    assert run(make(tmp_path / "b"), 16) == whole
-    assert run(make(tmp_path / "d", seed=1), 3) != whole[:3]
-    first = run(make(tmp_path / "c"), 11)
+def score_or_failure(values):
+    return None if values["layers"] == 2 else score(values)
+
+
+@pytest.mark.parametrize("function", [score, score_or_failure])
+def test_the_same_seed_gives_the_same_proposals_also_after_a_reload_and_zero_is_a_seed(tmp_path, function):
+    whole = run(make(tmp_path / "a"), 16, function)
+    assert run(make(tmp_path / "b"), 16, function) == whole
+    assert run(make(tmp_path / "d", seed=1), 3, function) != whole[:3]
+    first = run(make(tmp_path / "c"), 11, function)
     program = f"""
-from tuners.test_oracle import make, run
+from tuners.test_oracle import make, run, {function.__name__}
 import json
 oracle = make({str(tmp_path / "c")!r})
 oracle.reload()
-print("PROPOSED", json.dumps(run(oracle, 5)))
+print("PROPOSED", json.dumps(run(oracle, 5, {function.__name__})))
 """
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
@@ -120,17 +126,81 @@ def test_many_asked_for_at_once_are_many_different_points(tmp_path):
         assert np.abs(one - other).max() > 1e-3
 
 
-def test_failures_teach_it_where_not_to_go(tmp_path):
+@pytest.mark.parametrize("limit", [-1.7, -2.2])  # beside the best rate, -2; and where it fails
+def test_failures_teach_it_where_not_to_go(tmp_path, limit):
     oracle = make(tmp_path, max_trials=50)
 
     def fails_at_high_rates(values):
-        return None if values["rate"] > 10**-2.2 else score(values)
+        return None if values["rate"] > 10**limit else score(values)
 
     seen = run(oracle, 50, fails_at_high_rates)
     failed = [fails_at_high_rates(values) is None for values in seen]
     assert sum(failed[:6]) >= 1
-    assert sum(failed[30:]) < 8
-    assert -2.8 < math.log10(oracle.get_best_trials(1)[0].hyperparameters.values["rate"]) <= -2.2
+    assert sum(failed[30:]) < (4 if limit > -2 else 15)
+    best = oracle.get_best_trials(1)[0]
+    assert math.log10(best.hyperparameters.values["rate"]) == pytest.approx(min(limit, -2), abs=0.03)
+    assert best.score > -((min(limit, -2) + 2) ** 2) - 0.01
+
+
+def square():
+    hp = kt.HyperParameters()
+    hp.Float("x", 0.0, 1.0)
+    hp.Float("y", 0.0, 1.0)
+    return hp
+
+
+def bump(values):
+    """Best, 0, at (0.3, 0.6)."""
+    return -((values["x"] - 0.3) ** 2) - (values["y"] - 0.6) ** 2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_failures_by_chance_cost_little(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    oracle = make(tmp_path, square(), seed=seed)
+    run(oracle, 30, lambda values: None if rng.random() < 0.2 else bump(values))
+    assert oracle.get_best_trials(1)[0].score > -1e-4
+
+
+def test_feasibility_is_1_without_failures_near_1_where_chance_fails_and_near_0_where_all_fail(tmp_path):
+    places = np.random.default_rng(0).random((80, 2))
+    by_chance = np.random.default_rng(1).random(80) < 0.2
+
+    def feasibility(failed):
+        return make(tmp_path, square())._feasibility(places, ~failed, True)
+
+    assert feasibility(np.zeros(80, bool))(places) == 1.0
+    assert np.median(feasibility(by_chance)(places)) > 0.95
+    assert feasibility(by_chance)(places).min() > 0.7
+    by_place = feasibility(places[:, 0] > 0.8)
+    assert by_place(np.array([[0.9, 0.2], [0.9, 0.5], [0.9, 0.8]])).max() < 0.01
+    assert by_place(np.array([[0.3, 0.2], [0.6, 0.5], [0.5, 0.8]])).min() > 0.99
+    both = feasibility((places[:, 0] > 0.7) | by_chance)
+    assert both(np.array([[0.9, 0.3], [0.9, 0.6]])).max() < 0.05
+    assert both(np.array([[0.3, 0.3], [0.4, 0.6]])).min() > 0.9
+
+
+LARGEST = sys.float_info.max
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize(
+    "far", [[LARGEST], [-LARGEST], [LARGEST, -LARGEST], [1e300, 1e-300], [1e300, -1e290, 0.0, 5e-324], [1e160, LARGEST]]
+)
+def test_scores_of_any_size_leave_the_oracle_at_work(tmp_path, direction, far):
+    oracle, given = make(tmp_path, square(), direction=direction), itertools.cycle(far)
+    seen = run(oracle, 20, lambda values: next(given) if values["x"] > 0.6 else bump(values))
+    assert len(seen) == 20
+    assert all(trial.status == "COMPLETED" for trial in oracle.trials.values())
+
+
+@pytest.mark.parametrize("worst", [1e30, LARGEST])
+def test_absurd_scores_only_say_that_the_trial_failed(tmp_path, worst):
+    oracle = make(tmp_path / "absurd", square())
+    absurd = run(oracle, 25, lambda values: -worst if values["x"] > 0.6 else bump(values))
+    failing = run(make(tmp_path / "failing", square()), 25, lambda v: None if v["x"] > 0.6 else bump(v))
+    assert absurd == failing
+    assert is_telling(np.array([1.0, 2.0, 3.0, -worst, math.nan])).tolist() == [True, True, True, False, False]
 
 
 def test_of_many_trials_the_process_sees_the_best_and_the_newest(tmp_path, monkeypatch):
@@ -219,19 +289,27 @@ def test_robust_scores_keep_the_order_and_tame_outliers():
 
 
 @pytest.mark.parametrize("name", WARPINGS)
+@pytest.mark.parametrize(
+    "scores", [[LARGEST, -LARGEST], [1e300, 1.0, 2.0, 3.0], [-1e300, 1.0, 2.0, 3.0], [5e-324, 0.0]]
+)
+def test_warped_scores_are_finite_and_keep_the_order(name, scores):
+    warped = WARPINGS[name](np.array(scores))
+    assert np.isfinite(warped.scores).all()
+    assert math.isfinite(warped.log_slope)
+    assert (np.argsort(warped.scores, kind="stable") == np.argsort(scores)).all()
+
+
+@pytest.mark.parametrize("name", WARPINGS)
 def test_warpings_keep_the_order_and_know_their_slopes(name):
-    scores = np.random.default_rng(0).normal(size=21) ** 3
-    scores[3] = math.nan
-    known = np.isfinite(scores)
+    scores = np.random.default_rng(0).normal(size=20) ** 3
     warped = WARPINGS[name](scores)
-    assert (np.argsort(warped.scores[known]) == np.argsort(scores[known])).all()
-    assert warped.scores[3] == warped.scores[known].min() - 0.5
+    assert (np.argsort(warped.scores) == np.argsort(scores)).all()
     doubled = WARPINGS[name](2 * scores)
     np.testing.assert_allclose(doubled.scores, warped.scores, rtol=1e-9)
     assert doubled.log_slope == pytest.approx(warped.log_slope - 20 * math.log(2))
     # The warped scores as a function of the scores, with center and unit as they are: its slopes, by differences.
-    order = np.argsort(scores[known])
-    x, z = scores[known][order], warped.scores[known][order]
+    order = np.argsort(scores)
+    x, z = scores[order], warped.scores[order]
     if name == "robust":
         median = np.median(x)
         unit = np.sqrt(np.mean((x[x >= median] - median) ** 2))
