@@ -105,11 +105,13 @@ class Population(keras.Model):
         self._position = state(shape=(count, 1), dtype="int32", name="position")
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
+        self._steps_left = state(shape=(count, 1), name="steps_left")
         self._turn = state(shape=(), dtype="int32", name="turn")
         pairs = [self._checked(*pair) for pair in zip(members, models, strict=True)]
         self.rows.assign(np.stack([row for row, _ in pairs]))
         self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
         self._saturation.assign([[member.settings.loss_saturation] for member in members])
+        self._steps_left.assign([[float(member.settings.steps)] for member in members])
         if table is not None:  # patterns innermost, as they are computed with
             self._table_inputs = state(shape=table.inputs.shape[::-1], name="table_inputs")
             self._table_targets = state(shape=table.targets.shape, name="table_targets")
@@ -174,6 +176,7 @@ class Population(keras.Model):
             (self._position, 0),
             (self._loss_sum, 0.0),
             (self._loss_count, 0.0),
+            (self._steps_left, member.settings.steps),
         ):
             set_row(variable, slot, value)
         if self.optimizer is not None and self.optimizer.built:
@@ -189,6 +192,7 @@ class Population(keras.Model):
             "position": self._position,
             "loss_sum": self._loss_sum,
             "loss_count": self._loss_count,
+            "steps_left": self._steps_left,
             "first_moment": optimizer.first,
             "second_moment": optimizer.second,
             "steps": optimizer.row_steps,
@@ -358,9 +362,10 @@ class Population(keras.Model):
         saturation = self._part(self._saturation, training)
         losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:
-            running = self._part(self.optimizer.running, training)
+            running = self._part(self._steps_left, training) > 0  # the optimizer's own count is not read here on JAX
             self._add(self._loss_sum, ops.where(running, losses[:, None], 0.0))
             self._add(self._loss_count, ops.cast(running, losses.dtype))
+            self._add(self._steps_left, -ops.cast(running, losses.dtype))
             if self.table is not None:
                 self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
                 self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))

@@ -84,19 +84,13 @@ class RowOptimizer(keras.optimizers.Optimizer):
         new = weights - step
 
         finite = ops.all(ops.isfinite(gradient) & ops.isfinite(new), axis=1, keepdims=True)
-        running = self.running & self._in_turn()
+        running = (done < field["steps"]) & (alive > 0) & self._in_turn()
         moves = running & finite
         variable.assign(ops.where(moves, new, weights))
         self.first.assign(ops.where(moves, new_first, first))
         self.second.assign(ops.where(moves, new_second, second))
         self.row_steps.assign(ops.where(moves, t, done))
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
-
-    @property
-    def running(self) -> Any:
-        """Which rows have not done their steps and have not diverged, `(members, 1)`."""
-        steps = ops.convert_to_tensor(self.settings)[:, FIELDS.index("steps") : FIELDS.index("steps") + 1]
-        return (ops.convert_to_tensor(self.row_steps) < steps) & (ops.convert_to_tensor(self.alive) > 0)
 
     def _in_turn(self) -> Any:
         """Returns whose turn it is: where members are computed in groups, one group in each call."""
