@@ -109,8 +109,11 @@ class Job(abc.ABC):
 
         All trials begin and end between rounds, so that what a round measures of a trial does not depend on others.
         """
-        about = min(self.steps, max(STEPS_PER_EXECUTION, min(20 * STEPS_PER_EXECUTION, math.ceil(self.steps / 50))))
-        return math.ceil(self.steps / math.ceil(self.steps / about))
+        if self.steps < 10 * STEPS_PER_EXECUTION:
+            rounds = math.ceil(self.steps / STEPS_PER_EXECUTION)
+        else:  # twentieths of all steps end with a round, and most rules look after so many
+            rounds = 20 * max(1 + (self.steps >= 40 * STEPS_PER_EXECUTION), math.ceil(self.steps / 50_000))
+        return math.ceil(self.steps / rounds)
 
     # ---- shapes
 
