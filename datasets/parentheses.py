@@ -77,7 +77,7 @@ class ParenthesesCounting(GeneratedTask):
         counts = np.zeros((len(symbols), self.streams), np.int8)
         for step in range(symbols.shape[1]):
             counts += change[:, step]
-            np.clip(counts, 0, COUNTS - 1, out=counts)
+            np.maximum(np.minimum(counts, COUNTS - 1, out=counts), 0, out=counts)  # np.clip takes four times as long
         return counts.astype("int32")
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:

@@ -215,7 +215,10 @@ class Template:
                 states, y = self._step(cells, weights, states, *later)
         else:
             states, _ = _loop(
-                lambda states, _: self._step(cells, weights, states, *later), states, ops.zeros((length - 1, 1)), False
+                lambda states, _: self._step(cells, weights, states, *later),
+                states,
+                (ops.zeros((length - 1, 1)),),
+                False,
             )
             y = states[-1][0]
         return self._read_out(weights[-1], y)
@@ -227,26 +230,41 @@ class Template:
             The last outputs, `(members, batch, output_dim)`, or those of all steps, `(members, batch, time,
             output_dim)`, as the members' models do.
         """
-        x = ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2)  # (time, ..., input_dim, batch)
         weights = self._weights(rows)
         cells = self._cells_of_all(numbers)
-        states = self._initial_states(weights, ops.shape(x)[-1])
+        own = len(inputs.shape) == 4
+        xs = self._own_inputs(weights[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2),)
+        states = self._initial_states(weights, ops.shape(xs[0])[-1])
 
         def step(states: Any, x: Any) -> tuple[Any, Any]:
-            return self._step(cells, weights, states, x)
+            return self._step(cells, weights, states, *x)
 
-        if x.shape[0] <= UNROLLED_STEPS:
+        length = inputs.shape[-2]
+        if length <= UNROLLED_STEPS:
             ys = []
-            for t in range(x.shape[0]):
-                states, y = step(states, x[t])
+            for t in range(length):
+                states, y = step(states, tuple(x[t] for x in xs))
                 ys.append(y)
             stacked = ops.stack(ys) if self.returns_sequences else None
         else:
-            states, stacked = _loop(step, states, x, self.returns_sequences)
+            states, stacked = _loop(step, states, xs, self.returns_sequences)
         if not self.returns_sequences:
             return self._read_out(weights[-1], states[-1][0])
         outputs = self._read_out(weights[-1], stacked)  # (time, members, batch, output_dim)
         return ops.moveaxis(outputs, 0, 2)
+
+    def _own_inputs(self, first: dict[str, Any], inputs: Any) -> tuple[Any, Any]:
+        """Returns members' own inputs, and their products with the first kernel, `(time, members, width, batch)` each.
+
+        One product of all time steps: those of single steps, a small one for each member, take twice as long.
+        """
+        members, batch, length, width = inputs.shape
+        x = ops.reshape(ops.transpose(inputs, (0, 3, 2, 1)), (members, width, length * batch))
+        if "projection" in first:
+            x = input_product(first["projection"], x)
+        product = input_product(first["kernel"], x)
+        x, product = (ops.reshape(part, (members, part.shape[1], length, batch)) for part in (x, product))
+        return ops.transpose(x, (2, 0, 1, 3)), ops.transpose(product, (2, 0, 1, 3))
 
     def _weights(self, rows: Any) -> list[dict[str, Any]]:
         """Returns the stored weights of each layer, `(members, *stored)`."""
@@ -305,8 +323,10 @@ class Template:
         return ops.swapaxes(outputs, -1, -2)
 
 
-def _loop(step: Callable[[Any, Any], tuple[Any, Any]], states: Any, xs: Any, collect: bool) -> tuple[Any, Any]:
-    """Runs `step(states, x) -> (states, y)` over the first axis of `xs`; returns the states, and all ys if wanted.
+def _loop(
+    step: Callable[[Any, Any], tuple[Any, Any]], states: Any, xs: tuple[Any, ...], collect: bool
+) -> tuple[Any, Any]:
+    """Runs `step(states, x) -> (states, y)` over the first axis of tensors; returns the states, and all ys if wanted.
 
     Not `keras.ops.scan` on TensorFlow: there it takes only ys of the same structure as the states.
     """
@@ -314,12 +334,12 @@ def _loop(step: Callable[[Any, Any], tuple[Any, Any]], states: Any, xs: Any, col
         return ops.scan(lambda carry, x: (out := step(carry, x)) and (out[0], out[1] if collect else None), states, xs)
     import tensorflow as tf
 
-    length = xs.shape[0]
+    length = xs[0].shape[0]
     y = states[-1][0]
     collected = (tf.TensorArray(y.dtype, length, element_shape=y.shape),) if collect else ()
 
     def body(t: Any, collected: Any, states: Any) -> tuple[Any, ...]:
-        states, y = step(states, xs[t])
+        states, y = step(states, tuple(x[t] for x in xs))
         return t + 1, tuple(ys.write(t, y) for ys in collected), states
 
     _, collected, states = tf.while_loop(
