@@ -129,7 +129,7 @@ def _pattern_batches(table: PatternTable | None, member: Member, start: int, ste
         return ops.take(inputs, places, axis=0), ops.take(table.targets, places, axis=0)
 
     if keras.backend.backend() != "tensorflow":
-        return map(batch, range(start, start + steps))
+        return (batch(step) for step in range(start, start + steps))
     import tensorflow as tf
 
     return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(tf.data.AUTOTUNE)
