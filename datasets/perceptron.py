@@ -131,18 +131,6 @@ class PerceptronCapacity(Task):
         """One bit for each pattern."""
         return float(self.patterns)
 
-    def cycled_batches(self, steps: int, batch_size: int) -> Any:
-        """Returns a `tf.data.Dataset` of `steps` batches: the patterns in order, and again from the start."""
-        import tensorflow as tf
-
-        inputs, targets = tf.constant(self.inputs), tf.constant(self.targets)
-
-        def batch(step: Any) -> tuple[Any, Any]:
-            rows = (step * batch_size + tf.range(batch_size, dtype=tf.int64)) % self.patterns
-            return tf.gather(inputs, rows), tf.gather(targets, rows)
-
-        return tf.data.Dataset.range(steps).map(batch).prefetch(tf.data.AUTOTUNE)
-
     def full_batches(self, steps: int) -> Any:
         """Returns a `tf.data.Dataset` of `steps` batches, each the whole set."""
         import tensorflow as tf
