@@ -67,7 +67,7 @@ def test_an_interrupt_that_is_lost_is_passed_on_again(tmp_path):
         )
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    process = _start("script.py", tmp_path, environment)
     _wait(lambda: (tmp_path / "pid").exists())
     process.send_signal(signal.SIGINT)
     process.wait(30)
@@ -78,12 +78,19 @@ def test_an_interrupt_that_is_lost_is_passed_on_again(tmp_path):
 def test_what_ends_the_study_ends_its_search(tmp_path, sent, kept):
     (tmp_path / "script.py").write_text(SLOW)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    process = _start("script.py", tmp_path, environment)
     pid = int(_wait(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     process.send_signal(sent)
     process.wait(30)
     _wait(lambda: _has_ended(pid))
     assert (tmp_path / "kept").exists() == kept
+
+
+def _start(script, folder, environment):
+    """Starts a script that hears interrupts, also where the tests run in the background of a shell, which do not."""
+    hear = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", f"{hear}runpy.run_path({script!r}, run_name='__main__')"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
 
 
 def _has_ended(pid):
