@@ -39,9 +39,6 @@ import keras_tuner as kt
 import numpy as np
 import pandas as pd
 from keras_rnncap.tuners import GPBanditOracle
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.gaussian_process import GaussianProcess
-from keras_rnncap.tuners.warping import is_telling
 from keras_tuner.engine.base_tuner import BaseTuner
 from rich.console import Console
 from rich.progress import track
@@ -99,17 +96,9 @@ class Job(NamedTuple):
 class FailuresLow(GPBanditOracle):
     """The oracle as it was: failed trials score half a unit below the worst."""
 
-    def _seen(self, encoding: SpaceEncoding) -> tuple[np.ndarray, np.ndarray, int]:
-        places, goodness, ended = super()._seen(encoding)
-        self._failed = encoding.features(places[~is_telling(goodness)])
-        return places, goodness, ended
-
-    def _fitted(self, name: str, features: np.ndarray, y: np.ndarray, fit: bool, **options: Any) -> GaussianProcess:
-        low = np.full(len(self._failed), y.min() - 0.5)
-        return super()._fitted(name, np.concatenate([features, self._failed]), np.concatenate([y, low]), fit, **options)
-
-    def _feasibility(self, *_: Any) -> Callable[[np.ndarray], Any]:
-        return lambda _: 1.0
+    def _feasibility(self, features: np.ndarray, feasible: np.ndarray, fit: bool) -> Any:
+        del features, fit
+        return (lambda _: 1.0), ~feasible
 
 
 def _box(low: list[float], high: list[float], function: Callable[[np.ndarray], float], least: float) -> Problem:

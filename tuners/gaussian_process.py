@@ -136,6 +136,11 @@ class GaussianProcess:
         cross = self.kernel(points, self.x, self.log_parameters)
         return cross @ self._weights, self._deviation(cross, self._factor)
 
+    def left_out_means(self) -> np.ndarray:
+        """Returns what the other values say of each, `(n,)` (Rasmussen and Williams 2006, eq. 5.12)."""
+        inverse = linalg.cho_solve((self._factor, True), np.eye(len(self.y)))
+        return self.y - self._weights / np.diag(inverse)
+
     def _deviation(self, cross: np.ndarray, factor: np.ndarray) -> np.ndarray:
         half = linalg.solve_triangular(factor, cross.T, lower=True, check_finite=False)
         variance = math.exp(self.log_parameters[0]) - np.einsum("ij,ij->j", half, half)

@@ -65,12 +65,12 @@ class GPBanditOracle(kt.Oracle):
 
     The process has a Matern 5/2 kernel with a length for each feature. Trials that run are pending: proposals are the
     best on average over values that the process would expect of them, so that many asked for at once are many different
-    points. Trials that failed, or scored absurdly, say nothing of the objective: a second process learns where trials
-    fail and how much is chance, and the improvement is weighed with it. Scores below the median are compressed, so that
-    a few terrible ones do not decide what the process looks like; or, where the process finds that likelier, all scores
-    are taken by the logarithm of their distance from the best. Of more than 1,000 trials it sees the newest 500 and the
-    best 500 of the others. No point is proposed twice; where none is left, the search stops. The same seed gives the
-    same proposals, also after `reload` in another process.
+    points. A second process learns where trials fail, or score absurdly, and how much is chance: failures that their
+    place explains count as bad scores, others not at all, and the improvement is weighed with it. Scores below the
+    median are compressed, so that a few terrible ones do not decide what the process looks like; or, where the process
+    finds that likelier, all scores are taken by the logarithm of their distance from the best. Of more than 1,000
+    trials it sees the newest 500 and the best 500 of the others. No point is proposed twice; where none is left, the
+    search stops. The same seed gives the same proposals, also after `reload` in another process.
 
     Args:
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
@@ -196,8 +196,11 @@ class GPBanditOracle(kt.Oracle):
         places, goodness, ended = self._seen(encoding)
         features, known = encoding.features(places), is_telling(goodness)
         fit = self._is_fit_due(features.shape[1], ended)
-        process = self._process(features[known], goodness[known], ended, fit)
-        feasible = self._feasibility(features, known, fit)
+        feasible, explained = self._feasibility(features, known, fit)
+        # Failures that their place explains are bad scores, or the border of such a region would be tried forever;
+        # those by chance say nothing of the objective.
+        taught = known | explained
+        process = self._process(features[taught], np.where(known, goodness, math.nan)[taught], ended, fit)
         running = self._running()
         if running:
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
@@ -241,34 +244,43 @@ class GPBanditOracle(kt.Oracle):
         return process
 
     def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int, fit: bool) -> GaussianProcess:
-        """Returns the process of scores, of the likelier warping; its parameters fitted anew where that is due."""
+        """Returns the process of scores, of the likelier warping; its parameters fitted anew where that is due.
+
+        NaN, a failure, counts as half a unit worse than the worst.
+        """
         choose = ended <= FIT_ALWAYS
         processes, losses = {}, {}
+        known = np.isfinite(goodness)
         for name in WARPINGS if choose else (self._warping,):
-            warped = WARPINGS[name](goodness)
-            process = processes[name] = self._fitted(name, features, warped.scores, fit)
+            warped = WARPINGS[name](goodness[known])
+            scores = np.full(len(goodness), warped.scores.min() - 0.5)
+            scores[known] = warped.scores
+            process = processes[name] = self._fitted(name, features, scores, fit)
             if choose:
                 losses[name] = process.loss(process.log_parameters)[0] - warped.log_slope
         if choose:
             self._warping = NEAR_BEST if losses[NEAR_BEST] < losses[ROBUST] - EVIDENCE else ROBUST
         return processes[self._warping]
 
-    def _feasibility(self, features: np.ndarray, feasible: np.ndarray, fit: bool) -> Callable[[np.ndarray], Any]:
-        """Returns the probability that more trials at a place succeed than fail, as a function of its features.
+    def _feasibility(
+        self, features: np.ndarray, feasible: np.ndarray, fit: bool
+    ) -> tuple[Callable[[np.ndarray], Any], np.ndarray]:
+        """Returns where more trials succeed than fail, and which failures their places explain.
 
-        A process of its own is fitted to what failed. Failures that no place explains are its noise, so that they count
-        little; where trials fail again and again, the probability goes to 0.
+        The first is a probability, as a function of features; a failure is explained if most trials fail there, going
+        by all others. A process of its own is fitted to what failed. Failures that no place explains are its noise, so
+        that they count little; where trials fail again and again, the probability goes to 0.
         """
         share, spread = feasible.mean(), feasible.std()
         if not spread:
-            return lambda _: 1.0
+            return (lambda _: 1.0), ~feasible
         process = self._fitted(FEASIBLE, features, (feasible - share) / spread, fit, log_noise=FAILURE_NOISE)
 
         def probability(there: np.ndarray) -> np.ndarray:
             mean, deviation = process.predict(there)
             return special.ndtr(((share - 0.5) / spread + mean) / deviation)
 
-        return probability
+        return probability, ~feasible & ((share - 0.5) / spread + process.left_out_means() < 0)
 
     # ---- state
 
