@@ -13,7 +13,7 @@ from studies.made import write_study
 
 from keras_rnncap import sequence_model, zoo
 from keras_rnncap.errors import InputError
-from keras_rnncap.presets import bundle, pack
+from keras_rnncap.publish import bundle, pack
 from keras_rnncap.runs import IDENTITY
 from keras_rnncap.studies.study import Piece
 from keras_rnncap.train import train_model

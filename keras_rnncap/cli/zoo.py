@@ -160,7 +160,7 @@ def zoo_train(
 ) -> None:
     """Train a preset again from its card, without the search for its hyperparameters."""
     import_keras()
-    from keras_rnncap.presets import retrain
+    from keras_rnncap.publish import retrain
     from keras_rnncap.zoo import describe
 
     facts = describe(preset)
@@ -191,7 +191,7 @@ def zoo_save(
 ) -> None:
     """Publish the model of a run as a preset in a folder, scored on fresh data; upload that to a hub, or load it."""
     import_keras()
-    from keras_rnncap.presets import pack
+    from keras_rnncap.publish import pack
     from keras_rnncap.zoo import describe
 
     told: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper}
@@ -214,7 +214,7 @@ def zoo_bundle(
 ) -> None:
     """Make presets of all trainings of the study zoo that ended, but those that are there."""
     import_keras()
-    from keras_rnncap.presets import bundle
+    from keras_rnncap.publish import bundle
 
     written = bundle(study, house, version=version, cell_modules=cell_modules or [])
     for folder in written:

@@ -11,7 +11,7 @@ from keras_rnncap.datasets.builders import penn_treebank, text8
 from keras_rnncap.tuners import run_sweep
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.presets import pack, retrain
+from keras_rnncap.publish import pack, retrain
 from keras_rnncap.runs import IDENTITY, read_rows
 from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
