@@ -13,14 +13,14 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from keras_rnncap.datasets import make_task
-from keras_rnncap.tuners.jobs import TaskJob
-from keras_rnncap.tuners.kerastuner import make_oracle
 from rich.console import Console
 
 from keras_rnncap.cells import get_cell
+from keras_rnncap.datasets import make_task
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.studies import read_study
+from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.oracles.kerastuner import make_oracle
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 

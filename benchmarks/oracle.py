@@ -38,7 +38,6 @@ from typing import Any, NamedTuple
 import keras_tuner as kt
 import numpy as np
 import pandas as pd
-from keras_rnncap.tuners import GPBanditOracle
 from keras_tuner.engine.base_tuner import BaseTuner
 from rich.console import Console
 from rich.progress import track
@@ -46,6 +45,7 @@ from rich.table import Table
 from scipy import optimize
 
 from keras_rnncap.runs import read_rows, write_rows
+from keras_rnncap.tuners import GPBanditOracle
 
 TRIALS = 40
 BATCHES = (1, 8)

@@ -27,10 +27,10 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from keras_rnncap.datasets import PerceptronCapacity
 from rich.console import Console
 from rich.table import Table
 
+from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable, Population
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 

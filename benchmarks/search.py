@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.capacity import TRIALS
 from rich.console import Console
 from rich.table import Table
 
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.capacity import TRIALS
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""

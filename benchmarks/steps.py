@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras_rnncap.zoo import Stepper, export
 from rich.console import Console
 from rich.table import Table
 
 from keras_rnncap.budget import units_for_budget
 from keras_rnncap.cells import CELLS
 from keras_rnncap.models import sequence_model
+from keras_rnncap.zoo import Stepper, export
 
 WIDTH = 27
 

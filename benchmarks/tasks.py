@@ -53,9 +53,8 @@ def consumed(name: str, seconds: float) -> float:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from keras_rnncap.datasets import make_task
-
     from keras_rnncap.budget import units_for_budget
+    from keras_rnncap.datasets import make_task
     from keras_rnncap.models import sequence_model
     from keras_rnncap.training import TrainingSettings, compile_model
 

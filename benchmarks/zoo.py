@@ -16,11 +16,12 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from rich.console import Console
+from rich.table import Table
+
 from keras_rnncap.datasets import get_task_class, make_task
 from keras_rnncap.datasets.corpus import data_dir
 from keras_rnncap.zoo import Evaluation, PresetFacts, describe, evaluate, list_presets, load
-from rich.console import Console
-from rich.table import Table
 
 
 def agrees(facts: PresetFacts, found: Evaluation) -> bool:

@@ -6,10 +6,10 @@ import math
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, marginal_cross_entropy, one_hot
-from keras_rnncap.datasets.task import Sample, Split
 from scipy.special import log_softmax
 
+from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, marginal_cross_entropy, one_hot
+from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import check_integer
 
 SYMBOLS = " 0123456789+-="

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
+
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
 from keras_rnncap.datasets.task import Sample, Split, Task
-from scipy.special import log_softmax
 
 WARM_UP = 13
 """Steps at the start of a sample that are not scored."""

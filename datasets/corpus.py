@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-from keras_rnncap.datasets.task import Split
 
+from keras_rnncap.datasets.task import Split
 from keras_rnncap.errors import InputError
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.task import Sample, Split, Task
 
+from keras_rnncap.datasets.task import Sample, Split, Task
 from keras_rnncap.errors import InputError
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -21,7 +21,6 @@ from keras_rnncap.datasets.sentiment import SentimentSequences
 from keras_rnncap.datasets.task import Task
 from keras_rnncap.datasets.text8 import Text8
 from keras_rnncap.datasets.xml_modelling import XMLModelling
-
 from keras_rnncap.errors import InputError, unknown
 
 TASKS: dict[str, type[Task]] = {

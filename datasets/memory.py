@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator
 from keras_rnncap.datasets.task import Sample, Split, check_sample
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
+
 from keras_rnncap.datasets.generated import GeneratedTask, marginal_cross_entropy, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
 from keras_rnncap.datasets.task import Sample, Split, check_sample
-from scipy.special import log_softmax
-
 from keras_rnncap.errors import InputError, check_integer
 
 NOISE = "abcdefghij"

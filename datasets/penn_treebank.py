@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from keras_rnncap.datasets.corpus import data_dir, read_bytes, reading
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
-
 from keras_rnncap.errors import InputError
 
 FILES: dict[Split, str] = {"train": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"}

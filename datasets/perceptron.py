@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_rnncap.datasets.task import Sample, Split, Task, check_sample, check_set
 
+from keras_rnncap.datasets.task import Sample, Split, Task, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 from keras_rnncap.information import mutual_information_bits
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import keras
 import numpy as np
+
 from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import LENGTH, StreamTask
 from keras_rnncap.datasets.task import Split
-
 from keras_rnncap.errors import InputError, unknown
 
 KEYS = 88

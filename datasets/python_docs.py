@@ -9,7 +9,6 @@ from pathlib import Path
 
 from keras_rnncap.datasets.characters import CharacterModelling
 from keras_rnncap.datasets.corpus import encode, split_corpus
-
 from keras_rnncap.errors import InputError
 
 

@@ -6,9 +6,9 @@ import functools
 
 import keras
 import numpy as np
+
 from keras_rnncap.datasets.generated import GeneratedTask
 from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
-
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+
 from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_number
 from keras_rnncap.datasets.task import Sample, Split
-
 from keras_rnncap.errors import InputError, check_integer, check_seed, unknown
 
 STOP, POSITIVE, NEGATIVE = 6, 2, 2

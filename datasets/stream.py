@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
+
 from keras_rnncap.datasets.generated import one_hot, split_number
 from keras_rnncap.datasets.task import Sample, Split, Task
-
 from keras_rnncap.errors import InputError
 
 LENGTH = 35

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 
 import numpy as np
+
 from keras_rnncap.datasets.generated import EVALUATION, split_number, split_of
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split

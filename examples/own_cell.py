@@ -4,9 +4,9 @@ A leaky RNN, h_t = a h_{t-1} + (1 - a) tanh(W^h h_{t-1} + W^x x_t + b), with a f
 """
 
 import keras
-from keras_rnncap.tuners import measure_capacity
 
 from keras_rnncap import RecurrentCell
+from keras_rnncap.tuners import measure_capacity
 
 
 @keras.saving.register_keras_serializable(package="examples")

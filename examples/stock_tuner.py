@@ -3,6 +3,7 @@
 import keras
 import keras_tuner as kt
 import numpy as np
+
 from keras_rnncap.tuners import GPBanditOracle
 
 

@@ -19,8 +19,8 @@ from keras_rnncap.finished_run import RESULTS, read_finished
 from keras_rnncap.runs import IDENTITY, read_json
 from keras_rnncap.studies import read_study
 from keras_rnncap.studies.zoo import trainings
-from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.profiles import PROFILES
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save

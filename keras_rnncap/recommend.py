@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_rnncap.analysis.cell_choice import Recommendation, compute_recommendation
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, StudyRows, reading_tables
-from keras_rnncap.analysis.recommendation import Recommendation, compute_recommendation
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import PerceptronCapacity, Task, get_task_class
 from keras_rnncap.errors import InputError, check_integer

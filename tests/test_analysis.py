@@ -6,8 +6,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from keras_rnncap.datasets import make_task
-from keras_rnncap.zoo import PresetFacts
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from studies.made import memory, scaling, trainability
@@ -22,7 +20,9 @@ from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinat
 from keras_rnncap.analysis.task import plot_sample
 from keras_rnncap.analysis.trainability_study import plot_reruns
 from keras_rnncap.cells import CELLS
+from keras_rnncap.datasets import make_task
 from keras_rnncap.studies import STUDIES
+from keras_rnncap.zoo import PresetFacts
 
 NAN = math.nan
 TRIALS = [

@@ -10,16 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from keras_rnncap.datasets import TASKS, make_task
-from keras_rnncap.tuners.run import SearchRun
 
 import keras_rnncap.calibration
-import keras_rnncap.train
+import keras_rnncap.training.train
 from keras_rnncap import cli
 from keras_rnncap.analysis.task import plot_sample
 from keras_rnncap.cells import CELLS
+from keras_rnncap.datasets import TASKS, make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.models import sequence_model
+from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.version import __version__
 
 SCRIPT = Path(sys.executable).parent / "rnncap"

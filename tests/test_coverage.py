@@ -4,10 +4,10 @@ import ast
 import inspect
 from pathlib import Path
 
-import keras_rnncap.datasets
 import pytest
 
 import keras_rnncap
+import keras_rnncap.datasets
 
 TESTS = Path(__file__).parent
 

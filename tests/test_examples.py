@@ -24,7 +24,7 @@ def test_python_blocks_of_the_readme_run(tmp_path):
     code = "\n".join(blocks).replace("params=300, out", "params=300, trials=1, steps=20, out")
     folder = re.search(r"runs/train-python-docs-[\w-]+", code).group()
     prepare = (
-        "from keras_rnncap.datasets import PythonDocs; from keras_rnncap.train import train_model\n"
+        "from keras_rnncap.datasets import PythonDocs; from keras_rnncap.training.train import train_model\n"
         "from keras_rnncap.training import TrainingSettings\n"
         f"train_model(PythonDocs(), 'ugrnn', params=2000, settings=TrainingSettings(steps=2), out={folder!r})\n"
     )

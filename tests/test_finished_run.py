@@ -7,17 +7,17 @@ import sys
 import keras
 import pandas as pd
 import pytest
-from keras_rnncap.datasets import make_task
-from keras_rnncap.tuners import measure_capacity, run_sweep
 from studies.made import write_study
 
 from keras_rnncap import sequence_model, zoo
+from keras_rnncap.datasets import make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.publish import bundle, pack
 from keras_rnncap.runs import IDENTITY
 from keras_rnncap.studies.study import Piece
-from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training.train import train_model
+from keras_rnncap.tuners import measure_capacity, run_sweep
 
 TASK = "memory:input_dim=4,length=3"
 CELL = """

@@ -6,19 +6,19 @@ import re
 
 import numpy as np
 import pytest
-from keras_rnncap.datasets import make_task
-from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.run import SearchRun
 
 from keras_rnncap import publish as presets_module
 from keras_rnncap import zoo
+from keras_rnncap.datasets import make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.information import mutual_information_bits
 from keras_rnncap.publish import bundle, pack, retrain
 from keras_rnncap.runs import read_rows
 from keras_rnncap.studies import run_study
-from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training.train import train_model
+from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.search_run import SearchRun
 
 TASK = "memory:input_dim=4,length=3"
 DOCS = TrainingSettings(steps=40, learning_rate=0.01, clip_norm=1.0)

@@ -102,9 +102,8 @@ def test_the_study_shows_a_curve_its_numbers_and_what_is_needed():
 
 
 def test_a_bundled_preset_is_measured(tmp_path):
-    from keras_rnncap.zoo import describe
-
     from keras_rnncap.studies import run_study
+    from keras_rnncap.zoo import describe
 
     rows = run_study("quantization", cells=["rnn"], out=tmp_path / "study")
     whole = rows.trials.set_index("weight_bits")["mutual_information_bits"]

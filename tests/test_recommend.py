@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from keras_rnncap.datasets import make_task
 from scipy import stats
 from studies.made import scaling, trainability, write_study
 from studies.test_capacity_study import made
 
+from keras_rnncap.analysis.cell_choice import compute_expected, compute_recommendation, compute_settings
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.recommendation import compute_expected, compute_recommendation, compute_settings
+from keras_rnncap.datasets import make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.recommend import default_directory, probe, recommend, stored_rows
 

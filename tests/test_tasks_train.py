@@ -7,14 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.datasets import TASKS, PerceptronCapacity, make_task
-from keras_rnncap.datasets.builders import penn_treebank, text8
 
 from keras_rnncap.cells import CELLS
+from keras_rnncap.datasets import TASKS, PerceptronCapacity, make_task
+from keras_rnncap.datasets.builders import penn_treebank, text8
 from keras_rnncap.population import Member, MemberBuilder, Population
-from keras_rnncap.progress import StepCallback
-from keras_rnncap.train import train_model
+from keras_rnncap.terminal.progress import StepCallback
 from keras_rnncap.training import TrainingSettings, compile_model
+from keras_rnncap.training.train import train_model
 
 HERE = Path(__file__).parent
 DATA = {
@@ -84,8 +84,8 @@ def test_a_stream_can_be_trained_with_any_batch_size(batch_size, tmp_path):
 
 
 def test_an_interrupted_run_on_a_stream_ends_as_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_rnncap.train.RECORDS", 2)
-    monkeypatch.setattr("keras_rnncap.training.STEPS_PER_EXECUTION", 2)
+    monkeypatch.setattr("keras_rnncap.training.train.RECORDS", 2)
+    monkeypatch.setattr("keras_rnncap.training.loop.STEPS_PER_EXECUTION", 2)
     settings = TrainingSettings(steps=20, learning_rate=0.05)
     arguments = {"params": 1000, "settings": settings, "batch_size": 3}
     train_model(small("polyphonic-music"), "gru", **arguments, out=tmp_path / "whole")

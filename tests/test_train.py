@@ -9,16 +9,16 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.datasets import PythonDocs
 
 import keras_rnncap.saving as saving_module
-import keras_rnncap.train as train_module
-import keras_rnncap.training as training_module
+import keras_rnncap.training.loop as training_module
+import keras_rnncap.training.train as train_module
+from keras_rnncap.datasets import PythonDocs
 from keras_rnncap.errors import InputError
-from keras_rnncap.progress import StepCallback
 from keras_rnncap.runs import temporary_folder
-from keras_rnncap.train import train_model
+from keras_rnncap.terminal.progress import StepCallback
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training.train import train_model
 
 FILES = {"checkpoint.weights.h5", "history.csv", "model.keras", "run.json", "saved_model", "train.json", "train.png"}
 STEPS = 40

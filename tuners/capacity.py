@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from keras_rnncap.datasets import capacity_input_dim
-from keras_rnncap.datasets.task import check_sample, check_set
-from keras_rnncap.tuners.jobs import CapacityJob
-from keras_rnncap.tuners.kerastuner import INFEASIBLE
-from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
-from keras_rnncap.tuners.run import SearchRun
-
 from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.datasets import capacity_input_dim
+from keras_rnncap.datasets.task import check_sample, check_set
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import RunDirectory, replacing, write_json
+from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.tuners.jobs import CapacityJob
+from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
+from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.versions import versions
 
 TRIALS = 200

@@ -8,10 +8,11 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 import pandas as pd
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.gaussian_process import GaussianProcess
-from keras_rnncap.tuners.warping import robust_scores
 from scipy import stats
+
+from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracles.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.oracles.warping import robust_scores
 
 LEAST_TRIALS = 10
 """Feasible trials below which nothing can be said."""

@@ -12,16 +12,16 @@ from typing import Any, Literal, Protocol, TypeAlias
 import keras
 import keras_tuner as kt
 import numpy as np
-from keras_rnncap.datasets import PerceptronCapacity, Task
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters, edit_space
 from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, constructor_options
+from keras_rnncap.datasets import PerceptronCapacity, Task
 from keras_rnncap.information import bits_per_parameter, mutual_information_bits
 from keras_rnncap.models import sequence_model
 from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
+from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters, edit_space
 
 Values: TypeAlias = Mapping[str, Any]
 Measured: TypeAlias = dict[str, Any] | None

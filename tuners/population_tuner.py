@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 import keras
 import keras_tuner as kt
 import numpy as np
-from keras_rnncap.tuners.jobs import Job, Measured
-from keras_rnncap.tuners.journal import TrialState
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
@@ -22,8 +20,10 @@ from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import AlonePopulation, CannotShareError, Member, ParallelPopulation
 from keras_rnncap.population.parallel import cores
-from keras_rnncap.progress import WorkProgress
 from keras_rnncap.saving import write_weights
+from keras_rnncap.terminal.progress import WorkProgress
+from keras_rnncap.tuners.jobs import Job, Measured
+from keras_rnncap.tuners.journal import TrialState
 
 SLOTS = 16
 """Trials that train at the same time by default."""

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
-from keras_rnncap.datasets.task import check_set
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.hparams import SPACE_FILE, SWEEP_FILE, write_hparams
-from keras_rnncap.tuners.importance import compute_importance
-from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
-from keras_rnncap.tuners.kerastuner import INFEASIBLE, check_oracle
-from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
-from keras_rnncap.tuners.profiles import get_profile
-from keras_rnncap.tuners.run import SearchRun
-from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
 
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
+from keras_rnncap.datasets.task import check_set
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import RunDirectory, replacing, write_json
+from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.tuners.dashboards import SPACE_FILE, SWEEP_FILE, write_hparams
+from keras_rnncap.tuners.importance import compute_importance
+from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
+from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracles.kerastuner import check_oracle
+from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
+from keras_rnncap.tuners.profiles import get_profile
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
 from keras_rnncap.versions import versions
 
 SPACES = ("collins", "jozefowicz")

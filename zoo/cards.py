@@ -9,11 +9,11 @@ from typing import Any
 import jinja2
 import keras
 import numpy as np
-from keras_rnncap.datasets import TASKS
-from keras_rnncap.zoo.facts import PresetFacts
 
 from keras_rnncap.budget import count_parameters
 from keras_rnncap.cells import CELLS, get_cell
+from keras_rnncap.datasets import TASKS
+from keras_rnncap.zoo.facts import PresetFacts
 
 PICTURE = "learning_curve.png"
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras_rnncap.datasets import Task
-from keras_rnncap.datasets.generated import GeneratedTask
 from scipy import stats
 
+from keras_rnncap.datasets import Task
+from keras_rnncap.datasets.generated import GeneratedTask
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
 FRESH = 40_000

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras_rnncap.zoo.stepping import Stepper
-from keras_rnncap.zoo.writing import writing_to
 
 from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.runs import remove_leftovers, replacing, temporary_folder, write_json
 from keras_rnncap.saving import quiet
+from keras_rnncap.zoo.stepping import Stepper
+from keras_rnncap.zoo.writing import writing_to
 
 FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
 STEP_FILE = "step.json"

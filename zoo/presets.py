@@ -14,16 +14,16 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.runs import read_json, remove_leftovers, replacing
+from keras_rnncap.saving import export_saved_model, write_weights
 from keras_rnncap.zoo.cards import PICTURE, render_card
 from keras_rnncap.zoo.exporting import check_stateless, write_formats
 from keras_rnncap.zoo.facts import PresetFacts
 from keras_rnncap.zoo.handles import bundled, resolve
 from keras_rnncap.zoo.stepping import stepper_of
 from keras_rnncap.zoo.writing import writing_to
-
-from keras_rnncap.errors import InputError, check_integer
-from keras_rnncap.runs import read_json, remove_leftovers, replacing
-from keras_rnncap.saving import export_saved_model, write_weights
 
 FORMAT = 1
 """Number of the layout of a preset's folder."""

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from keras_rnncap.texts import printable
+from keras_rnncap.terminal.texts import printable
 
 # Okabe and Ito's palette (2008), without yellow, which is too light for lines.
 CELL_COLORS = {

@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from keras_rnncap.texts import PlainConsole, printable
+from keras_rnncap.terminal.texts import PlainConsole, printable
 
 if TYPE_CHECKING:
     import pandas as pd

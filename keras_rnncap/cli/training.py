@@ -44,8 +44,8 @@ def train(
     """Train a model on a task and score it on held-out data beside simple baselines."""
     import_keras()
     from keras_rnncap.datasets import make_task
-    from keras_rnncap.train import default_directory, train_model
     from keras_rnncap.training import TrainingSettings
+    from keras_rnncap.training.train import default_directory, train_model
 
     numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name

@@ -27,7 +27,7 @@ from keras_rnncap.analysis.style import cell_order
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, read_json, remove_leftovers, replacing
 from keras_rnncap.studies import STUDIES, Study, in_words, read_study
-from keras_rnncap.texts import printable
+from keras_rnncap.terminal.texts import printable
 from keras_rnncap.version import __version__
 from keras_rnncap.zoo import card
 from keras_rnncap.zoo.handles import resolve

@@ -23,7 +23,7 @@ from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
 from keras_rnncap.studies.study import Grid, Piece, Study
-from keras_rnncap.texts import PlainConsole
+from keras_rnncap.terminal.texts import PlainConsole
 
 PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
 COLUMNS = (

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
-from keras_rnncap.datasets import StreamTask
 
+from keras_rnncap.datasets import StreamTask
 from keras_rnncap.models import sequence_model
 
 

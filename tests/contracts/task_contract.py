@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import keras
-import keras_rnncap.datasets
 import numpy as np
 import pytest
+
+import keras_rnncap.datasets
 from keras_rnncap.datasets import ALPHABET, CharacterModelling, Task, decode
 from keras_rnncap.datasets.generated import split_number
-
 from keras_rnncap.errors import InputError
 
 TESTS = Path(__file__).parents[1]

@@ -3,9 +3,9 @@
 import tracemalloc
 
 import pytest
+
 from keras_rnncap.datasets import TASKS, ParenthesesCounting, PerceptronCapacity, make_task, task_arguments
 from keras_rnncap.datasets.task import LARGEST_SAMPLE, LARGEST_SET
-
 from keras_rnncap.errors import InputError
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from scipy import io
+
 from keras_rnncap.datasets import PennTreebank, PolyphonicMusic
 from keras_rnncap.datasets.builders import penn_treebank, polyphonic_music
 from keras_rnncap.datasets.builders.polyphonic_music import polyphonic_music_dataset_builder as music_module
-from scipy import io
-
 from keras_rnncap.errors import InputError
 
 PTB = Path(penn_treebank.__file__).parent

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
+from scipy.special import log_softmax
+
 from keras_rnncap.datasets import Arithmetic, ParenthesesCounting, RandomContinuousFunction
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
 from keras_rnncap.datasets.parentheses import SYMBOLS
-from scipy.special import log_softmax
-
 from keras_rnncap.errors import InputError
 
 

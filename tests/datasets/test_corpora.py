@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+
 from keras_rnncap.datasets import PennTreebank, PolyphonicMusic
 from keras_rnncap.datasets.builders import penn_treebank as ptb_package
-
 from keras_rnncap.errors import InputError
 
 DUMMY = Path(ptb_package.__file__).parent / "dummy_data"

@@ -5,14 +5,14 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
-import keras_rnncap.datasets.corpus as corpus_module
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import keras_rnncap.datasets.corpus as corpus_module
 from keras_rnncap.datasets import ALPHABET, decode, encode
 from keras_rnncap.datasets.corpus import data_dir, read_bytes, split_corpus, unpacked_limit
-
 from keras_rnncap.errors import InputError
 
 TEXT = b"it was the best of times it was the worst of times " * 40

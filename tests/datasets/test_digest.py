@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-import keras_rnncap.datasets
 import numpy as np
 import pytest
+
+import keras_rnncap.datasets
 from keras_rnncap.datasets import TASKS, PennTreebank, PolyphonicMusic, PythonDocs, Text8
 from keras_rnncap.datasets.builders import penn_treebank, text8
-from keras_rnncap.tuners import run_sweep
-
 from keras_rnncap.errors import InputError
 from keras_rnncap.publish import pack, retrain
 from keras_rnncap.runs import IDENTITY, read_rows
-from keras_rnncap.train import train_model
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training.train import train_model
+from keras_rnncap.tuners import run_sweep
 
 DUMMY = Path(penn_treebank.__file__).parent / "dummy_data"
 MUSIC = Path(__file__).parent / "data" / "nottingham.npz"

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
-from keras_rnncap.datasets import Memorization, SentimentSequences
 
+from keras_rnncap.datasets import Memorization, SentimentSequences
 from keras_rnncap.errors import InputError
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
-from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
 from scipy import stats
 
+from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
 from keras_rnncap.errors import InputError
 
 

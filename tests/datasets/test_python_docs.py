@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 from contracts.task_contract import TextContract
-from keras_rnncap.datasets import ALPHABET, CharacterModelling, Corpus, PythonDocs, decode, encode
 
 from keras_rnncap import sequence_model
+from keras_rnncap.datasets import ALPHABET, CharacterModelling, Corpus, PythonDocs, decode, encode
 from keras_rnncap.errors import InputError
 
 WORDS = ["so", "it", "goes", "and", "the", "owl", "in", "a", "quiz", "box", "jumps", "over", "my", "dark", "vale"]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from contracts.stream_contract import StreamContract
+
 from keras_rnncap.datasets import DistractorArithmetic, PolyphonicMusic, XMLModelling
 from keras_rnncap.datasets.distractor_arithmetic import SYMBOLS as ARITHMETIC_SYMBOLS
 

@@ -7,14 +7,14 @@ import re
 import zipfile
 from pathlib import Path
 
-import keras_rnncap.datasets.text8 as text8_module
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from contracts.task_contract import TextContract
+
+import keras_rnncap.datasets.text8 as text8_module
 from keras_rnncap.datasets import Text8, decode
 from keras_rnncap.datasets.builders import text8 as builder_package
-
 from keras_rnncap.errors import InputError
 
 DUMMY = Path(builder_package.__file__).parent / "dummy_data" / "text8"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+
 from keras_rnncap.datasets import Text8, decode
 from keras_rnncap.datasets.builders import text8
 

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.datasets import ParenthesesCounting, PerceptronCapacity
-from keras_rnncap.tuners.jobs import TaskJob
 
 import keras_rnncap.population.alone as alone_module
+from keras_rnncap.datasets import ParenthesesCounting, PerceptronCapacity
 from keras_rnncap.population import AlonePopulation, Member, MemberBuilder, PatternTable
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.tuners.jobs import TaskJob
 
 TASK = PerceptronCapacity(40, 6, 3, seed=1)
 TABLE = PatternTable(TASK.inputs[:, 0], TASK.targets, 3, batch_size=16)

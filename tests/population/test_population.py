@@ -5,9 +5,9 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.datasets import PerceptronCapacity
 
 from keras_rnncap.cells import CELLS, constructor_options
+from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.errors import InputError
 from keras_rnncap.models import sequence_model
 from keras_rnncap.population import (

@@ -14,19 +14,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_rnncap.datasets import PerceptronCapacity
-from keras_rnncap.tuners import CapacityJob, measure_capacity
-from keras_rnncap.tuners.capacity import _starts, default_directory
-from keras_rnncap.tuners.run import SearchRun
-from keras_rnncap.tuners.spaces import JozefowiczSpace
 
 import keras_rnncap.population.alone as alone_module
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
 from keras_rnncap.cells import get_cell
+from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import ParallelPopulation
 from keras_rnncap.runs import temporary_folder
+from keras_rnncap.tuners import CapacityJob, measure_capacity
+from keras_rnncap.tuners.capacity import _starts, default_directory
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import JozefowiczSpace
 
 SMALL = {"params": 60, "steps": 20, "length": 2, "batch_size": 64}
 FILES = {"asked.jsonl", "best", "capacity.json", "capacity.png", "history.csv", "run.json", "trials.csv"}

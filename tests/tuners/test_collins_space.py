@@ -6,10 +6,10 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 
 from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
+from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
 
 # Equations 1-20: the affine maps of each cell, and which b^fg it has.
 MAPS = {"rnn": 1, "irnn": 1, "ugrnn": 2, "gru": 3, "lstm": 4, "+rnn": 4}

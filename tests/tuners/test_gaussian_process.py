@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from keras_rnncap.tuners.gaussian_process import JITTER, GaussianProcess
 from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from keras_rnncap.tuners.oracles.gaussian_process import JITTER, GaussianProcess
 
 RNG = np.random.default_rng(0)
 X, POINTS = RNG.random((40, 3)), RNG.random((25, 3))

@@ -6,18 +6,18 @@ import signal
 
 import numpy as np
 import pytest
-from keras_rnncap.datasets import ParenthesesCounting
-from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.jobs import TaskJob
-from keras_rnncap.tuners.journal import ASKED, RUNNING, Journal, TrialState
-from keras_rnncap.tuners.run import SearchRun
 
 import keras_rnncap.saving as saving_module
 from keras_rnncap.cells import IRNNCell, RNNCell
+from keras_rnncap.datasets import ParenthesesCounting
 from keras_rnncap.errors import InputError
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import ParallelPopulation
 from keras_rnncap.runs import RunDirectory
+from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.journal import ASKED, RUNNING, Journal, TrialState
+from keras_rnncap.tuners.search_run import SearchRun
 
 WILD = {"learning_rate": "1e-3..1e9", "optimizer": "sgd", "clip_norm": 1e9}
 """With these many trials diverge, at any time."""

@@ -11,19 +11,19 @@ import threading
 import time
 from pathlib import Path
 
-import keras_rnncap.tuners.oracle as oracle_module
 import keras_tuner as kt
 import numpy as np
 import pytest
-from keras_rnncap.tuners import GPBanditOracle
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.oracle import expected_improvement
-from keras_rnncap.tuners.warping import WARPINGS, is_telling, robust_scores
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
 from scipy import integrate, stats
 
+import keras_rnncap.tuners.oracles.gp_bandit as oracle_module
 from keras_rnncap.errors import InputError
+from keras_rnncap.tuners import GPBanditOracle
+from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracles.gp_bandit import expected_improvement
+from keras_rnncap.tuners.oracles.warping import WARPINGS, is_telling, robust_scores
 
 
 def space():

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace, edit_space, parse_changes
 
 from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
 from keras_rnncap.errors import InputError
+from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace, edit_space, parse_changes
 
 
 def names(space):

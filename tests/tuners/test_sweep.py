@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+
+import keras_rnncap.saving as saving_module
+from keras_rnncap.cells import RNNCell, UGRNNCell
 from keras_rnncap.datasets import PerceptronCapacity, PythonDocs
+from keras_rnncap.errors import InputError
 from keras_rnncap.tuners import (
     CapacityJob,
     GPBanditOracle,
@@ -22,10 +26,6 @@ from keras_rnncap.tuners import (
     to_optuna_study,
 )
 from keras_rnncap.tuners.spaces import JozefowiczSpace
-
-import keras_rnncap.saving as saving_module
-from keras_rnncap.cells import RNNCell, UGRNNCell
-from keras_rnncap.errors import InputError
 
 SMALL = {"params": 60, "steps": 20, "trials": 12, "profile": "smoke"}
 FILES = {
@@ -310,7 +310,7 @@ def test_a_folder_without_a_sweep_is_no_study(tmp_path):
 
 
 def test_places_are_those_of_the_values(finished):
-    from keras_rnncap.tuners.encoding import SpaceEncoding
+    from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
 
     hp = kt.HyperParameters()
     hp.Float("rate", 1e-4, 1e-2, sampling="log")

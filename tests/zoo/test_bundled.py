@@ -14,11 +14,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+
+from keras_rnncap import zoo
 from keras_rnncap.datasets import get_task_class, make_task
 from keras_rnncap.datasets.corpus import data_dir
 from keras_rnncap.zoo.handles import bundled
-
-from keras_rnncap import zoo
 
 NAMES = [f"{folder.parent.name}@{folder.name}" for folder in bundled()]
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -8,11 +8,11 @@ import sys
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.zoo import FORMATS, Stepper, export
 
 from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
 from keras_rnncap.errors import InputError
+from keras_rnncap.zoo import FORMATS, Stepper, export
 
 LENGTH, WIDTH = 11, 9
 LITERT = """

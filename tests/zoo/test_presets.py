@@ -13,10 +13,10 @@ import types
 import keras
 import numpy as np
 import pytest
-from keras_rnncap.zoo import handles, presets
 
 from keras_rnncap import sequence_model, zoo
 from keras_rnncap.errors import InputError
+from keras_rnncap.zoo import handles, presets
 
 FACTS = zoo.PresetFacts(
     name="ugrnn-memory-tiny",

@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
-from keras_rnncap.tuners.spaces.collins import Values
 
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell
 from keras_rnncap.errors import check_integer
 from keras_rnncap.training import TrainingSettings
+from keras_rnncap.tuners.spaces.collins import Values
 
 LAST_RATE = 1 / 16
 """What the learning rate is multiplied by at the end: the paper halves it four times."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
+
 from keras_rnncap.datasets.corpus import data_dir, read_bytes
 
 URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/word_cnn/data/penn/"

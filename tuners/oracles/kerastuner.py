@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import keras_tuner as kt
-from keras_rnncap.tuners.oracle import GPBanditOracle
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.initializers import derived_seed
+from keras_rnncap.runs import COMPLETED
+from keras_rnncap.tuners.oracles.gp_bandit import GPBanditOracle
 
 Row: TypeAlias = dict[str, Any]
 OracleName: TypeAlias = Literal["gp", "random", "bayesian", "repeat"]
@@ -32,9 +33,6 @@ ORACLES: dict[str, type[kt.Oracle]] = {
     "bayesian": kt.oracles.BayesianOptimizationOracle,
     "repeat": RepeatOracle,
 }
-
-COMPLETED, INFEASIBLE = "completed", "infeasible"
-"""The `status` of a row: the trial ended with a score, or its training diverged."""
 
 
 def check_oracle(name: str) -> str:

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.journal import AskedTrial, Journal
-from keras_rnncap.tuners.kerastuner import COMPLETED, INFEASIBLE, PastTrial, make_oracle
-from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
 from keras_tuner.engine.hyperparameters import Float, Int
 
-from keras_rnncap.progress import WorkProgress
 from keras_rnncap.runs import (
+    COMPLETED,
+    INFEASIBLE,
     RunDirectory,
     append_rows,
     drop_half_row,
@@ -26,6 +23,11 @@ from keras_rnncap.runs import (
     write_rows,
 )
 from keras_rnncap.saving import save_model, write_weights
+from keras_rnncap.terminal.progress import WorkProgress
+from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.journal import AskedTrial, Journal
+from keras_rnncap.tuners.oracles.kerastuner import PastTrial, make_oracle
+from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""

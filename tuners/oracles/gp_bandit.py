@@ -10,13 +10,13 @@ from typing import Any
 
 import keras_tuner as kt
 import numpy as np
-from keras_rnncap.tuners.encoding import SpaceEncoding
-from keras_rnncap.tuners.gaussian_process import GaussianProcess
-from keras_rnncap.tuners.warping import NEAR_BEST, ROBUST, WARPINGS, is_telling, robust_scores
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
 
 from keras_rnncap.errors import InputError, check_integer, check_seed
+from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracles.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.oracles.warping import NEAR_BEST, ROBUST, WARPINGS, is_telling, robust_scores
 
 FANTASIES = 8
 CANDIDATES = 2000

@@ -8,12 +8,12 @@ import time
 
 import pandas as pd
 import pytest
-from keras_rnncap.zoo import handles
 from rich.table import Table
 from studies.made import memory, trainability, write_study
 
 from keras_rnncap import cli, sequence_model, zoo
-from keras_rnncap.texts import PlainConsole, printable
+from keras_rnncap.terminal.texts import PlainConsole, printable
+from keras_rnncap.zoo import handles
 
 ODD = "A\x1b[31mB\x1b]0;title\x07C\x1b]8;;http://x\x1b\\D\x9b2JE\x08F\x0bG\u202eH\u2066I\x7fJ\x1bcK\x00L"
 LETTERS = "ABCDEFGHIJKL"

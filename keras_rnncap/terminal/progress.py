@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Literal
 
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from keras_rnncap.texts import PlainConsole
+from keras_rnncap.terminal.interrupts import Interrupts
+from keras_rnncap.terminal.texts import PlainConsole
 
 
 class WorkProgress:
     """A bar over the steps of a piece of work, and lines of news above it; in a pipe only the lines.
 
-    While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`: Python drops one that comes while
-    an object is being deleted, as TensorFlow's often are.
+    While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`, see `Interrupts`.
 
     Args:
         total: Steps in all.
@@ -44,13 +41,11 @@ class WorkProgress:
             disable=not (enabled and self.console.is_terminal),
         )
         self._task = self._bar.add_task("", total=total, completed=done)
-        self._interrupted = self._held = False
-        self._handler: Any = None
+        self._interrupts = Interrupts()
 
     def __enter__(self) -> WorkProgress:
         """Shows the bar."""
-        if threading.current_thread() is threading.main_thread():  # nowhere else can a handler be set
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
+        self._interrupts.__enter__()
         self._bar.start()
         return self
 
@@ -59,25 +54,11 @@ class WorkProgress:
     ) -> None:
         """Takes the bar away; the lines stay."""
         self._bar.stop()
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        self._interrupts.__exit__(kind, error, traceback)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._interrupted = True
-        if not self._held:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> contextlib.AbstractContextManager[None]:
         """Has an interrupt wait until the outermost such block has ended: what is done in it is done as a whole."""
-        before, self._held = self._held, True
-        try:
-            yield
-        finally:
-            self._held = before
-        if self._interrupted and not before:
-            raise KeyboardInterrupt
+        return self._interrupts.held()
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
@@ -86,8 +67,7 @@ class WorkProgress:
 
     def to(self, done: int, description: str = "") -> None:
         """Moves the bar to `done` steps; raises `KeyboardInterrupt` if there was one."""
-        if self._interrupted:
-            raise KeyboardInterrupt
+        self._interrupts.check()
         self._done = done
         self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
 

@@ -1,0 +1,30 @@
+"""The folder of a run, its files and its rows."""
+
+from keras_rnncap.runs.files import (
+    disk_trouble,
+    read_json,
+    remove_leftovers,
+    replacing,
+    temporary_folder,
+    write_json,
+)
+from keras_rnncap.runs.folder import IDENTITY, LOCK, RunDirectory
+from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, append_rows, drop_half_row, read_rows, write_rows
+
+__all__ = [
+    "COMPLETED",
+    "IDENTITY",
+    "INFEASIBLE",
+    "LOCK",
+    "RunDirectory",
+    "append_rows",
+    "disk_trouble",
+    "drop_half_row",
+    "read_json",
+    "read_rows",
+    "remove_leftovers",
+    "replacing",
+    "temporary_folder",
+    "write_json",
+    "write_rows",
+]

@@ -1,0 +1,122 @@
+"""The folder of a run: one run to a folder, one process at a time, and no file ever half written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import filelock
+
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs.files import disk_trouble, is_leftover, read_json, remove_leftovers, write_json
+
+IDENTITY = "run.json"
+LOCK = ".lock"
+LATER = ("digest",)
+"""Keys of an identity that runs of before lack; those are continued without them."""
+
+
+class RunDirectory:
+    """A folder that belongs to one run, for as long as the `with` block lasts to one process.
+
+    `run.json` in it says which run: what was asked for, without what may change when the same run goes on.
+
+    Args:
+        path: The folder; it is created if need be.
+        identity: What distinguishes this run from others, as JSON values.
+
+    Raises:
+        InputError: On entry, if the folder cannot be written, is in use, or holds another run or other people's files.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any]) -> None:
+        self.path = Path(path)
+        self.identity = identity
+        self._lock = filelock.FileLock(self.path / LOCK)
+
+    def __enter__(self) -> RunDirectory:
+        """Takes the folder."""
+        self._check_writable()
+        self._check_ours()
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise InputError(
+                f"{self.path} is in use by another process; wait until it ends, or choose another folder with --out"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise InputError(
+                f"cannot lock {self.path / LOCK}: {error}; choose a folder on a file system with locks with --out"
+            ) from error
+        try:
+            self._check_identity()
+            for folder in (self.path, self.path / "best"):
+                remove_leftovers(folder, alone=True)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Releases the folder; an error of the disk becomes an `InputError` that says how to go on."""
+        self._lock.release()
+        if isinstance(error, Exception) and (trouble := disk_trouble(error, self.path)):
+            raise InputError(
+                f"cannot write to {self.path}: {trouble}. What was finished before is kept: mend this, and the same "
+                "command continues"
+            ) from error
+
+    def __truediv__(self, name: str) -> Path:
+        """Returns the path of a file in the folder."""
+        return self.path / name
+
+    def _check_writable(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {self.path}: {error.strerror or error}; choose another folder with --out"
+            ) from error
+
+    def _check_ours(self) -> None:
+        """Raises `InputError` if there are files and no run; only the lock and unfinished files may be there."""
+        if (self.path / IDENTITY).exists():
+            return
+        foreign = sorted(
+            item.name
+            for item in self.path.iterdir()
+            if not is_leftover(item) and not (item.name == LOCK and item.is_file() and not item.stat().st_size)
+        )
+        if foreign:
+            named = ", ".join(foreign[:3]) + (", ..." if foreign[3:] else "")
+            raise InputError(
+                f"{self.path} holds files of no run of ours ({named}); choose an empty or new folder with --out"
+            )
+
+    def _check_identity(self) -> None:
+        file = self.path / IDENTITY
+        if not file.exists():
+            self._check_ours()
+            write_json(file, self.identity)
+            return
+        there = read_json(file, f"delete {self.path}, or choose another --out")
+        wanted = json.loads(json.dumps(self.identity))
+        keys = [key for key in dict.fromkeys([*there, *wanted]) if key in there or key not in LATER]
+        differences = ", ".join(
+            f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"
+            for key in keys
+            if there.get(key) != wanted.get(key)
+        )
+        if differences:
+            raise InputError(
+                f"{self.path} holds another run: {differences}. Choose another folder with --out, delete this one, or "
+                "repeat the command that made it to continue it"
+            )

@@ -1,0 +1,67 @@
+"""Losses of which large values count less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_rnncap.errors import check_number
+
+
+def saturate(losses: Any, saturation: Any) -> Any:
+    """Returns `(1 - exp(-q L)) / q` for losses L and saturations q; where q is 0, L itself."""
+    some = keras.ops.where(saturation > 0, saturation, 1.0)
+    return keras.ops.where(saturation > 0, -keras.ops.expm1(-some * losses) / some, losses)
+
+
+@keras.saving.register_keras_serializable("keras_rnncap")
+class SaturatedLoss(keras.losses.Loss):
+    """A loss of which large values count less: `(1 - exp(-q L)) / q` for the loss L of a sample.
+
+    Of a cross-entropy this is the generalized cross-entropy of Zhang and Sabuncu (2018), `(1 - p^q) / q` for the
+    probability p of the right answer: near `q = 0` the cross-entropy, at `q = 1` the probability of a wrong answer. A
+    sample's gradient is `p^q` times that of its cross-entropy, so that samples which are hopelessly wrong no longer
+    pull at weights that serve others. For scores that count right answers, where not all can be right.
+
+    Args:
+        loss: The loss, not negative; a sample's, or that of a time step, is saturated before the mean is taken.
+        saturation: q, in [0, 1].
+        name: Its name.
+        reduction: As for Keras' losses; `None` takes that of `loss`.
+        dtype: As for Keras' losses.
+
+    Example:
+    >>> import math
+    >>> import numpy as np
+    >>> loss = SaturatedLoss(keras.losses.BinaryCrossentropy(from_logits=True), saturation=0.5)
+    >>> probability = 1 / (1 + math.exp(3.0))  # of the right answer
+    >>> round(float(loss(np.ones((1, 1)), np.full((1, 1), -3.0))), 4), round(2 * (1 - probability**0.5), 4)
+    (1.5645, 1.5645)
+    """
+
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        saturation: float,
+        name: str = "saturated_loss",
+        reduction: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction or loss.reduction, dtype=dtype)
+        self.loss = loss
+        self.saturation = check_number("saturation", saturation, 0.0, 1.0)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the saturated loss of each sample."""
+        return saturate(self.loss.call(y_true, y_pred), self.saturation)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the loss and q."""
+        loss = keras.losses.serialize(self.loss)
+        return super().get_config() | {"loss": loss, "saturation": self.saturation}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SaturatedLoss:
+        """Returns the loss with this configuration."""
+        return cls(**config | {"loss": keras.losses.deserialize(config["loss"])})
