@@ -1,6 +1,7 @@
 """Recurrent cells for `keras.layers.RNN`, and how to find one by name."""
 
-from keras_rnncap.cells.base import Affine, GatedCell, ProjectingCell, RecurrentCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell, ProjectingCell, RecurrentCell
 from keras_rnncap.cells.gru import GRUCell
 from keras_rnncap.cells.intersection import IntersectionRNNCell
 from keras_rnncap.cells.irnn import IRNNCell
@@ -21,8 +22,8 @@ from keras_rnncap.cells.ugrnn import UGRNNCell
 
 __all__ = [
     "CELLS",
-    "Affine",
     "CellFactory",
+    "CellWeights",
     "ForgetBiasLSTMCell",
     "GRUCell",
     "GatedCell",
@@ -39,8 +40,10 @@ __all__ = [
     "RNNCell",
     "RecurrentCell",
     "ResetAfterGRUCell",
+    "State",
     "TanhLSTMCell",
     "UGRNNCell",
+    "Weight",
     "cell_name",
     "constructor_options",
     "get_cell",

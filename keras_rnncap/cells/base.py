@@ -1,10 +1,11 @@
-"""What all cells share: blocks of weights, initial state, dropout, and everything else that Keras asks of a cell."""
+"""What all cells share: weights and states from what they declare, dropout, and all else that Keras asks of a cell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -13,62 +14,27 @@ from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_rnncap import initializers
+from keras_rnncap.cells.algebra import CellWeights, OneModel, State, Weight
 from keras_rnncap.cells.options import constructor_options
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
 
-class Affine(NamedTuple):
-    """The affine maps of a cell, `W^x x + b` and `W^h h`, each block by block.
-
-    All matrices may carry leading axes, which broadcast as in `keras.ops.matmul`.
-    """
-
-    kernel: Any  # (input_dim, kernel_blocks * units)
-    recurrent_kernel: Any  # (units, recurrent_blocks * units)
-    bias: Any  # (blocks * units,) or None
-    units: int
-    bias_only: int = 0  # blocks without W^x, the last ones
-    input_mask: Any = None  # (batch, input_dim) or None
-    recurrent_mask: Any = None  # (batch, units) or None
-
-    def of_input(self, x: Any) -> list[Any]:
-        """Returns `W^x x + b`, a tensor for each block; for those without W^x, `b`, which broadcasts."""
-        x = x if self.input_mask is None else x * self.input_mask
-        a = ops.matmul(x, self.kernel)
-        if not self.bias_only:
-            return self._split(a if self.bias is None else a + self.bias)
-        if self.bias is None:
-            return [*self._split(a), *[0.0] * self.bias_only]
-        width = self.kernel.shape[-1]
-        return [*self._split(a + self.bias[..., :width]), *self._split(self.bias[..., width:])]
-
-    def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
-        """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
-        h = h if self.recurrent_mask is None else h * self.recurrent_mask
-        kernel = self.recurrent_kernel
-        if first or last is not None:
-            kernel = kernel[..., first * self.units : None if last is None else last * self.units]
-        return self._split(ops.matmul(h, kernel))
-
-    def of_both(self, x: Any, h: Any) -> list[Any]:
-        """Returns `W^h h + W^x x + b`, a tensor for each block, where all blocks have both."""
-        return [a + r for a, r in zip(self.of_input(x), self.of_state(h), strict=True)]
-
-    def _split(self, a: Any) -> list[Any]:
-        count = a.shape[-1] // self.units
-        return [a] if count == 1 else ops.split(a, count, axis=-1)
-
-
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
-    """Base of the cells: subclasses name their blocks and states and write the equation as `step`.
+    """Base of the cells: a subclass declares weights and states and writes the equation as `step`.
 
-    The weights are
+    A cell whose maps are all affine names the `blocks` of three matrices, and has the weights
 
     - `kernel`, shape `(input_dim, kernel_blocks * units)`: W^x of each block, side by side in the order of `blocks`;
     - `recurrent_kernel`, shape `(units, recurrent_blocks * units)`: W^h likewise;
     - `bias`, shape `(blocks * units,)`;
-    - `initial_state`, shape `(len(learned_states), units)`: the learned initial state of Collins et al. (2017), section
-      1.4, from which each sequence starts unless the RNN layer is given another.
+
+    as far as it names any. Any other weights and states a cell declares itself: see `declare_weights` and
+    `declare_states`. All cells can have
+
+    - `initial_state`, shape `(learned states, width)`, or flat where their widths differ: the learned initial state of
+      Collins et al. (2017), section 1.4, from which each sequence starts unless the RNN layer is given another.
+
+    Keras sees each state as a vector, matrix states row by row.
 
     Two facts about Keras' RNN layer. With `stateful=True` it copies the initial state once, when it is built, and
     starts from zeros after `reset_state()`: a learned initial state then gets no gradient, so turn it off there. In
@@ -99,7 +65,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     Call arguments:
         inputs: Tensor of shape `(batch, input_dim)`.
-        states: The states, each a tensor of shape `(batch, units)`.
+        states: The states, each a tensor of shape `(batch, size)`.
         training: Whether dropout is on.
 
     Raises:
@@ -113,15 +79,17 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     recurrent_blocks: ClassVar[tuple[str, ...]] = ()
     """Names of the blocks that have a W^h, in the order of `blocks`; all, where a class names its `blocks` only."""
     state_names: ClassVar[tuple[str, ...]] = ("hidden",)
-    """Names of the states, in order. The first one is the cell's output."""
+    """Names of the states, in order, where all have the width `units`. The first one is the cell's output."""
     learned_states: ClassVar[tuple[str, ...]] = ("hidden",)
     """The states that start from a row of `initial_state`; the others start from zero."""
     activations: ClassVar[tuple[str, ...]] = ("tanh", "relu")
     """The choices for `activation` in the search space of Collins et al. (2017), appendix A."""
     recurrent_kinds: ClassVar[tuple[initializers.MatrixKind, ...]] = ("identity", "orthogonal", "normal")
     """The choices for the square blocks in the same search space."""
-    member_numbers: ClassVar[tuple[str, ...]] = ()
-    """Attributes that `step` reads and that may differ, as numbers, between the members of a population."""
+    searched: ClassVar[Mapping[str, tuple[float, float] | None]] = {}
+    """Numbers of the cell that may be searched, and may differ between the members of a population: arguments of the
+    constructor, kept as attributes, with the range of each. Those of base classes are searched too; `None` excepts
+    one."""
     tunes_bias: ClassVar[bool] = True
     """Whether that search space draws the biases; they stay zero if not."""
 
@@ -191,107 +159,179 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="seed_generator")
         self.projection: Any = None
+        self.initial_state: Any = None
         self.supports_masking = True
-        self.state_size = units if len(self.state_names) == 1 else [units] * len(self.state_names)
-        self.output_size = units
-        # Made here, not in build: its shape needs no input, and a cell gives its initial state before it is built.
-        self.initial_state = (
-            self._add_block_weight(
-                "initial_state", (len(self.learned_states), units), ("state",), self.initial_state_initializer, 3
+
+    # ---- what a cell declares
+
+    @classmethod
+    def searched_numbers(cls) -> dict[str, tuple[float, float]]:
+        """Returns the `searched` of the class and its bases."""
+        found: dict[str, tuple[float, float] | None] = {}
+        for one in reversed(cls.__mro__):
+            found |= vars(one).get("searched", {})
+        return {name: limits for name, limits in found.items() if limits is not None}
+
+    def declare_weights(self, input_dim: int) -> list[Weight]:
+        """Returns the cell's weights but its initial state and projection, for inputs of width `input_dim`.
+
+        By default the three matrices of its `blocks`. A subclass adds its own, or replaces them.
+        """
+        units, seen = self.units, vars(self)
+        made = [
+            ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
+            ("recurrent_kernel", "recurrent", (units,), self.recurrent_blocks, "state"),
+            ("bias", "bias", (), self.blocks if self.use_bias else (), None),
+        ]
+        return [
+            Weight(
+                name,
+                (*inputs, len(blocks) * units),
+                seen[f"{option}_initializer"],
+                blocks,
+                seen[f"{option}_regularizer"],
+                seen[f"{option}_constraint"],
+                dropout,
             )
-            if learned_initial_state
-            else None
-        )
+            for name, option, inputs, blocks, dropout in made
+            if blocks
+        ]
+
+    def declare_states(self) -> list[State]:
+        """Returns the cell's states, the first of which is its output.
+
+        By default those of `state_names`. Where the output is no state, declare it first, and return it from `step`
+        first: Keras' JAX loop repeats the first state in masked time steps.
+        """
+        return [State(name, (self.units,), name in self.learned_states) for name in self.state_names]
+
+    @property
+    def state_size(self) -> int | list[int]:
+        """Sizes of the states, as Keras asks for them."""
+        sizes = [state.size for state in self.declare_states()]
+        return sizes[0] if len(sizes) == 1 else sizes
+
+    @property
+    def output_size(self) -> int:
+        """Size of the output."""
+        return self.declare_states()[0].size
+
+    # ---- weights
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Creates the weights for inputs of shape `(batch, input_dim)`."""
+        self._add_initial_state()
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
-        self.kernel = self._add_block_weight(
-            "kernel",
-            (width, len(self.kernel_blocks) * self.units),
-            self.kernel_blocks,
-            self.kernel_initializer,
-            0,
-            self.kernel_regularizer,
-            self.kernel_constraint,
-        )
-        self.recurrent_kernel = self._add_block_weight(
-            "recurrent_kernel",
-            (self.units, len(self.recurrent_blocks) * self.units),
-            self.recurrent_blocks,
-            self.recurrent_initializer,
-            1,
-            self.recurrent_regularizer,
-            self.recurrent_constraint,
-        )
-        self.bias = (
-            self._add_block_weight(
-                "bias",
-                (len(self.blocks) * self.units,),
-                self.blocks,
-                self.bias_initializer,
-                2,
-                self.bias_regularizer,
-                self.bias_constraint,
-            )
-            if self.use_bias
-            else None
-        )
+        declared = self.declare_weights(width)
+        self._operands = {weight.name: weight.dropout for weight in declared}
+        self.kernel = self.recurrent_kernel = self.bias = None
+        # The seeds of the matrices have stood at 0 to 2 from the first, those of initial state and projection at 3 and 4.
+        places = {"kernel": 0, "recurrent_kernel": 1, "bias": 2}
+        for place, weight in enumerate(declared, 5):
+            if getattr(self, weight.name, None) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.declare_weights names a weight {weight.name!r}, which is an attribute of the "
+                    "cell already; choose another name"
+                )
+            setattr(self, weight.name, self._add(weight, places.get(weight.name, place)))
         self.built = True
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Names of the weights that it has declared, once it is built, its initial state and projection among them."""
+        return ["initial_state", "projection", *self._operands]
+
+    def dropout_of(self, name: str) -> str | None:
+        """Returns `"input"` or `"state"` for a weight on whose factor dropout acts."""
+        return "input" if name == "projection" else self._operands[name]
 
     def _build_projection(self, input_dim: int) -> int:
         """Creates `projection` where the cell wants one; returns the width of what `step` gets."""
         return input_dim
 
-    def _add_block_weight(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        blocks: Sequence[str],
-        initializer: initializers.Initializer,
-        position: int,
-        regularizer: Any = None,
-        constraint: Any = None,
-    ) -> Any:
-        seed = None if self.seed is None else (self.seed, position)
+    def _add_initial_state(self) -> None:
+        """Creates `initial_state`, if there is to be one; a cell can give its initial state before it is built."""
+        learned = [state.size for state in self.declare_states() if state.learned]
+        if self.initial_state is None and self.learned_initial_state and learned:
+            alike = len(set(learned)) == 1
+            shape = (len(learned), learned[0]) if alike else (sum(learned),)
+            self.initial_state = self._add(Weight("initial_state", shape, self.initial_state_initializer), 3)
+
+    def _add(self, weight: Weight, place: int) -> Any:
+        seed = None if self.seed is None else (self.seed, place)
+        initializer = initializers.get(weight.initializer, weight.blocks, f"initializer of {weight.name}")
         return self.add_weight(
-            name=name,
-            shape=shape,
+            name=weight.name,
+            shape=weight.shape,
             initializer=lambda shape, dtype=None: initializers.initialize_blocks(
-                initializer, blocks, shape, dtype, seed
+                initializer, weight.blocks or (weight.name,), shape, dtype, seed
             ),
-            regularizer=regularizer,
-            constraint=constraint,
+            regularizer=weight.regularizer,
+            constraint=weight.constraint,
         )
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        """Returns the states before the first time step, each of shape `(batch_size, units)`."""
-        zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
+        """Returns the states before the first time step, each of shape `(batch_size, size)`."""
+        self._add_initial_state()
+        states = self.declare_states()
+        starts = [ops.zeros((batch_size, state.size), dtype=self.compute_dtype) for state in states]
         if self.initial_state is None:
-            return [zeros for _ in self.state_names]
+            return starts
         learned = ops.cast(self.initial_state, self.compute_dtype)
-        rows = {name: learned[index] for index, name in enumerate(self.learned_states)}
-        return [zeros + rows[name] if name in rows else zeros for name in self.state_names]
+        return [
+            start if place is None else start + learned[place]
+            for start, place in zip(starts, places_of_learned(states), strict=True)
+        ]
+
+    # ---- computation
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
         """Runs one time step; returns the output and the new states."""
         nested = isinstance(states, (list, tuple))
         states = tuple(states) if nested else (states,)
-        input_mask = self.get_dropout_mask(inputs) if training and self.dropout else None
-        recurrent_mask = self.get_recurrent_dropout_mask(states[0]) if training and self.recurrent_dropout else None
-        if self.projection is not None:
-            inputs = ops.matmul(inputs if input_mask is None else inputs * input_mask, self.projection)
-            input_mask = None
-        bias_only = len(self.blocks) - len(self.kernel_blocks)
-        affine = Affine(
-            self.kernel, self.recurrent_kernel, self.bias, self.units, bias_only, input_mask, recurrent_mask
-        )
-        new_states = self.step(inputs, states, affine)
-        return new_states[0], list(new_states) if nested else new_states[0]
+        masks: dict[str | None, Any] = {}
+        if training and self.dropout:
+            masks["input"] = self.get_dropout_mask(inputs)
+        if training and self.recurrent_dropout:
+            masks["state"] = self.get_recurrent_dropout_mask(states[0])
+        projected = self.project(inputs, OneModel(self, masks))
+        if projected is not inputs:
+            masks.pop("input", None)
+        shapes = [state.shape for state in self.declare_states()]
+        new = self.step(projected, self._shaped(states, shapes), OneModel(self, masks))
+        flat = [_flat(state, len(shape)) for state, shape in zip(new, shapes, strict=True)]
+        return flat[0], flat if nested else flat[0]
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
-        """The cell's equation: the states at t from the input at t and the states at t - 1."""
+    @staticmethod
+    def _shaped(states: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
+        return tuple(
+            state if len(shape) == 1 else ops.reshape(state, (-1, *shape))
+            for state, shape in zip(states, shapes, strict=True)
+        )
+
+    def project(self, x: Any, w: CellWeights) -> Any:
+        """Returns what `step` gets as the input."""
+        return x if self.projection is None else w.matmul("projection", x)
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """The cell's equation: the states at t from the input at t and the states at t - 1.
+
+        What may differ between the models of a population is taken from `w`: weights, numbers and the activation.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states, w)")
+
+    def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """The same for all time steps at once, for cells that are linear in their state; `ParallelRNN` uses it.
+
+        Args:
+            xs: Inputs, `(batch, time, input_dim)`.
+            states: The states before the first time step, `(batch, *shape)`.
+            w: As for `step`.
+
+        Returns:
+            The states after each time step, `(batch, time, *shape)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no parallel form: it does not define scan(xs, states, w)")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -312,6 +352,22 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         }
 
 
+def places_of_learned(states: Sequence[State]) -> list[int | slice | None]:
+    """Returns where each state's start stands in `initial_state`: its row, or its stretch where widths differ."""
+    rows = len({state.size for state in states if state.learned}) == 1
+    places: list[int | slice | None] = []
+    first = 0
+    for state in states:
+        after = first + (1 if rows else state.size) * state.learned
+        places.append((first if rows else slice(first, after)) if state.learned else None)
+        first = after
+    return places
+
+
+def _flat(state: Any, rank: int) -> Any:
+    return state if rank == 1 else ops.reshape(state, (-1, math.prod(state.shape[1:])))
+
+
 class GatedCell(RecurrentCell):
     """A cell with a forget or update gate, to whose pre-activation b^fg is added whenever the cell runs.
 
@@ -323,7 +379,7 @@ class GatedCell(RecurrentCell):
         **kwargs: As for `RecurrentCell`.
     """
 
-    member_numbers: ClassVar[tuple[str, ...]] = ("forget_bias",)
+    searched: ClassVar = {"forget_bias": (0.0, 6.0)}
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
@@ -372,14 +428,15 @@ class ProjectingCell(RecurrentCell):
     def _build_projection(self, input_dim: int) -> int:
         wanted = input_dim != self.units if self.input_projection is None else self.input_projection
         if wanted:
-            self.projection = self._add_block_weight(
-                "projection",
-                (input_dim, self.units),
-                ("projection",),
-                self.projection_initializer,
+            self.projection = self._add(
+                Weight(
+                    "projection",
+                    (input_dim, self.units),
+                    self.projection_initializer,
+                    regularizer=self.projection_regularizer,
+                    constraint=self.projection_constraint,
+                ),
                 4,
-                self.projection_regularizer,
-                self.projection_constraint,
             )
         elif input_dim != self.units:
             raise ValueError(

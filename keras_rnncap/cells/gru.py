@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -34,13 +35,13 @@ class GRUCell(GatedCell):
 
     blocks = ("update", "reset", "candidate")
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 5-8."""
         (h,) = states
         ux, rx, cx = w.of_input(x)
         uh, rh = w.of_state(h, 0, 2)
-        u = ops.sigmoid(uh + ux + self.forget_bias)
+        u = ops.sigmoid(uh + ux + w.number("forget_bias"))
         r = ops.sigmoid(rh + rx)
         (ch,) = w.of_state(r * h, 2)
-        c = self.activation(ch + cx)
+        c = w.activation(ch + cx)
         return (u * h + (1 - u) * c,)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell, ProjectingCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell, ProjectingCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -52,7 +53,7 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     state_names = ("output", "hidden")
     learned_states = ("hidden",)
     activations = ("tanh",)
-    member_numbers = ("forget_bias", "depth_forget_bias")
+    searched: ClassVar = {"depth_forget_bias": (0.0, 6.0)}
 
     def __init__(
         self,
@@ -66,14 +67,14 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         self.output_activation = keras.activations.get(output_activation)
         self.depth_forget_bias = float(depth_forget_bias)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 15-20."""
         _, h = states
         y_in, h_in, gy, gh = w.of_both(x, h)
-        gy = ops.sigmoid(gy + self.depth_forget_bias)
-        gh = ops.sigmoid(gh + self.forget_bias)
+        gy = ops.sigmoid(gy + w.number("depth_forget_bias"))
+        gh = ops.sigmoid(gh + w.number("forget_bias"))
         y = gy * x + (1 - gy) * self.output_activation(y_in)
-        h = gh * h + (1 - gh) * self.activation(h_in)
+        h = gh * h + (1 - gh) * w.activation(h_in)
         return (y, h)
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -38,9 +39,9 @@ class LSTMCell(GatedCell):
     state_names = ("hidden", "cell")
     learned_states = ("hidden", "cell")
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 9-14."""
         h, c = states
         i, f, c_in, o = w.of_both(x, h)
-        c = ops.sigmoid(f + self.forget_bias) * c + ops.sigmoid(i) * self.activation(c_in)
+        c = ops.sigmoid(f + w.number("forget_bias")) * c + ops.sigmoid(i) * w.activation(c_in)
         return (ops.sigmoid(o) * ops.tanh(c), c)

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, ProjectingCell, RecurrentCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import ProjectingCell, RecurrentCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -38,14 +39,14 @@ class MUT1Cell(ProjectingCell):
     recurrent_blocks = ("reset", "candidate")
     activations = ("tanh",)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """MUT1 of section 4."""
         (h,) = states
         zx, rx, bias = w.of_input(x)
         (rh,) = w.of_state(h, 0, 1)
         z, r = ops.sigmoid(zx), ops.sigmoid(rx + rh)
         (ch,) = w.of_state(r * h, 1)
-        c = self.activation(ch + ops.tanh(x) + bias)
+        c = w.activation(ch + ops.tanh(x) + bias)
         return (z * c + (1 - z) * h,)
 
 
@@ -77,14 +78,14 @@ class MUT2Cell(ProjectingCell):
     recurrent_blocks = ("update", "candidate", "reset")
     activations = ("tanh",)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """MUT2 of section 4."""
         (h,) = states
         zx, cx, bias = w.of_input(x)
         (zh,), (rh,) = w.of_state(h, 0, 1), w.of_state(h, 2)
         z, r = ops.sigmoid(zx + zh), ops.sigmoid(x + rh + bias)
         (ch,) = w.of_state(r * h, 1, 2)
-        c = self.activation(cx + ch)
+        c = w.activation(cx + ch)
         return (z * c + (1 - z) * h,)
 
 
@@ -113,12 +114,12 @@ class MUT3Cell(RecurrentCell):
     blocks = ("update", "reset", "candidate")
     activations = ("tanh",)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """MUT3 of section 4."""
         (h,) = states
         zx, rx, cx = w.of_input(x)
         (zh,), (rh,) = w.of_state(ops.tanh(h), 0, 1), w.of_state(h, 1, 2)
         z, r = ops.sigmoid(zx + zh), ops.sigmoid(rx + rh)
         (ch,) = w.of_state(r * h, 2)
-        c = self.activation(cx + ch)
+        c = w.activation(cx + ch)
         return (z * c + (1 - z) * h,)

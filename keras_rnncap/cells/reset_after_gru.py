@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -40,12 +41,12 @@ class ResetAfterGRUCell(GatedCell):
     def __init__(self, units: int, forget_bias: float = 0.0, **kwargs: Any) -> None:
         super().__init__(units, forget_bias=forget_bias, **kwargs)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 3-6."""
         (h,) = states
         zx, rx, cx, zb, rb, cb = w.of_input(x)
         zh, rh, ch = w.of_state(h)
         r = ops.sigmoid(rx + rh + rb)
-        z = ops.sigmoid(zx + zh + zb + self.forget_bias)
-        c = self.activation(cx + r * (ch + cb))
+        z = ops.sigmoid(zx + zh + zb + w.number("forget_bias"))
+        c = w.activation(cx + r * (ch + cb))
         return ((1 - z) * c + z * h,)

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_rnncap.cells.base import Affine, RecurrentCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import RecurrentCell
 from keras_rnncap.initializers import MatrixKind
 
 
@@ -33,8 +34,8 @@ class RNNCell(RecurrentCell):
         "normal",
     )  # the identity is left to the IRNN (appendix A)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equation 1."""
         (h,) = states
         (a,) = w.of_both(x, h)
-        return (self.activation(a),)
+        return (w.activation(a),)

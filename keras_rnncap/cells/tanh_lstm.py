@@ -7,16 +7,17 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell, RecurrentCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell, RecurrentCell
 
 
-def _step(cell: Any, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+def _step(cell: Any, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
     """The equation of `TanhLSTMCell`, where a gate that `blocks` does not name is 1."""
     h, c = states
     a = dict(zip(cell.blocks, w.of_both(x, h), strict=True))
-    c_in = cell.activation(a["candidate"])
+    c_in = w.activation(a["candidate"])
     c_in = ops.sigmoid(a["input"]) * c_in if "input" in a else c_in
-    c = ops.sigmoid(a["forget"] + cell.forget_bias) * c + c_in if "forget" in a else c + c_in
+    c = ops.sigmoid(a["forget"] + w.number("forget_bias")) * c + c_in if "forget" in a else c + c_in
     h = ops.tanh(c) * ops.tanh(a["output"]) if "output" in a else ops.tanh(c)
     return (h, c)
 
@@ -53,7 +54,7 @@ class TanhLSTMCell(GatedCell):
     def __init__(self, units: int, forget_bias: float = 0.0, **kwargs: Any) -> None:
         super().__init__(units, forget_bias=forget_bias, **kwargs)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations of section 2."""
         return _step(self, x, states, w)
 
@@ -121,6 +122,6 @@ class NoForgetGateLSTMCell(RecurrentCell):
     learned_states = ("hidden", "cell")
     activations = ("tanh",)
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations of section 2, with f_t = 1."""
         return _step(self, x, states, w)

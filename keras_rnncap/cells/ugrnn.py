@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnncap.cells.base import Affine, GatedCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.base import GatedCell
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
@@ -32,10 +33,10 @@ class UGRNNCell(GatedCell):
 
     blocks = ("candidate", "gate")
 
-    def step(self, x: Any, states: tuple[Any, ...], w: Affine) -> tuple[Any, ...]:
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 2-4."""
         (h,) = states
         c, g = w.of_both(x, h)
-        c = self.activation(c)
-        g = ops.sigmoid(g + self.forget_bias)
+        c = w.activation(c)
+        g = ops.sigmoid(g + w.number("forget_bias"))
         return (g * h + (1 - g) * c,)

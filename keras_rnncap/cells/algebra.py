@@ -1,0 +1,183 @@
+"""What a cell declares, and the small algebra in which its `step` is written."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from keras import ops
+
+
+class Weight(NamedTuple):
+    """A weight that a cell declares.
+
+    Attributes:
+        name: Its name, an argument of the methods of `CellWeights`.
+        shape: Its shape: `()`, `(size,)`, `(inputs, outputs)` of a matrix, or more.
+        initializer: A Keras initializer or its name or, for the blocks of a matrix, a mapping with one for each.
+        blocks: Names of the blocks that stand side by side in the last axis, each drawn on its own.
+        regularizer: A Keras regularizer; a cell with one trains alone, not in a population.
+        constraint: A Keras constraint; likewise.
+        dropout: What a matrix is multiplied by, `"input"` or `"state"`, if the cell's dropout acts on that.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    initializer: Any = "zeros"
+    blocks: tuple[str, ...] = ()
+    regularizer: Any = None
+    constraint: Any = None
+    dropout: Literal["input", "state"] | None = None
+
+
+class State(NamedTuple):
+    """A state that a cell declares.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape for one sample: `(size,)`, or `(rows, columns)` of a matrix state.
+        learned: Whether it starts from learned values, where the cell has a learned initial state; or from zero.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    learned: bool = True
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        size = 1
+        for width in self.shape:
+            size *= width
+        return size
+
+
+class CellWeights(abc.ABC):
+    """The `w` of `step(x, states, w)`: weights, numbers and activation of a cell, and what depends on the layout.
+
+    A `step` written with it, and with operations that act on each number by itself, means the same for one model, where
+    a vector is `(batch, features)` and a matrix state `(batch, rows, columns)`, and for all members of a population,
+    `(members, features, batch)` and `(members, rows, columns, batch)`.
+    """
+
+    features: ClassVar[int]
+    """The axis of a vector's features, counted from the last."""
+
+    def __init__(self, cell: Any) -> None:
+        self._cell = cell
+
+    @abc.abstractmethod
+    def __getitem__(self, name: str) -> Any:
+        """Returns a weight that broadcasts with vectors, matrix states or whatever has its shape for each sample."""
+
+    @abc.abstractmethod
+    def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
+        """Returns `W x`, W the columns from `first` to before `last` of a weight of shape `(inputs, outputs)`."""
+
+    @abc.abstractmethod
+    def number(self, name: str) -> Any:
+        """Returns a number of the cell, an attribute of this name, that broadcasts with vectors."""
+
+    @abc.abstractmethod
+    def activation(self, a: Any) -> Any:
+        """Returns `s(a)`, the cell's activation of `a`."""
+
+    # ---- features
+
+    def split(self, a: Any, parts: int) -> list[Any]:
+        """Returns a vector in so many equal parts."""
+        return [a] if parts == 1 else ops.split(a, parts, axis=self.features)
+
+    def join(self, *parts: Any) -> Any:
+        """Returns vectors joined to one."""
+        return ops.concatenate(parts, axis=self.features)
+
+    def sum(self, a: Any) -> Any:
+        """Returns the sum over a vector's features, a vector of one."""
+        return ops.sum(a, axis=self.features, keepdims=True)
+
+    # ---- matrix states
+
+    def rows(self, a: Any) -> Any:
+        """Returns a vector or number such that it multiplies each row of a matrix state by a number of its own."""
+        return ops.expand_dims(a, self.features) if getattr(a, "shape", ()) else a
+
+    def columns(self, a: Any) -> Any:
+        """Returns a vector or number such that it multiplies each column of a matrix state by a number of its own."""
+        return ops.expand_dims(a, self.features - 1) if getattr(a, "shape", ()) else a
+
+    def outer(self, a: Any, b: Any) -> Any:
+        """Returns the matrices `a b^T`."""
+        return self.rows(a) * self.columns(b)
+
+    def apply(self, matrix: Any, b: Any) -> Any:
+        """Returns the vectors `M b` for matrix states M."""
+        return ops.sum(matrix * self.columns(b), axis=self.features)
+
+    def apply_transposed(self, matrix: Any, a: Any) -> Any:
+        """Returns the vectors `M^T a` for matrix states M."""
+        return ops.sum(matrix * self.rows(a), axis=self.features - 1)
+
+    # ---- the affine maps of cells with `blocks`
+
+    def of_input(self, x: Any) -> list[Any]:
+        """Returns `W^x x + b`, a tensor for each of the cell's blocks; for those without W^x, `b`, which broadcasts."""
+        cell = self._cell
+        count, bias_only = len(cell.kernel_blocks), len(cell.blocks) - len(cell.kernel_blocks)
+        a = self.matmul("kernel", x) if count else None
+        if not cell.use_bias:
+            return [*(self.split(a, count) if count else []), *[0.0] * bias_only]
+        if count and not bias_only:
+            return self.split(a + self["bias"], count)
+        b = self.split(self["bias"], len(cell.blocks))
+        return [
+            *(one + other for one, other in zip(self.split(a, count) if count else [], b, strict=False)),
+            *b[count:],
+        ]
+
+    def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
+        """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
+        units, blocks = self._cell.units, self._cell.recurrent_blocks[first:last]
+        whole = len(blocks) == len(self._cell.recurrent_blocks)
+        a = self.matmul("recurrent_kernel", h, *(() if whole else (first * units, (first + len(blocks)) * units)))
+        return self.split(a, len(blocks))
+
+    def of_both(self, x: Any, h: Any) -> list[Any]:
+        """Returns `W^h h + W^x x + b`, a tensor for each block, where all blocks have both."""
+        a = self.matmul("recurrent_kernel", h) + self.matmul("kernel", x)
+        return self.split(a + self["bias"] if self._cell.use_bias else a, len(self._cell.blocks))
+
+
+class OneModel(CellWeights):
+    """The algebra of one model: features last, any axes before them.
+
+    Args:
+        cell: The cell, built.
+        masks: Dropout masks of what matrices are multiplied by, by `Weight.dropout`.
+    """
+
+    features = -1
+
+    def __init__(self, cell: Any, masks: Mapping[str | None, Any] | None = None) -> None:
+        super().__init__(cell)
+        self._masks = masks or {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Returns the weight."""
+        return ops.convert_to_tensor(getattr(self._cell, name))
+
+    def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
+        """Returns `x W`, what is dropped left out."""
+        mask = self._masks.get(self._cell.dropout_of(name)) if self._masks else None
+        kernel = getattr(self._cell, name)
+        kernel = kernel[:, first:last] if first or last is not None else kernel
+        return ops.matmul(x if mask is None else x * mask, kernel)
+
+    def number(self, name: str) -> Any:
+        """Returns the attribute."""
+        return getattr(self._cell, name)
+
+    def activation(self, a: Any) -> Any:
+        """Returns `s(a)`."""
+        return self._cell.activation(a)
