@@ -225,13 +225,13 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         declared = self.declare_weights(width)
         self._operands = {weight.name: weight.dropout for weight in declared}
         self.kernel = self.recurrent_kernel = self.bias = None
-        # The seeds of the matrices have stood at 0 to 2 from the first, those of initial state and projection at 3 and 4.
+        # Seeds of the matrices stand at 0 to 2, those of initial state and projection at 3 and 4: so presets know them.
         places = {"kernel": 0, "recurrent_kernel": 1, "bias": 2}
         for place, weight in enumerate(declared, 5):
             if getattr(self, weight.name, None) is not None:
                 raise ValueError(
-                    f"{type(self).__name__}.declare_weights names a weight {weight.name!r}, which is an attribute of the "
-                    "cell already; choose another name"
+                    f"{type(self).__name__}.declare_weights names a weight {weight.name!r}, which the cell has as an "
+                    "attribute already; choose another name"
                 )
             setattr(self, weight.name, self._add(weight, places.get(weight.name, place)))
         self.built = True

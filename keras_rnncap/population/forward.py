@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_rnncap.cells import CellWeights, RecurrentCell
+from keras_rnncap.cells.base import places_of_learned
 from keras_rnncap.errors import InputError
 
 UNROLLED_STEPS = 16
 """Up to this length the time loop is written out: faster to run, slower to compile."""
 
-SHARED_NUMBERS = ("every_step", "patterns", "activation")
-"""The first columns of a population's `numbers`; those of the cell, its `member_numbers`, follow."""
-
-
-KNOWN_WEIGHTS = ("kernel", "recurrent_kernel", "bias", "initial_state", "projection")
-"""The weights of a cell that a population computes with."""
+SHARED_NUMBERS = ("every_step", "patterns")
+"""The first columns of a population's `numbers`; activation and numbers of each layer's cell follow."""
 
 
 class CannotShareError(InputError):
@@ -30,16 +30,26 @@ class Slot(NamedTuple):
     """Where a weight stands in a member's row, and in which form.
 
     Attributes:
-        layer: Index of its layer among those with weights.
+        layer: Index of its layer.
         name: The weight's name.
         shape: Its shape in the member's own model.
-        stored: Its shape in the row: matrices transposed, `(outputs, inputs)`; vectors `(size, 1)`.
     """
 
     layer: int
     name: str
     shape: tuple[int, ...]
-    stored: tuple[int, ...]
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is stored transposed, `(outputs, inputs)`."""
+        return len(self.shape) == 2 and self.name != "initial_state"
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """Its shape in the row: with an axis for the batch, but for matrices."""
+        if self.is_matrix:
+            return self.shape[::-1]
+        return self.shape if self.name == "initial_state" else (*(self.shape or (1,)), 1)
 
     @property
     def size(self) -> int:
@@ -48,77 +58,104 @@ class Slot(NamedTuple):
 
     def to_row(self, weight: np.ndarray) -> np.ndarray:
         """Returns the weight's stretch of the row."""
-        return (weight if self.name == "initial_state" else weight.T).ravel()
+        return (weight.T if self.is_matrix else weight).ravel()
 
     def from_row(self, stretch: np.ndarray) -> np.ndarray:
         """Returns the weight from its stretch of the row."""
-        if self.name == "initial_state" or len(self.shape) == 1:
-            return stretch.reshape(self.shape)
-        return stretch.reshape(self.shape[::-1]).T
+        return stretch.reshape(self.shape[::-1]).T if self.is_matrix else stretch.reshape(self.shape)
 
 
-class MemberAffine(NamedTuple):
-    """`Affine` for all members at once, with the batch innermost: `(members, features, batch)`.
+class MemberWeights(CellWeights):
+    """The algebra of all members at once, with the batch innermost: vectors are `(members, features, batch)`.
 
     Matrix products with the batch as their long, contiguous axis, and elementwise work on it, are what a CPU does best.
+
+    Args:
+        cell: The cell of any one member.
+        weights: Its weights by name, `(members, *stored)` each.
+        numbers: Its numbers by name, `(members, 1, 1)` each, and `activation`, the place of each member's in the cell's
+            `activations`.
     """
 
-    kernel: Any  # (members, kernel_blocks * units, input_dim)
-    recurrent_kernel: Any  # (members, recurrent_blocks * units, units)
-    bias: Any  # (members, blocks * units, 1) or None
-    units: int
-    bias_only: int = 0
-    product: Any = None  # W^x x where it is known already
+    features = -2
 
-    def of_input(self, x: Any) -> list[Any]:
-        """Returns `W^x x + b`, a tensor for each block; for those without W^x, `b`, which broadcasts."""
-        a = input_product(self.kernel, x) if self.product is None else self.product
-        if not self.bias_only:
-            return self._split(a if self.bias is None else a + self.bias)
-        if self.bias is None:
-            return [*self._split(a), *[0.0] * self.bias_only]
-        width = self.kernel.shape[1]
-        return [*self._split(a + self.bias[:, :width]), *self._split(self.bias[:, width:])]
+    def __init__(self, cell: RecurrentCell, weights: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+        super().__init__(cell)
+        self._weights, self._numbers = weights, numbers
+        self._functions = [keras.activations.get(name) for name in cell.activations]
+        self._x: Any = None
+        self._products: Mapping[str, Any] = {}
+        self.times_input: set[str] = set()
 
-    def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
-        """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
-        kernel = self.recurrent_kernel
+    def __getitem__(self, name: str) -> Any:
+        """Returns the members' weights, `(members, *shape, 1)`."""
+        weight = self._weights[name]
+        matrix = len(getattr(self._cell, name).shape) == 2
+        return ops.swapaxes(weight, 1, 2)[..., None] if matrix else weight
+
+    def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
+        """Returns `W x`; x may be one for all members, `(input_dim, batch)`."""
+        kernel = self._weights[name]
         if first or last is not None:
-            kernel = kernel[:, first * self.units : None if last is None else last * self.units]
-        return self._split(ops.matmul(kernel, h))
+            kernel = kernel[:, first:last]
+        elif x is self._x:
+            self.times_input.add(name)
+            if name in self._products:
+                return self._products[name]
+        if len(x.shape) == 3:
+            return ops.matmul(kernel, x)
+        members, outputs, width = kernel.shape  # one large product instead of one for each member
+        return ops.reshape(ops.matmul(ops.reshape(kernel, (-1, width)), x), (members, outputs, -1))
 
-    def of_both(self, x: Any, h: Any) -> list[Any]:
-        """Returns `W^h h + W^x x + b`, a tensor for each block, where all blocks have both."""
-        a = input_product(self.kernel, x) if self.product is None else self.product
-        a = ops.matmul(self.recurrent_kernel, h) + a
-        return self._split(a if self.bias is None else a + self.bias)
+    def number(self, name: str) -> Any:
+        """Returns the members' numbers, or the one that all have."""
+        return self._numbers[name] if name in self._numbers else getattr(self._cell, name)
 
-    def _split(self, a: Any) -> list[Any]:
-        count = a.shape[1] // self.units
-        return [a] if count == 1 else ops.split(a, count, axis=1)
+    def activation(self, a: Any) -> Any:
+        """Returns `s(a)`, s each member's own."""
+        chosen = self._functions[0](a)
+        for index in range(1, len(self._functions)):
+            mine = self._numbers["activation"] == index
+            mine = ops.reshape(mine, (-1, *[1] * (len(a.shape) - 1)))
+            chosen = ops.where(mine, self._functions[index](a), chosen)
+        return chosen
 
+    def initial_states(self, batch: Any) -> tuple[Any, ...]:
+        """Returns the members' states before the first time step, `(members, *shape, batch)`."""
+        states, learned = self._cell.declare_states(), self._weights.get("initial_state")
+        members, dtype = (some := next(iter(self._weights.values()))).shape[0], some.dtype
+        starts = []
+        for state, place in zip(states, places_of_learned(states), strict=True):
+            start = ops.zeros((members, *state.shape, batch), dtype=dtype)
+            if learned is not None and place is not None:
+                start = start + ops.reshape(learned[:, place], (members, *state.shape, 1))
+            starts.append(start)
+        return tuple(starts)
 
-def input_product(kernel: Any, x: Any) -> Any:
-    """Returns `W x`, `(members, outputs, batch)`; x may be one for all members, `(input_dim, batch)`."""
-    if len(x.shape) == 3:
-        return ops.matmul(kernel, x)
-    members, outputs, width = kernel.shape  # one large product instead of one for each member
-    return ops.reshape(ops.matmul(ops.reshape(kernel, (-1, width)), x), (members, outputs, -1))
+    def run(self, x: Any, states: tuple[Any, ...], products: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
+        """Returns the states after a time step.
 
+        Args:
+            x: What `step` gets as the input.
+            states: The states before.
+            products: Products of weights and that input that are known already.
+        """
+        self._x, self._products = x, products or {}
+        with self._seen_by_the_cell():
+            return self._cell.step(x, states, self)
 
-class _CellOfAll:
-    """A cell whose hyperparameters are tensors with a member axis; what is not one of them is the template's."""
-
-    def __init__(self, cell: Any, **hyperparameters: Any) -> None:
-        self._cell = cell
-        self.__dict__.update(hyperparameters)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cell, name)
-
-    def step(self, x: Any, states: Any, affine: MemberAffine) -> tuple[Any, ...]:
-        """The cell's own equation."""
-        return type(self._cell).step(self, x, states, affine)
+    @contextlib.contextmanager
+    def _seen_by_the_cell(self) -> Iterator[None]:
+        """Has attributes of the cell be the members' numbers and activations, for a `step` that reads them there."""
+        attributes, own = vars(self._cell), {**self._numbers, "activation": self.activation}
+        before = {name: attributes[name] for name in own if name in attributes}
+        attributes.update(own)
+        try:
+            yield
+        finally:
+            for name in own:
+                del attributes[name]
+            attributes.update(before)
 
 
 class Template:
@@ -130,40 +167,48 @@ class Template:
         model: The model of any one member.
 
     Raises:
-        InputError: If a layer is not `keras.layers.RNN` of a cell with a `step`, or a cell has dropout.
+        CannotShareError: If a layer is not `keras.layers.RNN` of a `RecurrentCell`, or has what populations do not do.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        layers = [layer for layer in model.layers if layer.trainable_weights]
-        self.cells = [_cell_of(layer) for layer in layers[:-1]]
-        self.returns_sequences = bool(layers[-2].return_sequences)
         self.slots = slots_of(model)
-        self.number_names: tuple[str, ...] = (*SHARED_NUMBERS, *self.cells[0].member_numbers)
-        self._found_same: list[dict[str, Any]] = []
+        layers = _layers(model)
+        self.cells: list[RecurrentCell] = [layer.cell for layer in layers[:-1]]
+        self.returns_sequences = bool(layers[-2].return_sequences)
+        self.input_dim = int(model.input_shape[-1])
+        self._columns = [(layer, name) for layer, cell in enumerate(self.cells) for name in _own_numbers(cell)]
+        self._checked: list[tuple[dict[str, Any], np.ndarray]] = []
+
+    @property
+    def width(self) -> int:
+        """How many numbers a member has besides its weights."""
+        return len(SHARED_NUMBERS) + len(self._columns)
+
+    # ---- members
 
     def numbers(self, model: keras.Model, every_step: bool, patterns: int) -> np.ndarray:
-        """Returns in what a member differs besides its weights, in the order of `number_names`."""
-        cell = Template(model).cells[0]
-        activation = keras.activations.serialize(cell.activation)
-        if activation not in cell.activations:
-            valid = ", ".join(cell.activations)
-            raise CannotShareError(f"activation in a population must be one of {valid}; got {activation}")
-        own = [getattr(cell, name) for name in cell.member_numbers]
-        return np.array([every_step, patterns, cell.activations.index(activation), *own], "float32")
+        """Returns in what a member differs besides its weights: the shared numbers, then those of each layer's cell."""
+        cells = [layer.cell for layer in _layers(model)[:-1]]
+        own = [_own_numbers(cells[layer])[name] for layer, name in self._columns]
+        return np.array([every_step, patterns, *own], "float32")
 
-    def check_same(self, model: keras.Model, row: np.ndarray, numbers: np.ndarray) -> None:
+    def check_same(self, model: keras.Model, row: np.ndarray) -> None:
         """Checks that a model and its row give the same outputs for a few random sequences.
 
-        A `step` may do what makes sense with the features last and not with the batch last, as it is here, or ask
-        which activation it has. Models that differ from one that was checked only in initializers, seeds and
-        `member_numbers` are not checked again.
+        A `step` may do what makes sense with the features last and not with the batch last, as it is here, or take
+        numbers from where a population cannot know them. Models that differ only in initializers and seeds from one
+        that was checked, or in numbers from two of them, are not checked again.
 
         Raises:
             CannotShareError: If they do not.
         """
-        kind = self._kind(model)
-        if kind in self._found_same:
-            return
+        kind, numbers = self._kind(model), self.numbers(model, False, 1)
+        seen = [known for other, known in self._checked if other == kind]
+        if len(seen) < 2 and not any(np.array_equal(known, numbers) for known in seen):
+            self._check_outputs(model, row, numbers)
+            self._checked.append((kind, numbers))
+
+    def _check_outputs(self, model: keras.Model, row: np.ndarray, numbers: np.ndarray) -> None:
         rng = np.random.default_rng(0)
         x = rng.normal(size=(3, model.input_shape[1] or 4, model.input_shape[-1])).astype("float32")
         expected = ops.convert_to_numpy(model(x, training=False))
@@ -173,26 +218,27 @@ class Template:
             outputs = ops.convert_to_numpy(self.sequence(own_row, own_numbers, ops.convert_to_tensor(x)))[0]
             size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             if np.allclose(outputs, expected, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
-                self._found_same.append(kind)
                 return
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             reason = str(error)
-        name = type(self.cells[0]).__name__
+        names = " and ".join(dict.fromkeys(type(cell).__name__ for cell in self.cells))
         raise CannotShareError(
-            f"the step of {name} does not work on (members, units, batch) as on (batch, units): {reason}; use "
-            "operations that act on each number by itself, or train its models one by one"
+            f"the step of {names} does not work on (members, units, batch) as on (batch, units): {reason}; use the "
+            "methods of w and operations that act on each number by itself, or train its models one by one"
         )
 
     @staticmethod
     def _kind(model: keras.Model) -> dict[str, Any]:
-        """Returns what `step` may depend on besides weights and `member_numbers`."""
+        """Returns what `step` may depend on besides weights and searched numbers."""
         kind = {}
-        for layer in [layer for layer in model.layers if layer.trainable_weights][:-1]:
+        for layer in _layers(model)[:-1]:
             config = layer.cell.get_config()
-            varies = {"name", "seed", *layer.cell.member_numbers}
-            own = {key: one for key, one in config.items() if key not in varies and not key.endswith("_initializer")}
-            kind[layer.name] = own
+            varies = {"name", "seed", *layer.cell.searched_numbers()}
+            kept = {key: value for key, value in config.items() if not key.endswith("_initializer")}
+            kind[layer.name] = {key: value for key, value in kept.items() if key not in varies}
         return kind
+
+    # ---- outputs
 
     def static(self, rows: Any, numbers: Any, x: Any, length: int) -> Any:
         """Runs inputs that stay for `length` steps: `(members, input_dim, batch)`, or `(input_dim, batch)` for all.
@@ -200,28 +246,23 @@ class Template:
         Returns:
             The last outputs, `(members, batch, output_dim)`.
         """
-        weights = self._weights(rows)
-        first = weights[0]
-        batch = x.shape[-1]
-        if "projection" in first:
-            x = input_product(first["projection"], x)
-        product = input_product(first["kernel"], x)
+        layers, readout = self._layers(rows, numbers)
+        x, products = self._of_input(layers[0], x)
         every_step = numbers[:, 0:1, None]
-        later = ((x if len(x.shape) == 3 else x[None]) * every_step, product * every_step)
-        cells = self._cells_of_all(numbers)
-        states, y = self._step(cells, weights, self._initial_states(weights, batch), x, product)
+        later = (
+            (x if len(x.shape) == 3 else x[None]) * every_step,
+            {name: product * every_step for name, product in products.items()},
+        )
+        states, y = self._step(layers, self._initial_states(layers, x.shape[-1]), x, products)
         if length - 1 <= UNROLLED_STEPS:
             for _ in range(length - 1):
-                states, y = self._step(cells, weights, states, *later)
+                states, y = self._step(layers, states, *later)
         else:
             states, _ = _loop(
-                lambda states, _: self._step(cells, weights, states, *later),
-                states,
-                (ops.zeros((length - 1, 1)),),
-                False,
+                lambda states, _: self._step(layers, states, *later), states, (ops.zeros((length - 1, 1)),), False
             )
             y = states[-1][0]
-        return self._read_out(weights[-1], y)
+        return self._read_out(readout, y)
 
     def sequence(self, rows: Any, numbers: Any, inputs: Any) -> Any:
         """Runs sequences: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
@@ -230,90 +271,87 @@ class Template:
             The last outputs, `(members, batch, output_dim)`, or those of all steps, `(members, batch, time,
             output_dim)`, as the members' models do.
         """
-        weights = self._weights(rows)
-        cells = self._cells_of_all(numbers)
+        layers, readout = self._layers(rows, numbers)
         own = len(inputs.shape) == 4
-        xs = self._own_inputs(weights[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2),)
-        states = self._initial_states(weights, ops.shape(xs[0])[-1])
+        xs, products = (
+            self._own_inputs(layers[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {})
+        )
+        names = list(products)
+        states = self._initial_states(layers, ops.shape(xs)[-1])
 
-        def step(states: Any, x: Any) -> tuple[Any, Any]:
-            return self._step(cells, weights, states, *x)
+        def step(states: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
+            x, *known = now
+            if not own:
+                x = self.cells[0].project(x, layers[0])
+            return self._step(layers, states, x, dict(zip(names, known, strict=True)))
 
-        length = inputs.shape[-2]
+        sequences, length = (xs, *products.values()), inputs.shape[-2]
         if length <= UNROLLED_STEPS:
             ys = []
             for t in range(length):
-                states, y = step(states, tuple(x[t] for x in xs))
+                states, y = step(states, tuple(sequence[t] for sequence in sequences))
                 ys.append(y)
             stacked = ops.stack(ys) if self.returns_sequences else None
         else:
-            states, stacked = _loop(step, states, xs, self.returns_sequences)
+            states, stacked = _loop(step, states, sequences, self.returns_sequences)
         if not self.returns_sequences:
-            return self._read_out(weights[-1], states[-1][0])
-        outputs = self._read_out(weights[-1], stacked)  # (time, members, batch, output_dim)
+            return self._read_out(readout, states[-1][0])
+        outputs = self._read_out(readout, stacked)  # (time, members, batch, output_dim)
         return ops.moveaxis(outputs, 0, 2)
 
-    def _own_inputs(self, first: dict[str, Any], inputs: Any) -> tuple[Any, Any]:
-        """Returns members' own inputs, and their products with the first kernel, `(time, members, width, batch)` each.
+    def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
+        """Returns what the first cell's `step` gets, and its products with the weights that it multiplies by that."""
+        x = self.cells[0].project(x, first)
+        return x, {name: first.matmul(name, x) for name in self._times_input}
+
+    @functools.cached_property
+    def _times_input(self) -> list[str]:
+        """Names of the weights that the first cell multiplies by its input, found by running a step of zeros."""
+        zeros = ops.zeros((1, sum(slot.size for slot in self.slots)))
+        layers, _ = self._layers(zeros, ops.zeros((1, self.width)))
+        x = self.cells[0].project(ops.zeros((1, self.input_dim, 1)), layers[0])
+        layers[0].run(x, self._initial_states(layers, 1)[0])
+        return sorted(layers[0].times_input)
+
+    def _own_inputs(self, first: MemberWeights, inputs: Any) -> tuple[Any, dict[str, Any]]:
+        """Returns members' own inputs, and their products with the first weights, `(time, members, width, batch)` each.
 
         One product of all time steps: those of single steps, a small one for each member, take twice as long.
         """
         members, batch, length, width = inputs.shape
-        x = ops.reshape(ops.transpose(inputs, (0, 3, 2, 1)), (members, width, length * batch))
-        if "projection" in first:
-            x = input_product(first["projection"], x)
-        product = input_product(first["kernel"], x)
-        x, product = (ops.reshape(part, (members, part.shape[1], length, batch)) for part in (x, product))
-        return ops.transpose(x, (2, 0, 1, 3)), ops.transpose(product, (2, 0, 1, 3))
+        x, products = self._of_input(
+            first, ops.reshape(ops.transpose(inputs, (0, 3, 2, 1)), (members, width, length * batch))
+        )
 
-    def _weights(self, rows: Any) -> list[dict[str, Any]]:
-        """Returns the stored weights of each layer, `(members, *stored)`."""
+        def by_time(part: Any) -> Any:
+            return ops.transpose(ops.reshape(part, (members, part.shape[1], length, batch)), (2, 0, 1, 3))
+
+        return by_time(x), {name: by_time(product) for name, product in products.items()}
+
+    def _layers(self, rows: Any, numbers: Any) -> tuple[list[MemberWeights], dict[str, Any]]:
+        """Returns the algebra of each recurrent layer, and the weights of the readout."""
         cuts = np.cumsum([slot.size for slot in self.slots])[:-1].tolist()
         parts = ops.split(rows, cuts, axis=1)
-        layers: list[dict[str, Any]] = [{} for _ in range(len(self.cells) + 1)]
+        weights: list[dict[str, Any]] = [{} for _ in range(len(self.cells) + 1)]
         for slot, part in zip(self.slots, parts, strict=True):
-            layers[slot.layer][slot.name] = ops.reshape(part, (rows.shape[0], *slot.stored))
-        return layers
+            weights[slot.layer][slot.name] = ops.reshape(part, (rows.shape[0], *slot.stored))
+        own: list[dict[str, Any]] = [{} for _ in self.cells]
+        for place, (layer, name) in enumerate(self._columns, len(SHARED_NUMBERS)):
+            own[layer][name] = numbers[:, place, None, None]
+        layers = [MemberWeights(*parts) for parts in zip(self.cells, weights[:-1], own, strict=True)]
+        return layers, weights[-1]
 
-    def _cells_of_all(self, numbers: Any) -> list[_CellOfAll]:
-        numbers = numbers[:, :, None, None]
-        own = {name: numbers[:, self.number_names.index(name)] for name in self.cells[0].member_numbers}
-        chosen_index = numbers[:, SHARED_NUMBERS.index("activation")]
-        functions = [keras.activations.get(name) for name in self.cells[0].activations]
+    def _initial_states(self, layers: Sequence[MemberWeights], batch: Any) -> tuple[tuple[Any, ...], ...]:
+        return tuple(layer.initial_states(batch) for layer in layers)
 
-        def activation(a: Any) -> Any:
-            chosen = functions[0](a)
-            for index in range(1, len(functions)):
-                chosen = ops.where(chosen_index == index, functions[index](a), chosen)
-            return chosen
-
-        return [_CellOfAll(cell, activation=activation, **own) for cell in self.cells]
-
-    def _initial_states(self, weights: list[dict[str, Any]], batch: Any) -> tuple[tuple[Any, ...], ...]:
-        members = weights[-1]["kernel"].shape[0]
-        states = []
-        for cell, own in zip(self.cells, weights, strict=False):
-            zeros = ops.zeros((members, cell.units, batch), dtype=own["kernel"].dtype)
-            learned: Any = own.get("initial_state")
-            names = () if learned is None else cell.learned_states
-            rows = {name: learned[:, index, :, None] for index, name in enumerate(names)}
-            states.append(tuple(zeros + rows[name] if name in rows else zeros for name in cell.state_names))
-        return tuple(states)
-
-    def _step(self, cells: Any, weights: Any, states: Any, x: Any, product: Any = None) -> tuple[Any, Any]:
+    def _step(self, layers: Any, states: Any, x: Any, products: Mapping[str, Any]) -> tuple[Any, Any]:
         """Runs one time step of all layers; returns all states and the last output."""
-        new = []
-        for layer, (cell, state) in enumerate(zip(cells, states, strict=True)):
-            own = weights[layer]
-            if "projection" in own and product is None:
-                x = input_product(own["projection"], x)
-            bias_only = len(cell.blocks) - len(cell.kernel_blocks)
-            affine = MemberAffine(
-                own["kernel"], own["recurrent_kernel"], own.get("bias"), cell.units, bias_only, product
-            )
-            new.append(cell.step(x, state, affine))
-            x, product = new[-1][0], None
-        return tuple(new), x
+        new: list[tuple[Any, ...]] = []
+        for cell, layer, state in zip(self.cells, layers, states, strict=True):
+            if new:
+                x, products = cell.project(_vector(new[-1][0]), layer), {}
+            new.append(tuple(layer.run(x, state, products)))
+        return tuple(new), _vector(new[-1][0])
 
     def _read_out(self, weights: dict[str, Any], y: Any) -> Any:
         """Returns the readout of `(..., members, units, batch)` as `(..., members, batch, output_dim)`."""
@@ -321,6 +359,25 @@ class Template:
         if "bias" in weights:
             outputs = outputs + weights["bias"]
         return ops.swapaxes(outputs, -1, -2)
+
+
+def _vector(y: Any) -> Any:
+    """Returns an output as a vector; matrices row by row."""
+    return y if len(y.shape) == 3 else ops.reshape(y, (y.shape[0], int(np.prod(y.shape[1:-1])), -1))
+
+
+def _own_numbers(cell: RecurrentCell) -> dict[str, Any]:
+    """Returns the place of the cell's activation in its `activations`, and its searched numbers.
+
+    Raises:
+        CannotShareError: If it has another activation.
+    """
+    activation = keras.activations.serialize(cell.activation)
+    if activation not in cell.activations:
+        valid = ", ".join(cell.activations)
+        raise CannotShareError(f"activation in a population must be one of {valid}; got {activation}")
+    numbers = {name: getattr(cell, name) for name in cell.searched_numbers()}
+    return {"activation": cell.activations.index(activation), **numbers}
 
 
 def _loop(
@@ -348,29 +405,58 @@ def _loop(
     return states, collected[0].stack() if collect else None
 
 
-def _cell_of(layer: Any) -> Any:
-    cell: Any = getattr(layer, "cell", None)
-    if not hasattr(cell, "step"):
+def slots_of(model: keras.Model) -> tuple[Slot, ...]:
+    """Returns where each weight of a model stands in its row.
+
+    Raises:
+        CannotShareError: If a layer is none that a population knows, or has what populations do not do.
+    """
+    layers = _layers(model)
+    for layer in layers[:-1]:
+        _check_cell(layer)
+    if type(layers[-1]) is not keras.layers.Dense or len(layers) == 1:
         raise CannotShareError(
-            f"layer {layer.name} of a population must be keras.layers.RNN(cell) with a cell that has a step, as "
-            "keras_rnncap.RecurrentCell says; train models with other cells one by one"
+            f"the last layer of a population's models must be a Dense readout; got {layers[-1].name}"
         )
-    if unknown := {weight.name for weight in cell.trainable_weights} - set(KNOWN_WEIGHTS):
+    slots = []
+    for index, layer in enumerate(layers):
+        _check_weights(layer)
+        slots += [Slot(index, weight.name, tuple(weight.shape)) for weight in layer.trainable_weights]
+    return tuple(slots)
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def _check_cell(layer: Any) -> None:
+    cell: Any = getattr(layer, "cell", None)
+    if not isinstance(cell, RecurrentCell):
         raise CannotShareError(
-            f"{type(cell).__name__} has weights of its own ({', '.join(sorted(unknown))}), which a population does not "
-            "know; train its models one by one"
+            f"layer {layer.name} of a population must be keras.layers.RNN(cell) with a keras_rnncap.RecurrentCell; "
+            "train models with other cells one by one"
+        )
+    if unknown := {weight.name for weight in cell.weights} - set(cell.weight_names):
+        raise CannotShareError(
+            f"{type(cell).__name__} has weights that it does not declare ({', '.join(sorted(unknown))}); name them in "
+            "declare_weights, or train its models one by one"
         )
     if cell.dropout or cell.recurrent_dropout:
-        raise InputError("dropout of cells in a population must be 0")
-    return cell
+        raise CannotShareError("dropout of cells in a population must be 0")
 
 
-def slots_of(model: keras.Model) -> tuple[Slot, ...]:
-    """Returns where each weight of a model stands in its row."""
-    slots = []
-    for index, layer in enumerate(layer for layer in model.layers if layer.trainable_weights):
-        for weight in layer.trainable_weights:
-            shape = tuple(weight.shape)
-            stored = shape if weight.name == "initial_state" else (*shape[::-1], 1)[:2]
-            slots.append(Slot(index, weight.name, shape, stored))
-    return tuple(slots)
+def _check_weights(layer: Any) -> None:
+    """Raises `CannotShareError` where Keras would do to weights what a population does not."""
+    reasons = {
+        "frozen": [weight.name for weight in layer.non_trainable_weights],
+        "regularized": [weight.name for weight in layer.trainable_weights if weight.regularizer is not None],
+        "constrained": [weight.name for weight in layer.trainable_weights if weight.constraint is not None],
+    }
+    for reason, names in reasons.items():
+        if names:
+            raise CannotShareError(
+                f"weights of layer {layer.name} are {reason} ({', '.join(names)}), which populations do not do; its "
+                "models train one by one"
+            )
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise CannotShareError(f"layer {layer.name} has an activity regularizer; its models train one by one")

@@ -12,10 +12,13 @@ from keras import ops
 
 from keras_rnncap.errors import InputError, check_number
 from keras_rnncap.population.forward import SHARED_NUMBERS, Template, slots_of
+from keras_rnncap.population.groups import Groups
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
 from keras_rnncap.training import saturate
 
+BATCH_SIZE = 32
+"""Keras' own, where none is named."""
 MEMORY_LIMIT = 4e9
 """Bytes: what a population takes by default before it computes its members in groups, one after another."""
 
@@ -93,6 +96,8 @@ class Population(keras.Model):
         self.memory_limit = memory_limit
         models = [build(member) for member in members]
         self._template = Template(models[0])
+        self._groups = Groups(len(members))
+        self._batch_size: int | None = None
         if table is not None:
             self._group_size(table.batch_size, table.length)  # an error now rather than when training starts
         count = len(members)
@@ -100,13 +105,12 @@ class Population(keras.Model):
             shape=(count, sum(slot.size for slot in self.slots)), initializer="zeros", name="rows"
         )
         state = functools.partial(self.add_weight, trainable=False, initializer="zeros")
-        self._numbers = state(shape=(count, len(self._template.number_names)), name="numbers")
+        self._numbers = state(shape=(count, self._template.width), name="numbers")
         self._saturation = state(shape=(count, 1), name="saturation")
         self._position = state(shape=(count, 1), dtype="int32", name="position")
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
         self._steps_left = state(shape=(count, 1), name="steps_left")
-        self._turn = state(shape=(), dtype="int32", name="turn")
         pairs = [self._checked(*pair) for pair in zip(members, models, strict=True)]
         self.rows.assign(np.stack([row for row, _ in pairs]))
         self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
@@ -130,16 +134,18 @@ class Population(keras.Model):
         """Returns a member's row and numbers, if it fits in here."""
         if self.table is not None and not 1 <= member.patterns <= len(self.table.inputs):
             raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
-        row, numbers = self._row_of(model), self._template.numbers(model, member.every_step, member.patterns)
-        self._template.check_same(model, row, numbers)
-        return row, numbers
+        row = self._row_of(model)
+        self._template.check_same(model, row)
+        return row, self._template.numbers(model, member.every_step, member.patterns)
 
     def _row_of(self, model: keras.Model) -> np.ndarray:
         if slots_of(model) != tuple(self.slots):
             raise InputError("all members of a population must have the same cell, units, depth, input and output")
-        weights = [weight for layer in model.layers for weight in layer.trainable_weights]
         return np.concatenate(
-            [slot.to_row(ops.convert_to_numpy(weight)) for slot, weight in zip(self.slots, weights, strict=True)]
+            [
+                slot.to_row(ops.convert_to_numpy(weight))
+                for slot, weight in zip(self.slots, model.trainable_weights, strict=True)
+            ]
         )
 
     @classmethod
@@ -160,8 +166,7 @@ class Population(keras.Model):
         model = self._build(self.members[index])
         row = ops.convert_to_numpy(self.rows)[index]
         stretches = np.split(row, np.cumsum([slot.size for slot in self.slots])[:-1])
-        weights = [weight for layer in model.layers for weight in layer.trainable_weights]
-        for slot, weight, stretch in zip(self.slots, weights, stretches, strict=True):
+        for slot, weight, stretch in zip(self.slots, model.trainable_weights, stretches, strict=True):
             weight.assign(slot.from_row(stretch))
         return model
 
@@ -247,9 +252,10 @@ class Population(keras.Model):
         and, for each layer and time step, what the gradient needs again.
         """
         count = len(self.members)
-        features = max(self.slots[0].shape)
-        for cell in self._template.cells:
-            features += (3 * len(cell.blocks) + 3 * len(cell.state_names)) * cell.units
+        features = self._template.input_dim
+        for layer, cell in enumerate(self._template.cells):
+            maps = [s.shape[-1] for s in self.slots if s.layer == layer and s.shape and s.name != "initial_state"]
+            features += 3 * max(maps, default=0) + 3 * sum(state.size for state in cell.declare_states())
         activations = (members or count) * batch_size * length * features
         return 4 * (6 * count * sum(slot.size for slot in self.slots) + activations)
 
@@ -281,11 +287,18 @@ class Population(keras.Model):
         self._steps_per_call = steps_per_execution
         self._loss_of_one = loss  # not given to Keras, which on JAX would trace the model in every fit to build it
         self.compile(
-            RowOptimizer([member.settings for member in self.members]),
+            RowOptimizer([member.settings for member in self.members], self._groups),
             steps_per_execution=1 if self.table is not None else steps_per_execution,
             jit_compile=jit,
         )
         self.optimizer.build([self.rows])
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """Trains on batches as Keras does; `batch_size` is that of arrays, from which batches are taken."""
+        taken = batch_size or (BATCH_SIZE if hasattr(x, "__array__") else None)
+        if taken != self._batch_size:
+            self._batch_size, self.train_function = taken, None  # it was traced for groups of another size
+        return super().fit(x, y, batch_size=batch_size, **options)
 
     def fit_steps(self, steps: int, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
         """Trains all members for `steps` steps on their own patterns of the table, in one epoch of `fit`.
@@ -312,28 +325,31 @@ class Population(keras.Model):
         """
         step = super().train_step
         x = keras.utils.unpack_x_y_sample_weight(arguments[-1])[0]
-        self.optimizer.group_size = group = (
-            self._group_size(*(size or 1 for size in x.shape[-3:-1]))  # None where TensorFlow does not know it
-            if self.table is None
-            else self._group_size(self.table.batch_size, self.table.length)
+        groups = self._groups
+        batch, length = (
+            (self.table.batch_size, self.table.length)
+            if self.table is not None
+            else (x.shape[-3] or self._batch_size or 1, x.shape[-2] or 1)  # None where TensorFlow does not know it
         )
-        groups = -(-len(self.members) // group)
-        if self.table is None:
-            if groups == 1:
-                return step(*arguments)
-            rounds = groups
-        else:
-            rounds = ops.sum(ops.cast(x, "int32")) * groups
+        groups.size = self._group_size(batch, length)
+        rounds = groups.count * (1 if self.table is None else ops.sum(ops.cast(x, "int32")))
+        if self.table is None and groups.count == 1:
+            return step(*arguments)
+
+        def in_turn(number: Any, *arguments: Any) -> Any:
+            groups.index = number % groups.count
+            return step(*arguments)
+
         if keras.backend.backend() == "jax":
             state, data = arguments
-            return {}, ops.fori_loop(0, rounds, lambda _, state: step(state, data)[1], state)
+            return {}, ops.fori_loop(0, rounds, lambda number, state: in_turn(number, state, data)[1], state)
         import tensorflow as tf
 
-        def once(turn: Any) -> Any:
-            step(*arguments)
-            return turn + 1
+        def once(number: Any) -> Any:
+            in_turn(number, *arguments)
+            return number + 1
 
-        tf.while_loop(lambda turn: turn < rounds, once, [0])
+        tf.while_loop(lambda number: number < rounds, once, [0])
         return self.get_metrics_result()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -341,10 +357,10 @@ class Population(keras.Model):
 
         In training, those of the group whose turn it is.
         """
-        rows, numbers = self._part(self.rows, training), self._part(self._numbers, training)
+        rows, numbers = self._part_of(self.rows, training), self._part_of(self._numbers, training)
         if self.table is None:
             own = len(inputs.shape) == 4
-            return self._template.sequence(rows, numbers, self._part(inputs, training) if own else inputs)
+            return self._template.sequence(rows, numbers, self._part_of(inputs, training) if own else inputs)
         x = ops.swapaxes(ops.take(self._table_inputs, self._places(training), axis=1), 0, 1)
         return self._template.static(rows, numbers, x, self.table.length)
 
@@ -355,21 +371,20 @@ class Population(keras.Model):
         if self.table is not None:
             y = ops.take(self._table_targets, self._places(training), axis=0)
         elif len(x.shape) == 4:
-            y = self._part(y, training)
-            sample_weight = None if sample_weight is None else self._part(sample_weight, training)
+            y = self._part_of(y, training)
+            sample_weight = None if sample_weight is None else self._part_of(sample_weight, training)
         else:
             y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
-        saturation = self._part(self._saturation, training)
+        saturation = self._part_of(self._saturation, training)
         losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:
-            running = self._part(self._steps_left, training) > 0  # the optimizer's own count is not read here on JAX
-            self._add(self._loss_sum, ops.where(running, losses[:, None], 0.0))
-            self._add(self._loss_count, ops.cast(running, losses.dtype))
-            self._add(self._steps_left, -ops.cast(running, losses.dtype))
+            running = self._part_of(self._steps_left, training) > 0  # the optimizer's own count is not read here on JAX
+            self._groups.add(self._loss_sum, ops.where(running, losses[:, None], 0.0))
+            self._groups.add(self._loss_count, ops.cast(running, losses.dtype))
+            self._groups.add(self._steps_left, -ops.cast(running, losses.dtype))
             if self.table is not None:
-                self._add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
+                self._groups.add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
                 self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))
-            self._turn.assign((ops.convert_to_tensor(self._turn) + 1) % self._groups)
         return ops.sum(ops.where(ops.isfinite(losses), losses, self._undefined(losses, training)))
 
     def _undefined(self, losses: Any, training: bool) -> Any:
@@ -377,7 +392,7 @@ class Population(keras.Model):
 
         The gradient of sqrt at 0 is infinite, and infinite times 0 is not a number.
         """
-        rows = self._part(self.rows, training)
+        rows = self._part_of(self.rows, training)
         return ops.sqrt(ops.where(ops.isfinite(losses), 1.0, 0.0 * ops.sum(rows, axis=1)))
 
     def member_losses(self, y: Any, y_pred: Any, saturation: Any, sample_weight: Any = None) -> Any:
@@ -396,35 +411,9 @@ class Population(keras.Model):
         rows, numbers, x = (ops.convert_to_tensor(one) for one in (self.rows, self._numbers, self._table_inputs))
         return ops.convert_to_numpy(self._template.static(rows, numbers, x, self.table.length))
 
-    # ---- groups
-
-    @property
-    def _groups(self) -> int:
-        return -(-len(self.members) // self.optimizer.group_size)
-
-    def _start(self) -> Any:
-        """Returns the first member of the group whose turn it is; the last group overlaps the one before it."""
-        size = self.optimizer.group_size
-        return ops.minimum(ops.convert_to_tensor(self._turn) * size, len(self.members) - size)
-
-    def _part(self, tensor: Any, training: bool) -> Any:
-        """Returns what belongs to the group whose turn it is, of a tensor with a leading member axis."""
-        tensor = ops.convert_to_tensor(tensor)
-        if not training or self._groups == 1:
-            return tensor
-        zeros = [0] * (len(tensor.shape) - 1)
-        return ops.slice(tensor, [self._start(), *zeros], (self.optimizer.group_size, *tensor.shape[1:]))
-
-    def _add(self, variable: Any, value: Any) -> None:
-        """Adds to the rows of the group whose turn it is."""
-        if self._groups == 1:
-            variable.assign(ops.convert_to_tensor(variable) + value)
-            return
-        size, count = self.optimizer.group_size, len(self.members)
-        start = self._start()
-        padded = ops.slice_update(ops.zeros((count, 1), variable.dtype), [start, 0], ops.cast(value, variable.dtype))
-        mine = ops.arange(count, dtype="int32")[:, None] // size == ops.convert_to_tensor(self._turn)
-        variable.assign(ops.convert_to_tensor(variable) + ops.where(mine, padded, ops.zeros_like(padded)))
+    def _part_of(self, tensor: Any, training: bool) -> Any:
+        """Returns what belongs to the members that are computed, of a tensor with a leading member axis."""
+        return self._groups.part(tensor) if training else ops.convert_to_tensor(tensor)
 
     @property
     def _own_patterns(self) -> Any:
@@ -435,5 +424,5 @@ class Population(keras.Model):
     def _places(self, training: bool) -> Any:
         """Returns the places in the table of each member's next batch, `(members, batch)`."""
         assert self.table is not None
-        patterns = self._part(self._own_patterns, training)
-        return (self._part(self._position, training) + ops.arange(self.table.batch_size, dtype="int32")) % patterns
+        patterns = self._part_of(self._own_patterns, training)
+        return (self._part_of(self._position, training) + ops.arange(self.table.batch_size, dtype="int32")) % patterns

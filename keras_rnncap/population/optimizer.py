@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnncap.population.groups import Groups
 from keras_rnncap.training import TrainingSettings
 
 RHO, BETA_2, EPSILON = 0.9, 0.999, 1e-7
@@ -34,16 +35,20 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     Args:
         settings: The settings of each row.
-
-    Attributes:
-        group_size: Rows that move in one call; the next call is for the next so many rows, and so in turn. All of them,
-            unless a population says otherwise.
+        groups: Which rows move in a call; all, where it is not given.
     """
 
-    def __init__(self, settings: Sequence[TrainingSettings], name: str = "row_optimizer") -> None:
+    def __init__(
+        self, settings: Sequence[TrainingSettings], groups: Groups | None = None, name: str = "row_optimizer"
+    ) -> None:
         super().__init__(learning_rate=1.0, name=name)
         self._initial = np.stack([_row(one) for one in settings])
-        self.group_size = len(settings)
+        self._groups = groups or Groups(len(settings))
+
+    @property
+    def group_size(self) -> int:
+        """Rows that move in one call."""
+        return self._groups.size
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the moments and the settings."""
@@ -84,20 +89,13 @@ class RowOptimizer(keras.optimizers.Optimizer):
         new = weights - step
 
         finite = ops.all(ops.isfinite(gradient) & ops.isfinite(new), axis=1, keepdims=True)
-        running = (done < field["steps"]) & (alive > 0) & self._in_turn()
+        running = (done < field["steps"]) & (alive > 0) & self._groups.moves()
         moves = running & finite
         variable.assign(ops.where(moves, new, weights))
         self.first.assign(ops.where(moves, new_first, first))
         self.second.assign(ops.where(moves, new_second, second))
         self.row_steps.assign(ops.where(moves, t, done))
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
-
-    def _in_turn(self) -> Any:
-        """Returns whose turn it is: where members are computed in groups, one group in each call."""
-        count = len(self._initial)
-        groups = -(-count // self.group_size)
-        turn = ops.cast(ops.convert_to_tensor(self.iterations), "int32") % groups
-        return ops.arange(count, dtype="int32")[:, None] // self.group_size == turn
 
     def reset_row(self, row: int, settings: TrainingSettings) -> None:
         """Gives a row new settings and forgets all it did."""

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_rnncap.training.losses import AddedL2
 from keras_rnncap.training.settings import TrainingSettings
 
 STEPS_PER_EXECUTION = 100
@@ -24,7 +25,7 @@ def compile_model(
     """Compiles a model to be trained with these settings."""
     if settings.l2:
         for weight in model.trainable_variables:
-            weight.regularizer = keras.regularizers.L2(settings.l2)
+            weight.regularizer = AddedL2(settings.l2, weight.regularizer)
     model.compile(
         settings.make_optimizer(),
         settings.minimized(loss),

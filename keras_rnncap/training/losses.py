@@ -65,3 +65,26 @@ class SaturatedLoss(keras.losses.Loss):
     def from_config(cls, config: dict[str, Any]) -> SaturatedLoss:
         """Returns the loss with this configuration."""
         return cls(**config | {"loss": keras.losses.deserialize(config["loss"])})
+
+
+@keras.saving.register_keras_serializable("keras_rnncap")
+class AddedL2(keras.regularizers.Regularizer):
+    """`l2` times the sum of squares of a weight, beside the regularizer that the weight has of its own.
+
+    Args:
+        l2: The factor, in place of that of another `AddedL2` that the weight has.
+        own: The weight's own regularizer, if it has one.
+    """
+
+    def __init__(self, l2: float, own: Any = None) -> None:
+        self.l2 = l2
+        self.own = own.own if isinstance(own, AddedL2) else keras.regularizers.get(own)
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the sum of both."""
+        penalty = self.l2 * keras.ops.sum(keras.ops.square(x))
+        return penalty if self.own is None else penalty + self.own(x)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the factor and the weight's own regularizer."""
+        return {"l2": self.l2, "own": keras.regularizers.serialize(self.own)}
