@@ -15,64 +15,20 @@ if (Path(__file__).parents[1] / "setup.cfg").is_file():
 # Importing Keras takes seconds. The command line, which imports this package before its own first line runs, does that
 # where it needs it; everybody else gets the cells registered with Keras here, so that saved models load.
 if TYPE_CHECKING or Path(sys.argv[0] if sys.argv else "").stem != "rnncap":
-    from keras_rnncap.api import (
-        Budget,
-        ForgetBiasLSTMCell,
-        GatedCell,
-        GRUCell,
-        IntersectionRNNCell,
-        IRNNCell,
-        LSTMCell,
-        MUT1Cell,
-        MUT2Cell,
-        MUT3Cell,
-        NoForgetGateLSTMCell,
-        NoInputGateLSTMCell,
-        NoOutputGateLSTMCell,
-        ProjectingCell,
-        RecurrentCell,
-        ResetAfterGRUCell,
-        RNNCell,
-        TanhLSTMCell,
-        UGRNNCell,
-        bits_per_parameter,
-        count_parameters,
-        mutual_information_bits,
-        sequence_model,
-        units_for_budget,
-    )
+    from keras_rnncap.api import *  # noqa: F403
+    from keras_rnncap.api import __all__ as _offered
+
+    __all__ = [*_offered, "__version__"]
 else:
+    FUNCTIONS = (
+        "bits_per_parameter",
+        "count_parameters",
+        "mutual_information_bits",
+        "sequence_model",
+        "units_for_budget",
+    )
 
     def __getattr__(name: str) -> Any:
-        if name in __all__:
+        if not name.startswith("_") and (name[0].isupper() or name in FUNCTIONS):
             return getattr(importlib.import_module("keras_rnncap.api"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-__all__ = [
-    "Budget",
-    "ForgetBiasLSTMCell",
-    "GRUCell",
-    "GatedCell",
-    "IRNNCell",
-    "IntersectionRNNCell",
-    "LSTMCell",
-    "MUT1Cell",
-    "MUT2Cell",
-    "MUT3Cell",
-    "NoForgetGateLSTMCell",
-    "NoInputGateLSTMCell",
-    "NoOutputGateLSTMCell",
-    "ProjectingCell",
-    "RNNCell",
-    "RecurrentCell",
-    "ResetAfterGRUCell",
-    "TanhLSTMCell",
-    "UGRNNCell",
-    "__version__",
-    "bits_per_parameter",
-    "count_parameters",
-    "mutual_information_bits",
-    "sequence_model",
-    "units_for_budget",
-]

@@ -1,52 +1,13 @@
 """What `import keras_rnncap` offers."""
 
-from keras_rnncap.budget import Budget, count_parameters, units_for_budget
-from keras_rnncap.cells import (
-    ForgetBiasLSTMCell,
-    GatedCell,
-    GRUCell,
-    IntersectionRNNCell,
-    IRNNCell,
-    LSTMCell,
-    MUT1Cell,
-    MUT2Cell,
-    MUT3Cell,
-    NoForgetGateLSTMCell,
-    NoInputGateLSTMCell,
-    NoOutputGateLSTMCell,
-    ProjectingCell,
-    RecurrentCell,
-    ResetAfterGRUCell,
-    RNNCell,
-    TanhLSTMCell,
-    UGRNNCell,
-)
-from keras_rnncap.information import bits_per_parameter, mutual_information_bits
-from keras_rnncap.models import sequence_model
+import inspect
 
-__all__ = [
-    "Budget",
-    "ForgetBiasLSTMCell",
-    "GRUCell",
-    "GatedCell",
-    "IRNNCell",
-    "IntersectionRNNCell",
-    "LSTMCell",
-    "MUT1Cell",
-    "MUT2Cell",
-    "MUT3Cell",
-    "NoForgetGateLSTMCell",
-    "NoInputGateLSTMCell",
-    "NoOutputGateLSTMCell",
-    "ProjectingCell",
-    "RNNCell",
-    "RecurrentCell",
-    "ResetAfterGRUCell",
-    "TanhLSTMCell",
-    "UGRNNCell",
-    "bits_per_parameter",
-    "count_parameters",
-    "mutual_information_bits",
-    "sequence_model",
-    "units_for_budget",
-]
+from keras_rnncap.budget import Budget as Budget
+from keras_rnncap.budget import count_parameters as count_parameters
+from keras_rnncap.budget import units_for_budget as units_for_budget
+from keras_rnncap.cells import *  # noqa: F403
+from keras_rnncap.information import bits_per_parameter as bits_per_parameter
+from keras_rnncap.information import mutual_information_bits as mutual_information_bits
+from keras_rnncap.models import sequence_model as sequence_model
+
+__all__ = sorted(name for name, value in globals().items() if inspect.isclass(value) or inspect.isfunction(value))

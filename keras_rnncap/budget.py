@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import pandas as pd
 
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError, check_integer, check_number
 
 PARTS = {
     "kernel": "input",
@@ -28,12 +28,12 @@ class Budget(NamedTuple):
     """What `units_for_budget` found.
 
     Attributes:
-        units: Units per layer.
+        units: Units per layer: of all of them, or where `widths` were given, of each.
         parameters: Trainable parameters of the model, at most the budget.
         breakdown: A row for each layer, a column for each part, as `count_parameters` gives it.
     """
 
-    units: int
+    units: int | tuple[int, ...]
     parameters: int
     breakdown: pd.DataFrame
 
@@ -96,7 +96,7 @@ def outline(build: Callable[[], keras.Model]) -> keras.Model:
         return build()
 
 
-def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget:
+def units_for_budget(build: Callable[[Any], keras.Model], budget: int, widths: Sequence[float] | None = None) -> Budget:
     """Finds the most units whose model has at most `budget` trainable parameters.
 
     Collins et al. (2017), section 1.2: "The number of hidden units per layer was then chosen such that the number of
@@ -107,6 +107,8 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     Args:
         build: From a number of units, at least 1, to a built model: a new one in each call.
         budget: The allowed maximum, at most 10^15.
+        widths: How wide each layer is beside the others; `build` then gets a tuple with the units of each. `None` makes
+            all layers alike, and `build` gets a number.
 
     Raises:
         InputError: If one unit is already too many; the message says what it needs.
@@ -116,11 +118,18 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     >>> found = units_for_budget(lambda units: sequence_model("rnn", units, input_dim=16, output_dim=1), 300)
     >>> found.units, found.parameters
     (10, 291)
+    >>> units_for_budget(lambda units: sequence_model("rnn", units, input_dim=16, output_dim=1), 300, (2, 1)).units
+    (8, 4)
     """
     check_integer("budget", budget, 1, LARGEST_BUDGET)
+    for width in widths or ():
+        check_number("widths", width, 1e-9)
+
+    def each(units: int) -> Any:
+        return units if widths is None else tuple(max(1, round(units * width / max(widths))) for width in widths)
 
     def parameters(units: int) -> int:
-        model = outline(lambda: build(units))
+        model = outline(lambda: build(each(units)))
         if not model.built:
             raise InputError("build(units) must return a built model: give it an Input, or call model.build(shape)")
         return trainable_parameters(model)
@@ -136,5 +145,5 @@ def units_for_budget(build: Callable[[int], keras.Model], budget: int) -> Budget
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if parameters(middle) <= budget else (fits, middle)
-    model = outline(lambda: build(fits))
-    return Budget(fits, trainable_parameters(model), count_parameters(model))
+    model = outline(lambda: build(each(fits)))
+    return Budget(each(fits), trainable_parameters(model), count_parameters(model))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_rnncap import initializers
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
@@ -19,7 +20,7 @@ LARGEST_SIZE = 10**9
 
 def sequence_model(
     cell: str | CellFactory,
-    units: int,
+    units: int | Sequence[int],
     depth: int = 1,
     *,
     input_dim: int,
@@ -33,7 +34,7 @@ def sequence_model(
     seed: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
-    """Builds `depth` recurrent layers of `units` each and a linear readout.
+    """Builds `depth` recurrent layers of so many units and a linear readout.
 
     The layers are `keras.layers.RNN(cell(units, ...))`, named `layer_1`, `layer_2`, ...; the readout is a
     `keras.layers.Dense` named `readout`. A cell that can project its input (`input_projection`) always does so in the
@@ -41,8 +42,8 @@ def sequence_model(
 
     Args:
         cell: A name, `"module:Class"`, or a cell class; any Keras recurrent cell will do.
-        units: Units of each layer.
-        depth: Number of layers, at most 100.
+        units: Units of each layer: a number, or one for each layer.
+        depth: Number of layers, at most 100; it may be left out where `units` has a number for each.
         input_dim: Features of the input.
         output_dim: Outputs of the readout; logits where the loss wants those.
         return_sequences: Whether to read out at every time step, or only at the last.
@@ -68,7 +69,9 @@ def sequence_model(
     (None, None, 27)
     """
     factory = get_cell(cell)
-    sizes = {"units": units, "depth": depth, "input_dim": input_dim, "output_dim": output_dim}
+    widths = layer_units(units, depth)
+    depth = len(widths)
+    sizes = {"input_dim": input_dim, "output_dim": output_dim}
     _check_sizes(sizes, {"length": length, "stateful_batch": stateful_batch}, unroll, seed)
     options = dict(cell_options or {})
     accepted = constructor_options(factory)
@@ -83,7 +86,7 @@ def sequence_model(
             more.setdefault("learned_initial_state", False)
         if "input_projection" in accepted and layer == 0:
             more.setdefault("input_projection", True)
-        made = make_cell(factory, units, **more)
+        made = make_cell(factory, widths[layer], **more)
         if seed is not None:
             _seed_initializers(made, (seed, layer))
         x = keras.layers.RNN(
@@ -103,9 +106,30 @@ def sequence_model(
     return keras.Model(inputs, keras.layers.Dense(output_dim, name="readout", **readout)(x), name=name)
 
 
+def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:
+    """Returns the units of each layer.
+
+    Args:
+        units: A number for all, or one for each layer.
+        depth: Number of layers; 1 leaves it to `units` where that has one for each.
+
+    Raises:
+        InputError: If a number is out of range, or there are more or fewer of them than layers.
+
+    Example:
+    >>> layer_units(8, depth=2), layer_units((8, 4))
+    ((8, 8), (8, 4))
+    """
+    check_integer("depth", depth, 1, MOST_LAYERS)
+    each = tuple(units) if isinstance(units, Sequence | np.ndarray) and not isinstance(units, str) else (units,) * depth
+    if not 1 <= len(each) <= MOST_LAYERS or depth not in (1, len(each)):
+        raise InputError(f"units must be a number, or one for each of depth={depth} layers; got {units!r}")
+    return tuple(check_integer("units", width, 1, LARGEST_SIZE) for width in each)
+
+
 def _check_sizes(sizes: dict[str, int], optional: dict[str, int | None], unroll: bool, seed: int | None) -> None:
     for key, value in (sizes | {key: value for key, value in optional.items() if value is not None}).items():
-        check_integer(key, value, 1, MOST_LAYERS if key == "depth" else LARGEST_SIZE)
+        check_integer(key, value, 1, LARGEST_SIZE)
     if optional["stateful_batch"] is not None and keras.backend.backend() != "tensorflow":
         raise InputError("stateful_batch needs the TensorFlow backend: Keras keeps no state between batches on others")
     if unroll and optional["length"] is None:

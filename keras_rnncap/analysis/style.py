@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
+
 from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -31,8 +34,11 @@ OTHER_COLORS = ("#CC79A7", "#7F3C8D", "#B8860B", "#5F6B6D")
 
 
 def cell_color(cell: str) -> str:
-    """Returns the colour of a cell; cells of users share a few, by their names."""
-    return CELL_COLORS.get(cell) or OTHER_COLORS[sum(cell.encode()) % len(OTHER_COLORS)]
+    """Returns the colour of a cell: its own, a hue that follows from its name; cells of users share a few."""
+    if ":" in cell:
+        return OTHER_COLORS[sum(cell.encode()) % len(OTHER_COLORS)]
+    hue = zlib.crc32(cell.encode()) / 2**32
+    return CELL_COLORS.get(cell) or to_hex(hsv_to_rgb((hue, 0.7, 0.7)))
 
 
 def cell_order(cell: str) -> tuple[int, str]:

@@ -95,6 +95,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if unknown := set(cls.searched_numbers()) - constructor_options(cls):
+            raise TypeError(f"{cls.__name__}: searched must name arguments of its constructor; got {sorted(unknown)}")
         if "blocks" in vars(cls):
             cls.kernel_blocks = vars(cls).get("kernel_blocks", cls.blocks)
             cls.recurrent_blocks = vars(cls).get("recurrent_blocks", cls.blocks)
@@ -297,13 +299,13 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         projected = self.project(inputs, OneModel(self, masks))
         if projected is not inputs:
             masks.pop("input", None)
-        shapes = [state.shape for state in self.declare_states()]
-        new = self.step(projected, self._shaped(states, shapes), OneModel(self, masks))
-        flat = [_flat(state, len(shape)) for state, shape in zip(new, shapes, strict=True)]
+        new = self.step(projected, self.shaped(states), OneModel(self, masks))
+        flat = [_flat(state) for state in new]
         return flat[0], flat if nested else flat[0]
 
-    @staticmethod
-    def _shaped(states: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
+    def shaped(self, states: Sequence[Any]) -> tuple[Any, ...]:
+        """Returns states as `step` gets them, `(batch, *shape)`, of those that Keras holds, `(batch, size)`."""
+        shapes = [state.shape for state in self.declare_states()]
         return tuple(
             state if len(shape) == 1 else ops.reshape(state, (-1, *shape))
             for state, shape in zip(states, shapes, strict=True)
@@ -364,8 +366,8 @@ def places_of_learned(states: Sequence[State]) -> list[int | slice | None]:
     return places
 
 
-def _flat(state: Any, rank: int) -> Any:
-    return state if rank == 1 else ops.reshape(state, (-1, math.prod(state.shape[1:])))
+def _flat(state: Any) -> Any:
+    return state if len(state.shape) == 2 else ops.reshape(state, (-1, math.prod(state.shape[1:])))
 
 
 class GatedCell(RecurrentCell):

@@ -9,9 +9,10 @@ from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import GatedCell, ProjectingCell
+from keras_rnncap.cells.lookup import known_as
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("+rnn")
 class IntersectionRNNCell(ProjectingCell, GatedCell):
     """The intersection RNN, written +RNN: one coupled gate through time and one through depth.
 

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from keras_rnncap import initializers
+from keras_rnncap.cells.lookup import known_as
 from keras_rnncap.cells.rnn import RNNCell
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("irnn")
 class IRNNCell(RNNCell):
     """The IRNN: a vanilla RNN with ReLU, started at the identity with zero biases.
 

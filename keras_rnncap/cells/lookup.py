@@ -7,49 +7,30 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import keras
 
-from keras_rnncap.cells.gru import GRUCell
-from keras_rnncap.cells.intersection import IntersectionRNNCell
-from keras_rnncap.cells.irnn import IRNNCell
-from keras_rnncap.cells.lstm import LSTMCell
-from keras_rnncap.cells.mut import MUT1Cell, MUT2Cell, MUT3Cell
 from keras_rnncap.cells.options import constructor_options
-from keras_rnncap.cells.reset_after_gru import ResetAfterGRUCell
-from keras_rnncap.cells.rnn import RNNCell
-from keras_rnncap.cells.tanh_lstm import (
-    ForgetBiasLSTMCell,
-    NoForgetGateLSTMCell,
-    NoInputGateLSTMCell,
-    NoOutputGateLSTMCell,
-    TanhLSTMCell,
-)
-from keras_rnncap.cells.ugrnn import UGRNNCell
 from keras_rnncap.errors import InputError, unknown
 
 CellFactory: TypeAlias = Callable[..., keras.layers.Layer]
 """A cell class, or any callable `(units, **options) -> cell`."""
 
-CELLS: dict[str, type[keras.layers.Layer]] = {
-    "rnn": RNNCell,
-    "irnn": IRNNCell,
-    "ugrnn": UGRNNCell,
-    "gru": GRUCell,
-    "lstm": LSTMCell,
-    "+rnn": IntersectionRNNCell,
-    "mut1": MUT1Cell,
-    "mut2": MUT2Cell,
-    "mut3": MUT3Cell,
-    "tanh-lstm": TanhLSTMCell,
-    "lstm-b": ForgetBiasLSTMCell,
-    "lstm-f": NoForgetGateLSTMCell,
-    "lstm-i": NoInputGateLSTMCell,
-    "lstm-o": NoOutputGateLSTMCell,
-    "reset-after-gru": ResetAfterGRUCell,
-}
+Cell = TypeVar("Cell", bound=keras.layers.Layer)
+
+CELLS: dict[str, type[keras.layers.Layer]] = {}
 """The cells by the names that their papers use."""
+
+
+def known_as(name: str) -> Callable[[type[Cell]], type[Cell]]:
+    """Returns a decorator that gives a cell of this package its name, and makes it known to Keras' saving."""
+
+    def register(cell: type[Cell]) -> type[Cell]:
+        CELLS[name] = cell
+        return keras.saving.register_keras_serializable(package="keras_rnncap")(cell)
+
+    return register
 
 
 def get_cell(cell: str | CellFactory) -> CellFactory:
@@ -83,7 +64,7 @@ def cell_name(cell: str | CellFactory) -> str:
     """Returns the name by which `get_cell` finds the cell again: one of `CELLS` or `module:Class`.
 
     Example:
-    >>> cell_name(UGRNNCell), cell_name(keras.layers.GRUCell)
+    >>> cell_name(CELLS["ugrnn"]), cell_name(keras.layers.GRUCell)
     ('ugrnn', 'keras.src.layers.rnn.gru:GRUCell')
     """
     if isinstance(cell, str):

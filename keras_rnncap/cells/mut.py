@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import ProjectingCell, RecurrentCell
+from keras_rnncap.cells.lookup import known_as
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("mut1")
 class MUT1Cell(ProjectingCell):
     """MUT1: an update gate of the input alone, and the input itself, through a tanh, in the candidate.
 
@@ -50,7 +50,7 @@ class MUT1Cell(ProjectingCell):
         return (z * c + (1 - z) * h,)
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("mut2")
 class MUT2Cell(ProjectingCell):
     """MUT2: the input itself, without a matrix, in the reset gate.
 
@@ -89,7 +89,7 @@ class MUT2Cell(ProjectingCell):
         return (z * c + (1 - z) * h,)
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("mut3")
 class MUT3Cell(RecurrentCell):
     """MUT3: an update gate that sees the state through a tanh.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -23,3 +24,20 @@ def constructor_options(cell: Callable[..., Any]) -> set[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters) or one is keras.layers.Layer:
             break
     return names
+
+
+def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, float]]:
+    """Returns what a cell declares as `searched`: the range of each number, and its default value, within that.
+
+    A number that a `functools.partial` fixes is not searched; cells of Keras declare none.
+
+    Example:
+    >>> from keras_rnncap.cells import IntersectionRNNCell
+    >>> searched_numbers(functools.partial(IntersectionRNNCell, forget_bias=2.0))
+    {'depth_forget_bias': (0.0, 6.0, 1.0)}
+    """
+    kind, fixed = (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
+    declared = getattr(kind, "searched_numbers", dict)()
+    numbers = {name: limits for name, limits in declared.items() if name not in fixed}
+    made = cell(1) if numbers else None
+    return {name: (low, high, min(max(getattr(made, name), low), high)) for name, (low, high) in numbers.items()}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import keras
-
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import RecurrentCell
+from keras_rnncap.cells.lookup import known_as
 from keras_rnncap.initializers import MatrixKind
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("rnn")
 class RNNCell(RecurrentCell):
     """The vanilla RNN.
 

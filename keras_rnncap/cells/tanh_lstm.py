@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import keras
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import GatedCell, RecurrentCell
+from keras_rnncap.cells.lookup import known_as
 
 
 def _step(cell: Any, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
@@ -22,7 +22,7 @@ def _step(cell: Any, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[A
     return (h, c)
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("tanh-lstm")
 class TanhLSTMCell(GatedCell):
     """The long short-term memory of Jozefowicz et al., whose output gate is a tanh.
 
@@ -59,7 +59,7 @@ class TanhLSTMCell(GatedCell):
         return _step(self, x, states, w)
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("lstm-b")
 class ForgetBiasLSTMCell(TanhLSTMCell):
     """The LSTM-b: `TanhLSTMCell` whose forget gate has a bias of 1.
 
@@ -75,7 +75,7 @@ class ForgetBiasLSTMCell(TanhLSTMCell):
         super().__init__(units, forget_bias=forget_bias, **kwargs)
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("lstm-i")
 class NoInputGateLSTMCell(TanhLSTMCell):
     """The LSTM-i: `TanhLSTMCell` without its input gate, i_t = 1.
 
@@ -90,7 +90,7 @@ class NoInputGateLSTMCell(TanhLSTMCell):
     blocks = ("forget", "candidate", "output")
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("lstm-o")
 class NoOutputGateLSTMCell(TanhLSTMCell):
     """The LSTM-o: `TanhLSTMCell` without its output gate, h_t = tanh(c_t).
 
@@ -105,7 +105,7 @@ class NoOutputGateLSTMCell(TanhLSTMCell):
     blocks = ("input", "forget", "candidate")
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("lstm-f")
 class NoForgetGateLSTMCell(RecurrentCell):
     """The LSTM-f: `TanhLSTMCell` without its forget gate, f_t = 1.
 

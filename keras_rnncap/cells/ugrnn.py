@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.lookup import known_as
 
 
-@keras.saving.register_keras_serializable(package="keras_rnncap")
+@known_as("ugrnn")
 class UGRNNCell(GatedCell):
     """The update gate RNN: a vanilla RNN and one gate that carries the state over or updates it.
 

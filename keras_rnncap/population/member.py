@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -40,7 +40,7 @@ class MemberBuilder:
 
     Attributes:
         cell: The cell.
-        units: Units of each layer.
+        units: Units of each layer: a number, or one for each layer.
         depth: Number of layers.
         input_dim: Features of the input.
         output_dim: Outputs of the readout.
@@ -48,7 +48,7 @@ class MemberBuilder:
     """
 
     cell: str | CellFactory
-    units: int
+    units: int | Sequence[int]
     depth: int = 1
     input_dim: int = 1
     output_dim: int = 1

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import keras_tuner as kt
 
-from keras_rnncap.cells import CellFactory, constructor_options
+from keras_rnncap.cells import CellFactory, constructor_options, searched_numbers
 from keras_rnncap.initializers import bias_initializer, matrix_initializer
 from keras_rnncap.training import OptimizerName, TrainingSettings
 
@@ -20,7 +20,8 @@ class CollinsSpace:
 
     Ranges are the paper's. "Exponentially distributed in [a, b]" is log-uniform; the momentum is the sigmoid of
     `momentum_logit`. Hyperparameters of a cell are those that its constructor takes: each of its `blocks` has an
-    initialization of its own, a cell without `blocks` has one for the whole matrix. The default values are not the
+    initialization of its own, a cell of Keras has one for the whole matrix, and the numbers that it declares as
+    `searched` have its ranges. The default values are not the
     paper's, which gives none: they are a sensible start.
 
     Args:
@@ -29,20 +30,20 @@ class CollinsSpace:
 
     def __init__(self, cell: CellFactory) -> None:
         self._options = constructor_options(cell)
-        self._blocks: dict[str, tuple[str, ...]] = {
-            matrix: getattr(cell, f"{matrix}_blocks", ()) for matrix in ("kernel", "recurrent")
+        self._blocks: dict[str, tuple[str, ...] | None] = {
+            matrix: getattr(cell, f"{matrix}_blocks", None) for matrix in ("kernel", "recurrent")
         }
         self._kinds: tuple[str, ...] = getattr(cell, "recurrent_kinds", ("orthogonal", "normal"))
         self._activations: tuple[str, ...] = getattr(cell, "activations", ("tanh", "relu"))
+        self._numbers = searched_numbers(cell)
         self._tunes_bias: bool = getattr(cell, "tunes_bias", True)
 
     def hyperparameters(self) -> kt.HyperParameters:
         """Returns the space, with its default values."""
         hp = kt.HyperParameters()
         self._add_cell(hp)
-        for option in ("forget_bias", "depth_forget_bias"):
-            if option in self._options:
-                hp.Float(option, 0.0, 6.0, default=1.0)
+        for name, (low, high, start) in self._numbers.items():
+            hp.Float(name, low, high, default=start)
         hp.Choice("optimizer", list(get_args(OptimizerName)), default="adam", ordered=False)
         hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.03)
         hp.Float("learning_rate_decay", 1e-3, 1.0, sampling="log", default=0.01)
@@ -73,13 +74,12 @@ class CollinsSpace:
         hp.Float("bias_scale", -2.0, 2.0, default=0.0)
 
     def _prefixes(self, matrix: str) -> list[str]:
-        return [f"{block}." for block in self._blocks[matrix]] or [""]
+        blocks = self._blocks[matrix]
+        return [""] if blocks is None else [f"{block}." for block in blocks]
 
     def cell_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the cell's constructor."""
-        options: dict[str, Any] = {
-            name: values[name] for name in ("activation", "forget_bias", "depth_forget_bias") if name in values
-        }
+        options: dict[str, Any] = {name: values[name] for name in ("activation", *self._numbers) if name in values}
         kernel = {
             p: matrix_initializer("normal", values.get(f"{p}kernel_scale", 1.0)) for p in self._prefixes("kernel")
         }
@@ -95,7 +95,7 @@ class CollinsSpace:
             "bias_initializer": self._bias(values) if self._tunes_bias else "zeros",
             "projection_initializer": matrix_initializer("normal", values.get("projection_scale", 1.0)),
         }
-        return options | {name: value for name, value in drawn.items() if name in self._options}
+        return options | {name: value for name, value in drawn.items() if name in self._options and value != {}}
 
     def readout_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the readout."""

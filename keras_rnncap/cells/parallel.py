@@ -1,0 +1,44 @@
+"""All time steps at once, for cells that are linear in their state."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rnncap.cells.algebra import OneModel
+from keras_rnncap.cells.base import RecurrentCell
+from keras_rnncap.errors import InputError
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class ParallelRNN(keras.layers.RNN):
+    """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and the same outputs, without a loop.
+
+    Masks, and dropout while training, need the loop, and take it.
+
+    Args:
+        cell: A `RecurrentCell` that defines `scan`.
+        **kwargs: As for `keras.layers.RNN`.
+
+    Raises:
+        InputError: If the cell has no parallel form.
+    """
+
+    def __init__(self, cell: RecurrentCell, **kwargs: Any) -> None:
+        if not isinstance(cell, RecurrentCell) or type(cell).scan is RecurrentCell.scan:
+            raise InputError(f"cell must be a RecurrentCell with a parallel form, scan; got {type(cell).__name__}")
+        super().__init__(cell, **kwargs)
+
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Any, ...]:
+        """Returns the last output, the outputs and the last states, as Keras' own loop does."""
+        cell = self.cell
+        if mask is not None or (training and (cell.dropout or cell.recurrent_dropout)):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        w = OneModel(cell)
+        xs = cell.project(ops.flip(sequences, axis=1) if self.go_backwards else sequences, w)
+        states = cell.scan(xs, cell.shaped(initial_state), w)
+        flat = [ops.reshape(state, (*ops.shape(state)[:2], math.prod(state.shape[2:]))) for state in states]
+        return flat[0][:, -1], flat[0], [state[:, -1] for state in flat]
