@@ -112,7 +112,7 @@ def initialize_blocks(
         dtype: The weight's dtype.
         seed: Entropy for initializers that bring no seed of their own; `None` draws anew.
     """
-    block_shape = (*shape[:-1], shape[-1] // len(blocks))
+    block_shape = (*shape[:-1], shape[-1] // len(blocks)) if len(blocks) > 1 else shape
     parts = []
     for index, block in enumerate(blocks):
         one = initializer[block] if isinstance(initializer, dict) else initializer

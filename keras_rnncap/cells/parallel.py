@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -40,5 +39,7 @@ class ParallelRNN(keras.layers.RNN):
         w = OneModel(cell)
         xs = cell.project(ops.flip(sequences, axis=1) if self.go_backwards else sequences, w)
         states = cell.scan(xs, cell.shaped(initial_state), w)
-        flat = [ops.reshape(state, (*ops.shape(state)[:2], math.prod(state.shape[2:]))) for state in states]
+        batch, length = ops.shape(sequences)[:2]
+        sizes = [state.size for state in cell.declare_states()]
+        flat = [ops.reshape(state, (batch, length, size)) for state, size in zip(states, sizes, strict=True)]
         return flat[0][:, -1], flat[0], [state[:, -1] for state in flat]

@@ -331,7 +331,7 @@ class Population(keras.Model):
             if self.table is not None
             else (x.shape[-3] or self._batch_size or 1, x.shape[-2] or 1)  # None where TensorFlow does not know it
         )
-        groups.size = self._group_size(batch, length)
+        groups.size, groups.index = self._group_size(batch, length), 0
         rounds = groups.count * (1 if self.table is None else ops.sum(ops.cast(x, "int32")))
         if self.table is None and groups.count == 1:
             return step(*arguments)
