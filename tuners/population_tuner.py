@@ -223,6 +223,7 @@ class PopulationTuner(BaseTuner):
         if arguments or options:
             raise InputError("search takes no arguments: the job says what is trained and on what")
         self.oracle.verbose = 0
+        self.oracle.max_consecutive_failed_trials = 10**9  # infeasible trials are results, not failures
         while self._fill():
             for group in list(self._groups.values()):
                 if group.taken():

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def space():
 
 
 def make(folder, hp=None, direction="max", **options):
-    options = {"max_trials": 40, "initial_trials": 6, "seed": 0, **options}
+    options = {"max_trials": 40, "initial_trials": 6, "seed": 0, "max_consecutive_failed_trials": 10**9, **options}
     oracle = GPBanditOracle(kt.Objective("score", direction), hyperparameters=hp or space(), **options)
     BaseTuner(oracle, directory=folder, project_name="sweep")
     oracle.verbose = 0
@@ -506,6 +507,37 @@ def test_a_trial_that_was_one_failure_too_many_has_ended_also_on_disk(tmp_path):
     again.reload()
     assert [trial.status for trial in again.trials.values()] == ["FAILED", "FAILED"]
     assert again._retry_queue == []
+
+
+def stock_tuner(folder, objective, build, **options):
+    oracle = GPBanditOracle(kt.Objective(objective, "min"), max_trials=5, seed=0, **options)
+    return kt.Tuner(oracle, build, directory=folder)
+
+
+def linear(hp):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.Float("rate", 1e-3, 1e-1)), "mse", metrics=["mae"])
+    return model
+
+
+def test_a_misspelt_objective_ends_the_search_with_the_metrics_that_there_are(tmp_path):
+    tuner = stock_tuner(tmp_path, "val_los", linear)
+    x = np.ones((8, 3))
+    said = "'val_los' is not among the metrics: they are loss, mae, val_loss, val_mae"
+    with pytest.raises(kt.errors.FatalValueError, match=said):
+        tuner.search(x, x[:, :1], validation_split=0.25, epochs=1, verbose=0)
+    assert tuner.oracle.get_best_trials(3) == []
+
+
+def test_three_failures_in_a_row_end_a_stock_search_unless_asked_otherwise_and_none_is_the_best(tmp_path):
+    tuner, data = stock_tuner(tmp_path / "a", "loss", linear), (np.ones((8, 2)), np.ones((8, 1)))  # of another width
+    with pytest.raises(RuntimeError, match=r"(?s)consecutive failures exceeded the limit of 3.*incompatible"):
+        tuner.search(*data, verbose=0)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["FAILED"] * 3
+    assert tuner.get_best_hyperparameters() == []
+    patient = stock_tuner(tmp_path / "b", "loss", linear, max_consecutive_failed_trials=10**9)
+    patient.search(*data, verbose=0)
+    assert len(patient.oracle.trials) == 5
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN axis")  # KerasTuner's look at such a score

@@ -60,6 +60,16 @@ def synchronized(method: Callable[..., Any]) -> Callable[..., Any]:
     return method_under_lock
 
 
+class _NamedObjective(kt.Objective):
+    """An objective that ends the search, and says which metrics there are, where its own is missing."""
+
+    def get_value(self, logs: Mapping[str, float]) -> float:
+        if self.name not in logs:
+            there = ", ".join(logs)
+            raise kt.errors.FatalValueError(f"the objective {self.name!r} is not among the metrics: they are {there}")
+        return float(logs[self.name])
+
+
 class GPBanditOracle(kt.Oracle):
     """Proposes where a Gaussian process expects the largest improvement (Snoek et al., 2012; Desautels et al., 2014).
 
@@ -78,9 +88,11 @@ class GPBanditOracle(kt.Oracle):
         initial_trials: Trials that end before the process is asked; until then points are spread evenly (Sobol). `None`
             takes one more than there are hyperparameters, at least 6 and at most 40.
         seed: Seed of all proposals; 0 is a seed. `None` draws one.
-        max_consecutive_failed_trials: After so many the search ends with an error. Failures are results here, so that
-            is out of reach by default.
-        **options: Further arguments of `keras_tuner.Oracle`.
+        **options: Further arguments of `keras_tuner.Oracle`, with KerasTuner's defaults: after three failures in a row,
+            `max_consecutive_failed_trials`, the search ends with an error. Where failures are results, say `10**9`.
+
+    Raises:
+        FatalValueError: From a KerasTuner tuner's `search`, if its models have no metric of the objective's name.
 
     Example:
     >>> hp = kt.HyperParameters()
@@ -96,7 +108,6 @@ class GPBanditOracle(kt.Oracle):
         max_trials: int = 10,
         initial_trials: int | None = None,
         seed: int | None = None,
-        max_consecutive_failed_trials: int = 10**9,
         **options: Any,
     ) -> None:
         check_integer("max_trials", max_trials, 1)
@@ -104,13 +115,9 @@ class GPBanditOracle(kt.Oracle):
             check_integer("initial_trials", initial_trials, 1)
         if seed is not None:
             check_seed(seed)
-        super().__init__(
-            objective,
-            max_trials,
-            seed=seed,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
-            **options,
-        )
+        super().__init__(objective, max_trials, seed=seed, **options)
+        if type(self.objective) is kt.Objective:
+            self.objective = _NamedObjective(self.objective.name, self.objective.direction)
         if seed is not None:
             self.seed = seed  # KerasTuner takes 0 for none
         self.initial_trials = initial_trials
@@ -281,6 +288,10 @@ class GPBanditOracle(kt.Oracle):
             return special.ndtr(((share - 0.5) / spread + mean) / deviation)
 
         return probability, ~feasible & ((share - 0.5) / spread + process.left_out_means() < 0)
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Returns the best completed trials; KerasTuner's own adds failed ones where there are too few."""
+        return [trial for trial in super().get_best_trials(num_trials) if trial.status == TrialStatus.COMPLETED]
 
     # ---- state
 

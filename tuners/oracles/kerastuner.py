@@ -94,7 +94,6 @@ def make_oracle(
             if there had been one process.
     """
     options: dict[str, Any] = {"objective": objective, "max_trials": trials, "hyperparameters": space}
-    options["max_consecutive_failed_trials"] = 10**9  # infeasible trials are results, not failures
     if name == "gp":
         options |= {"seed": seed, "initial_trials": initial_trials}
     else:
