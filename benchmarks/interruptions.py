@@ -41,7 +41,8 @@ def redrawn(settings: dict, seed: int, trials: pd.DataFrame, asked: list[int | N
         oracle._set_project_dir(folder, "draws")
         trials_drawn = [oracle.create_trial(str(number)) for number in range(len(trials))]
     rates = dict(enumerate(trial.hyperparameters.values["learning_rate"] for trial in trials_drawn))
-    pairs = zip(asked, trials["learning_rate"], strict=True)
+    column = "hp.learning_rate" if "hp.learning_rate" in trials else "learning_rate"  # the latter in older tables
+    pairs = zip(asked, trials[column], strict=True)
     return sum(abs(rates.get(number, 0.0) / rate - 1) < 1e-5 for number, rate in pairs)
 
 

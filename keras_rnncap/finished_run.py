@@ -15,6 +15,7 @@ from keras_rnncap.budget import trainable_parameters
 from keras_rnncap.cells import CellFactory, get_cell, make_cell
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, read_json, read_rows
+from keras_rnncap.runs.rows import values_of
 from keras_rnncap.zoo.presets import check_modules, first_line
 
 RESULTS = {"capacity": "capacity.json", "sweep": "sweep.json", "train": "train.json"}
@@ -118,7 +119,7 @@ class FinishedRun(NamedTuple):
             if _same(sign * row[objective], best)
             and _same(row[objective], score)
             and "trial" in row
-            and all(_same(row.get(name), value) for name, value in self.hyperparameters.items())
+            and _same_values(values_of(row, self.hyperparameters), self.hyperparameters)
         ]
         if len(rows) != self.result.get("trials") or not ties:
             raise InputError(
@@ -173,6 +174,10 @@ def _points(rows: list[dict[str, Any]], loss: str) -> list[tuple[int, float]]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _same_values(there: dict[str, Any], values: dict[str, Any]) -> bool:
+    return there.keys() == values.keys() and all(_same(there[name], value) for name, value in values.items())
 
 
 def _same(there: Any, value: Any) -> bool:

@@ -13,6 +13,7 @@ from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import read_json, read_rows
+from keras_rnncap.runs.rows import values_of
 
 if TYPE_CHECKING:
     import optuna
@@ -74,9 +75,8 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
     distributions = {hp.name: _distribution(hp) for hp in space.space}
     for row in read_rows(path / "trials.csv"):
         params = {
-            name: int(row[name]) if isinstance(distribution, optuna.distributions.IntDistribution) else row[name]
-            for name, distribution in distributions.items()
-            if name in row
+            name: int(value) if isinstance(distributions[name], optuna.distributions.IntDistribution) else value
+            for name, value in values_of(row, distributions).items()
         }
         score = row.get(objective)
         states = optuna.trial.TrialState

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import RunDirectory, drop_half_row, replacing
+from keras_rnncap.runs import RunDirectory, replacing
+from keras_rnncap.runs.columns import COUNT, OBJECT, SEED, checked_rows, optional
+from keras_rnncap.runs.rows import damaged
 
 ASKED, RUNNING = "asked.jsonl", "running.npz"
+COLUMNS = {"trial": COUNT, "seed": SEED, "values": OBJECT, "oracle": optional(OBJECT)}
+START = b'{"trial": '
+"""What a line of the first holds, and begins with."""
 SHARE_OF_TIME = 0.02
 """The part of a search's time that keeping the trials in training may take, about."""
 LEAST_S = 3.0
@@ -71,18 +76,24 @@ class Journal:
     def __init__(self, directory: RunDirectory) -> None:
         self._asked, self._running = directory / ASKED, directory / RUNNING
         self._kept_at, self._took = time.monotonic(), 0.0
-        drop_half_row(self._asked)
-        self.asked: dict[int, AskedTrial] = {}
-        lines = self._asked.read_bytes().splitlines() if self._asked.exists() else []
-        for number, line in enumerate(lines, 1):
-            try:
-                asked = AskedTrial(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise InputError(
-                    f"{self._asked}, line {number}, is damaged ({error}); restore it, or delete {directory.path} to "
-                    "start over"
-                ) from error
-            self.asked[asked.trial] = asked
+        content = self._asked.read_bytes() if self._asked.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = [self._read(number, line) for number, line in enumerate(whole.splitlines(), 1)]
+        asked = checked_rows(self._asked, lines, COLUMNS, unique="trial", first_line=1)
+        self.asked = {row["trial"]: AskedTrial(**row) for row in asked}
+        if not (half := content.removeprefix(whole)).startswith(START[: len(half)]):
+            raise damaged(self._asked, f"line {len(lines) + 1} begins with {half[:20]!r}")
+        if half:  # a process was killed while it wrote: its trial has not begun
+            os.truncate(self._asked, len(whole))
+
+    def _read(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not {*row} <= {*COLUMNS}:
+                raise ValueError(f"it must be an object of {', '.join(COLUMNS)}")
+        except (ValueError, RecursionError) as error:
+            raise damaged(self._asked, f"line {number}: {error}") from error
+        return row
 
     def note(self, asked: AskedTrial) -> None:
         """Keeps a trial that was asked for."""
@@ -119,13 +130,18 @@ class Journal:
         try:
             with self._running.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
                 facts, spent_s = json.loads(str(content["facts"])), float(content["spent_s"])
-                states = {int(number): TrialState(**known, arrays={}) for number, known in facts.items()}
+                states = {int(number): _state(**known) for number, known in facts.items()}
                 for key in content.files:
                     number, slash, name = key.partition("/")
                     if slash:
                         states[int(number)].arrays[name] = content[key]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged archive raises whatever its first damaged part raises
             raise InputError(
                 f"{self._running} is damaged ({error}); delete it, and the trials that were in training start over"
             ) from error
         return states, spent_s
+
+
+def _state(done: Any, history: Any, slot: Any) -> TrialState:
+    entries = [(int(step), float(loss), float(progress)) for step, loss, progress in history]
+    return TrialState(int(done), entries, int(slot), {})

@@ -10,29 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-from keras_tuner.engine.hyperparameters import Float, Int
 
-from keras_rnncap.runs import (
-    COMPLETED,
-    INFEASIBLE,
-    RunDirectory,
-    append_rows,
-    drop_half_row,
-    read_rows,
-    temporary_folder,
-    write_rows,
-)
+from keras_rnncap.runs import COMPLETED, INFEASIBLE, RunDirectory, append_rows, temporary_folder, write_rows
+from keras_rnncap.runs.rows import value_columns, values_of
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.journal import AskedTrial, Journal
+from keras_rnncap.tuners.journal import ASKED, AskedTrial, Journal
 from keras_rnncap.tuners.oracles.kerastuner import PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
+from keras_rnncap.tuners.trial_table import HISTORY, HISTORY_FILE, check_values, read_history, read_trials
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
-HISTORY = ("trial", "step", "loss", "progress")
-"""Columns of `history.csv`."""
 
 
 class SearchRun:
@@ -58,8 +48,11 @@ class SearchRun:
         self._describe = describe or _describe
         self._since = time.monotonic()
         self._bar = WorkProgress(1, enabled=False)
-        self.rows = read_rows(directory / "trials.csv")
+        space = job.hyperparameters
+        self.rows = read_trials(directory / "trials.csv", space, job.objective)
+        read_history(directory / HISTORY_FILE, self.rows)  # an error now if there is one
         self.journal = Journal(directory)
+        check_values(directory / ASKED, (asked.values for asked in self.journal.asked.values()), space)
         best = self.best()
         for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
             if best is None or weights != self._weights_file(best):
@@ -67,7 +60,7 @@ class SearchRun:
 
     def values_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the hyperparameter values of a row."""
-        return {hp.name: _typed(hp, row[hp.name]) for hp in self.job.hyperparameters.space if hp.name in row}
+        return values_of(row, [hp.name for hp in self.job.hyperparameters.space])
 
     def best(self) -> dict[str, Any] | None:
         """Returns the best row so far."""
@@ -192,13 +185,8 @@ class SearchRun:
 
         Each is the number of a checkpoint, and the progress there.
         """
-        file = self.directory / "history.csv"
-        drop_half_row(file)
-        if file.exists() and not file.stat().st_size:
-            file.unlink()
-        history, numbers = read_rows(file), self._numbers()
-        kept = [{key: row.get(key, math.nan) for key in HISTORY} for row in history if row["trial"] in numbers]
-        if kept:
+        file = self.directory / HISTORY_FILE
+        if kept := read_history(file, self.rows):
             write_rows(file, kept)
         else:
             file.unlink(missing_ok=True)
@@ -235,7 +223,7 @@ class SearchRun:
             "status": INFEASIBLE if ended.measured is None else COMPLETED,
             **self.job.facts(ended.member),
             **(ended.measured or {}),
-            **ended.values,
+            **value_columns(ended.values),
             "steps": ended.steps,
             "seed": ended.member.seed,
             "elapsed_s": round(time.monotonic() - self._since, 3),
@@ -249,7 +237,7 @@ class SearchRun:
             if improved:
                 write_weights(ended.model(), self._weights_file(row))
             append_rows(
-                self.directory / "history.csv",
+                self.directory / HISTORY_FILE,
                 [dict(zip(HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history],
             )
             write_rows(self.directory / "trials.csv", self.rows)
@@ -275,13 +263,6 @@ class SearchRun:
         model = self.job.builder(values)(self.job.member(values, best["seed"]))
         model.load_weights(self._weights_file(best))
         return model
-
-
-def _typed(hp: Any, value: Any) -> Any:
-    """Returns a value as the hyperparameter has it: a table knows no integers in a column with gaps."""
-    if isinstance(hp, Int):
-        return int(value)
-    return value if isinstance(hp, Float) else next((one for one in hp.values if one == value), value)
 
 
 def _describe(run: SearchRun, row: dict[str, Any]) -> str:

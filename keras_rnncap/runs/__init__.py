@@ -9,7 +9,7 @@ from keras_rnncap.runs.files import (
     write_json,
 )
 from keras_rnncap.runs.folder import IDENTITY, LOCK, RunDirectory
-from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, append_rows, drop_half_row, read_rows, write_rows
+from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, append_rows, read_rows, write_rows
 
 __all__ = [
     "COMPLETED",
@@ -19,7 +19,6 @@ __all__ = [
     "RunDirectory",
     "append_rows",
     "disk_trouble",
-    "drop_half_row",
     "read_json",
     "read_rows",
     "remove_leftovers",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs.files import replacing
 
+Row: TypeAlias = dict[str, Any]
 COMPLETED, INFEASIBLE = "completed", "infeasible"
 """The `status` of a row: the trial ended with a score, or its training diverged."""
+HYPERPARAMETER = "hp."
+"""What the columns of hyperparameters begin with, so that one may be called `steps`, or anything."""
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -22,32 +27,60 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Appends rows to a CSV file. Killed meanwhile, a process leaves some of them; `drop_half_row` mends the last."""
+    """Appends rows to a CSV file. Killed meanwhile, a process leaves some of them."""
     if not rows:
         return
     with path.open("a", newline="", encoding="utf-8") as stream:
         pd.DataFrame(rows).to_csv(stream, index=False, header=stream.tell() == 0)
 
 
-def drop_half_row(path: Path) -> None:
-    """Cuts off a last line that was not written to its end, in a CSV file that rows are appended to."""
-    if path.exists():
-        with path.open("r+b") as stream:
-            stream.truncate(stream.read().rfind(b"\n") + 1)
+def read_rows(path: Path, growing: bool = False) -> list[Row]:
+    """Returns the rows of a CSV file, without the values that a row does not have; none if there is no such file.
 
+    Args:
+        path: The file.
+        growing: Whether rows are appended to it: a last line that was not written to its end is passed over.
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a CSV file, without the values that a row does not have; none if there is no such file."""
+    Raises:
+        InputError: If it is no table.
+    """
     if not path.exists():
         return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if growing and not whole:
+        return []
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            if len({len(row) for row in csv.reader(stream, strict=True)}) > 1:
-                raise ValueError("its rows have different lengths")  # pandas would take first values for labels
-        table = pd.read_csv(path)
+        if whole != content and not growing:
+            raise ValueError("its last line has no end")
+        text = whole.decode()
+        if len({len(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True)}) > 1:
+            raise ValueError("its rows have different lengths")  # pandas would take first values for labels
+        table = pd.read_csv(io.StringIO(text))
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it to start over, or restore it") from error
+        raise damaged(path, error) from error
     return [
         {str(name): value for name, value in row.items() if not pd.isna(value)}
         for row in table.to_dict(orient="records")
     ]
+
+
+def damaged(path: Path, what: object) -> InputError:
+    """Returns the error for a table that cannot be used as it is."""
+    return InputError(f"{path} is damaged ({what}); delete it to start over, or restore it")
+
+
+def value_columns(values: Mapping[str, Any]) -> Row:
+    """Returns the columns of a row that hold the values of hyperparameters."""
+    return {HYPERPARAMETER + name: value for name, value in values.items()}
+
+
+def values_of(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Returns the values that a row has of hyperparameters, also one of before their columns had names of their own.
+
+    Example:
+    >>> values_of({"steps": 100, "hp.steps": 3}, ["steps"]), values_of({"steps": 100, "rate": 0.1}, ["rate"])
+    ({'steps': 3}, {'rate': 0.1})
+    """
+    prefix = HYPERPARAMETER if any(name.startswith(HYPERPARAMETER) for name in row) else ""
+    return {name: row[prefix + name] for name in names if prefix + name in row}

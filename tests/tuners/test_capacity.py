@@ -91,14 +91,14 @@ def test_each_row_is_consistent_with_equation_22_and_the_sum_of_times_with_the_r
     rows = rows_in(folder)
     for row in rows:
         b, p = int(row["patterns"]), float(row["accuracy"])
-        assert b == max(1, round(float(row["patterns_per_parameter"]) * 43))
+        assert b == max(1, round(float(row["hp.patterns_per_parameter"]) * 43))
         entropy = sum(-q * math.log2(q) for q in (p, 1 - p) if q)
         assert float(row["mutual_information_bits"]) == pytest.approx(b * (1 - entropy), abs=1e-9)
         assert float(row["bits_per_parameter"]) == pytest.approx(b * (1 - entropy) / 43, abs=1e-9)
         assert round(p * b) == pytest.approx(p * b, abs=1e-9)
     assert result.elapsed_s == pytest.approx(sum(float(row["elapsed_s"]) for row in rows), abs=0.1)
-    assert [row["patterns_per_parameter"] for row in rows] == ["5.0", "4.0", "4.5"]  # the starting points
-    assert {(row["learning_rate"], row["hidden.kernel_scale"], row["clip_norm"]) for row in rows} == {
+    assert [row["hp.patterns_per_parameter"] for row in rows] == ["5.0", "4.0", "4.5"]  # the starting points
+    assert {(row["hp.learning_rate"], row["hp.hidden.kernel_scale"], row["hp.clip_norm"]) for row in rows} == {
         ("0.03", "2.0", "2.5")
     }
 
@@ -160,7 +160,7 @@ def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch
     result = measure_capacity("rnn", trials=4, out=copy, **SMALL)
     assert (ended.count, result.trials) == (1, 4)
     assert (copy / "trials.csv").read_text().startswith((finished[0] / "trials.csv").read_text())
-    assert len({row["patterns_per_parameter"] for row in rows_in(copy)}) == 4
+    assert len({row["hp.patterns_per_parameter"] for row in rows_in(copy)}) == 4
     assert result.bits_per_parameter >= finished[1].bits_per_parameter
     check_complete(copy, 4)
 
@@ -250,7 +250,7 @@ def test_the_same_seed_gives_the_same_rows_in_another_process(finished, driven):
 def test_another_seed_gives_other_rows(finished, tmp_path):
     measure_capacity("rnn", trials=1, seed=1, out=tmp_path / "run", **SMALL)
     here, there = rows_in(tmp_path / "run")[0], rows_in(finished[0])[0]
-    assert here["learning_rate"] == there["learning_rate"]  # the defaults
+    assert here["hp.learning_rate"] == there["hp.learning_rate"]  # the defaults
     assert here["loss"] != there["loss"]
 
 
@@ -295,7 +295,7 @@ def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path,
     assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None
     rows = rows_in(tmp_path / "run")
     assert [row["status"] for row in rows] == ["infeasible"] * 7
-    assert all(row["learning_rate"] and row["patterns"] and "accuracy" not in row for row in rows)
+    assert all(row["hp.learning_rate"] and row["patterns"] and "accuracy" not in row for row in rows)
     assert json.loads((tmp_path / "run" / "capacity.json").read_text())["bits_per_parameter"] is None
     assert visible(tmp_path / "run") == FILES - {"best"}
 
@@ -313,8 +313,8 @@ class NaNWithReLU(RecurrentCell):
 def test_infeasible_trials_are_counted_and_learned_around_and_survive_a_restart(tmp_path, monkeypatch):
     result = measure_capacity(NaNWithReLU, trials=8, out=tmp_path / "run", **SMALL)
     rows = rows_in(tmp_path / "run")
-    assert [row["status"] == "infeasible" for row in rows] == [row["activation"] == "relu" for row in rows]
-    assert result.infeasible == sum(row["activation"] == "relu" for row in rows)
+    assert [row["status"] == "infeasible" for row in rows] == [row["hp.activation"] == "relu" for row in rows]
+    assert result.infeasible == sum(row["hp.activation"] == "relu" for row in rows)
     assert 0 < result.infeasible < 8
     assert result.hyperparameters["activation"] == "tanh"
     assert all((row["accuracy"] == "") == (row["status"] == "infeasible") for row in rows)

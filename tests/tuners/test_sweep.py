@@ -78,7 +78,7 @@ def test_the_folder_is_whole_and_says_what_was_found(finished):
 def test_the_saved_model_scores_what_is_reported(finished):
     folder, result = finished
     row = next(row for row in rows_in(folder) if row[result.objective] == repr(result.best_score))
-    task = PerceptronCapacity(int(row["patterns"]), 16, 5, row["every_step"] == "True", 0)
+    task = PerceptronCapacity(int(row["patterns"]), 16, 5, row["hp.every_step"] == "True", 0)
     assert task.score(keras.saving.load_model(folder / "best" / "model.keras")) == result.best_score
 
 
@@ -109,8 +109,8 @@ def test_a_task_with_samples_its_score_and_what_was_set(tmp_path):
     result = run_sweep(docs, "ugrnn", out=tmp_path / "run", **options)
     assert (result.objective, result.direction) == (docs.score_name, "min")
     rows = rows_in(tmp_path / "run")
-    assert {row["optimizer"] for row in rows} == {"adam"}
-    assert all(0.01 <= float(row["learning_rate"]) <= 0.05 for row in rows)
+    assert {row["hp.optimizer"] for row in rows} == {"adam"}
+    assert all(0.01 <= float(row["hp.learning_rate"]) <= 0.05 for row in rows)
     scores = [float(row[docs.score_name]) for row in rows if row["status"] == "completed"]
     assert result.best_score == min(scores) < result.chance_score == docs.chance_score
     model = keras.saving.load_model(tmp_path / "run" / "best" / "model.keras")
@@ -273,8 +273,8 @@ def test_tensorboard_reads_the_hyperparameters_and_the_score(finished):
     events.Reload()
     content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     hparams = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
-    assert hparams["learning_rate"].number_value == float(row["learning_rate"])
-    assert hparams["optimizer"].string_value == row["optimizer"]
+    assert hparams["learning_rate"].number_value == float(row["hp.learning_rate"])
+    assert hparams["optimizer"].string_value == row["hp.optimizer"]
     if row["status"] == "completed":
         (tensor,) = events.Tensors(result.objective)
         assert float(tf.make_ndarray(tensor.tensor_proto)) == pytest.approx(float(row[result.objective]), rel=1e-6)

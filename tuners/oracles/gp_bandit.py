@@ -382,8 +382,10 @@ class GPBanditOracle(kt.Oracle):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores what `get_state` gave."""
         super().set_state(state)
-        self._log_parameters = {name: np.array(known) for name, known in state["log_parameters"].items()}
-        self._fitted_to, self._warping = state["fitted_to"], state["warping"]
+        self._log_parameters = {name: np.array(known, float) for name, known in state["log_parameters"].items()}
+        self._fitted_to, self._warping = int(state["fitted_to"]), state["warping"]
+        if self._warping not in WARPINGS:
+            raise ValueError(f"warping must be one of {', '.join(WARPINGS)}; got {self._warping!r}")
 
     def save(self) -> None:
         """Writes the state in one step."""

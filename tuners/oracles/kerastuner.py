@@ -105,7 +105,13 @@ def make_oracle(
     for trial in past:
         oracle.enter(trial)
     if state:
-        oracle.set_state(oracle.get_state() | dict(state))
+        try:
+            oracle.set_state(oracle.get_state() | dict(state))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"what is kept of the oracle's state, in asked.jsonl, is damaged ({error!r}); restore it, or delete its "
+                "folder to start over"
+            ) from error
     return oracle
 
 
