@@ -14,7 +14,7 @@ import keras
 from keras_rnncap.budget import trainable_parameters
 from keras_rnncap.cells import CellFactory, get_cell, make_cell
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import IDENTITY, read_json, read_rows
+from keras_rnncap.runs import IDENTITY, check_kinds, read_json, read_rows
 from keras_rnncap.runs.rows import values_of
 from keras_rnncap.zoo.presets import check_modules, first_line
 
@@ -141,21 +141,15 @@ def read_finished(folder: Path) -> FinishedRun:
         command = identity.get("command")
         if not isinstance(command, str) or command not in RESULTS:
             raise InputError(f"it is of the command {command!r:.80}")
-        _check_kinds(IDENTITY, identity, ASKED if command == "capacity" else {**ASKED, "task": str, "data": str})
+        check_kinds(IDENTITY, identity, ASKED if command == "capacity" else {**ASKED, "task": str, "data": str})
         result = read_json(folder / RESULTS[command], "run the same command again")
         more = {"settings": dict} if command == "train" else {"hyperparameters": dict, "trials": int}
-        _check_kinds(RESULTS[command], result, {**ENDED, **more})
+        check_kinds(RESULTS[command], result, {**ENDED, **more})
         if identity["cell"] != result["cell"] or result["units"] < 1:
             raise InputError(f"{RESULTS[command]} is of {result['units']} units of {result['cell']:.80}")
     except (OSError, InputError) as error:
         raise InputError(f"{folder} holds no finished run of rnncap capacity, sweep or train: {error}") from error
     return FinishedRun(folder, identity, result)
-
-
-def _check_kinds(name: str, content: dict[str, Any], kinds: dict[str, Any]) -> None:
-    for key, kind in kinds.items():
-        if not isinstance(content.get(key), kind):
-            raise InputError(f"{name} is damaged: {key} is {content.get(key)!r:.80}")
 
 
 def _load(file: Path) -> keras.Model:

@@ -1,6 +1,7 @@
 """The folder of a run, its files and its rows."""
 
 from keras_rnncap.runs.files import (
+    check_kinds,
     disk_trouble,
     read_json,
     remove_leftovers,
@@ -18,6 +19,7 @@ __all__ = [
     "LOCK",
     "RunDirectory",
     "append_rows",
+    "check_kinds",
     "disk_trouble",
     "read_json",
     "read_rows",

@@ -133,6 +133,13 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
     return content
 
 
+def check_kinds(name: str, content: dict[str, Any], kinds: dict[str, Any]) -> None:
+    """Raises `InputError` if what a file holds lacks a key, or has a value of another type than one of some keys."""
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            raise InputError(f"{name} is damaged: {key} is {content.get(key)!r:.80}")
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON file in one step."""
     with replacing(path) as new:

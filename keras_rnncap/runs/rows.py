@@ -34,12 +34,13 @@ def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         pd.DataFrame(rows).to_csv(stream, index=False, header=stream.tell() == 0)
 
 
-def read_rows(path: Path, growing: bool = False) -> list[Row]:
+def read_rows(path: Path, growing: bool = False, needed: Iterable[str] = ()) -> list[Row]:
     """Returns the rows of a CSV file, without the values that a row does not have; none if there is no such file.
 
     Args:
         path: The file.
         growing: Whether rows are appended to it: a last line that was not written to its end is passed over.
+        needed: Columns that it must have, also without rows.
 
     Raises:
         InputError: If it is no table.
@@ -57,6 +58,8 @@ def read_rows(path: Path, growing: bool = False) -> list[Row]:
         if len({len(row) for row in csv.reader(io.StringIO(text, newline=""), strict=True)}) > 1:
             raise ValueError("its rows have different lengths")  # pandas would take first values for labels
         table = pd.read_csv(io.StringIO(text))
+        if missing := [name for name in needed if name not in table]:
+            raise ValueError(f"it has no column {missing[0]}")
     except (ValueError, csv.Error) as error:
         raise damaged(path, error) from error
     return [

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from keras_rnncap.analysis.exhibits import StudyRows
+from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
 from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.parallel import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
+from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
 from keras_rnncap.studies.study import Grid, Piece, Study
@@ -32,6 +33,9 @@ COLUMNS = (
     *("bits_per_parameter", "mutual_information_bits", "patterns", "length", "machine"),
 )
 """Columns that the table of searches always has."""
+KINDS = {"piece": TEXT, "settings": optional(JSON), "hyperparameters": optional(JSON)}
+TO_GO_ON = {"settings": JSON, "wall_s": NUMBER}
+"""What some of them hold, and what a study needs to go on."""
 SHARE_OF_RATE = 0.2
 """Training small models reaches about this part of what a matrix product does on the same machine."""
 OVERHEAD_S = 20.0
@@ -56,7 +60,7 @@ class Plan:
                 f"{', '.join(map(str, grid.depths))}; the +rnn joins at depth 2"
             )
         pieces = sorted(study.pieces(grid, profile, seed), key=lambda piece: (piece.best_of is not None, piece.work))
-        known = {row["piece"]: row for row in done}
+        known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
         for piece in pieces:
             if piece.name in known:
                 _check_same(piece, known[piece.name])
@@ -168,7 +172,9 @@ def run_study(
     identity = {"command": "study", "study": name, "profile": profile}
     console = PlainConsole(quiet=not progress)
     target = Path(out or default_directory(name, profile))
-    Plan(study, grid, profile, seed, read_study(target).ended())  # an error now if there is one
+    with reading_tables(target):
+        there = read_study(target).ended()
+    Plan(study, grid, profile, seed, there)  # an error now if there is one
     with RunDirectory(target, identity) as directory:
         rows = read_study(directory.path)
         done, trials = rows.ended(), rows.trials
@@ -197,13 +203,10 @@ def run_study(
 
 def read_study(folder: Path) -> StudyRows:
     """Returns the rows of a study's folder; none where there are none yet."""
-    pieces = pd.DataFrame(read_rows(folder / PIECES))
-    file = folder / TRIALS
+    rows, file = read_rows(folder / PIECES, needed=["piece"]), folder / TRIALS
+    pieces = pd.DataFrame(checked_rows(folder / PIECES, rows, KINDS))
     if pieces.empty:
         return StudyRows(pd.DataFrame(), pd.DataFrame())
-    for column in {"settings", "hyperparameters"} & {*pieces}:
-        for text in pieces[column].dropna():
-            _check_object(folder / PIECES, column, text)
     pieces = pieces.reindex(columns=list(dict.fromkeys([*pieces, *COLUMNS])))  # where nothing was feasible, some lack
     try:
         trials = pd.read_csv(file, low_memory=False)
@@ -211,16 +214,6 @@ def read_study(folder: Path) -> StudyRows:
         raise InputError(f"{file} is damaged ({error}); restore it, or delete {folder} to start over") from error
     # A process killed between the two files leaves trials of a piece without a row: that is run again.
     return StudyRows(pieces, trials[trials["piece"].isin(pieces["piece"])].reset_index(drop=True))
-
-
-def _check_object(file: Path, column: str, text: Any) -> None:
-    """Raises `InputError` if an entry of a table is no JSON object."""
-    try:
-        there = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        there = None
-    if not isinstance(there, dict):
-        raise InputError(f"{file} is damaged ({column} holds {text!r:.80}, no JSON object); restore it")
 
 
 def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.DataFrame) -> None:
@@ -232,7 +225,8 @@ def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.Dat
 
 def _spent_before(folder: Path) -> float:
     """Returns the seconds that an earlier process spent on a piece."""
-    return float(sum(row["elapsed_s"] for row in read_rows(folder / "trials.csv")))
+    file = folder / "trials.csv"
+    return float(sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER})))
 
 
 def _settings(piece: Piece) -> str:

@@ -19,7 +19,9 @@ from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_
 from keras_rnncap.datasets import Task
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
-from keras_rnncap.runs import RunDirectory, read_json, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs import RunDirectory, check_kinds, read_json, read_rows, replacing, write_json, write_rows
+from keras_rnncap.runs.columns import ANY_NUMBER, COUNT, NUMBER, checked_rows, optional
+from keras_rnncap.runs.rows import damaged
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import StepCallback, WorkProgress
 from keras_rnncap.training import TrainingSettings, compile_model, fit
@@ -68,6 +70,16 @@ class TrainResult:
     settings: dict[str, Any]
     elapsed_s: float
     versions: dict[str, str]
+
+
+KINDS = {
+    **dict.fromkeys(("task", "data", "cell", "score_name"), str),
+    **dict.fromkeys(("depth", "parameters", "units", "steps", "batch_size", "seed"), int),
+    **dict.fromkeys(("test_score", "validation_score"), float | int | None),
+    **dict.fromkeys(("baselines", "settings", "versions"), dict),
+    "elapsed_s": float | int,
+}
+"""What `train.json` holds."""
 
 
 def train_model(
@@ -169,10 +181,18 @@ def _finished(file: Path) -> TrainResult | None:
     if not file.exists():
         return None
     mend = "delete it, and the same command writes it again from the checkpoint"
+    content = read_json(file, mend)
     try:
-        return TrainResult(**read_json(file, mend))
-    except TypeError as error:
+        check_kinds(file.name, content, KINDS)
+        check_kinds(file.name, content["baselines"], dict.fromkeys(content["baselines"], float | int))
+        return TrainResult(**content)
+    except (TypeError, InputError) as error:
         raise InputError(f"{file} is damaged ({error}); {mend}") from error
+
+
+def _read_history(file: Path) -> list[dict[str, Any]]:
+    columns = {"step": COUNT, "train_loss": optional(ANY_NUMBER), "elapsed_s": NUMBER}
+    return checked_rows(file, read_rows(file), columns, unique="step")
 
 
 class _TrainingRun:
@@ -200,7 +220,10 @@ class _TrainingRun:
         if self.checkpoint.exists():
             _load_checkpoint(self.model, self.checkpoint)
         # A row is written before its checkpoint: rows beyond the checkpoint are trained again.
-        self.rows = [row for row in read_rows(directory / "history.csv") if row["step"] <= self.step]
+        self.rows = [row for row in _read_history(directory / "history.csv") if row["step"] <= self.step]
+        self.every = max(1, math.ceil(settings.steps / RECORDS))
+        if (last := self.rows[-1]["step"] if self.rows else 0) <= self.step - self.every:
+            raise damaged(directory / "history.csv", f"it ends at step {last}, and the checkpoint is of {self.step}")
 
     @property
     def step(self) -> int:
@@ -218,13 +241,12 @@ class _TrainingRun:
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""
         steps = self.settings.steps
-        every = max(1, math.ceil(steps / RECORDS))
         with WorkProgress(steps, self.step, enabled=progress) as bar:
             if self.step:
                 bar.say(f"continuing in {self.directory.path} at step {self.step:,}")
             while self.step < steps and not self.diverged:
                 try:
-                    self._train_to(min((self.step // every + 1) * every, steps), bar)
+                    self._train_to(min((self.step // self.every + 1) * self.every, steps), bar)
                 except KeyboardInterrupt:  # between two steps: the model is whole
                     if not self.task.carries_state:  # Keras saves no state; it is zero after each record
                         self._write_checkpoint()

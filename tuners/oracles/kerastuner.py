@@ -109,8 +109,7 @@ def make_oracle(
             oracle.set_state(oracle.get_state() | dict(state))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(
-                f"what is kept of the oracle's state, in asked.jsonl, is damaged ({error!r}); restore it, or delete its "
-                "folder to start over"
+                f"the oracle's state in asked.jsonl is damaged ({error!r}); restore it, or delete its folder"
             ) from error
     return oracle
 
