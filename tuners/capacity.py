@@ -17,6 +17,7 @@ from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.datasets.task import check_sample, check_set
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.jobs import CapacityJob
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.search_run import SearchRun
@@ -95,6 +96,7 @@ def measure_capacity(
     changes: Mapping[str, Any] | None = None,
     slots: int = SLOTS,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     progress: bool | Literal["bar"] = False,
 ) -> CapacityResult:
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
@@ -123,6 +125,7 @@ def measure_capacity(
         slots: Trials that train at the same time.
         out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with the names of other settings that
             are not as by default.
+        overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
     Returns:
@@ -161,6 +164,7 @@ def measure_capacity(
         "seed": seed,
         "input_dim": width,
         "length": length,
+        **code_of(factory),
     }
     if changes:
         identity["set"] = {key: str(value) for key, value in changes.items()}
@@ -179,7 +183,7 @@ def measure_capacity(
     if out is None:
         sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length}
         out = default_directory(name, params, depth, seed, **sizes, input_dim=input_dim, changes=changes)
-    with RunDirectory(out, identity) as directory:
+    with RunDirectory(out, identity, overwrite) as directory:
         run = SearchRun(directory, job, trials, _describe)
         try:
             rule = QuantileRule(STOP_BELOW)

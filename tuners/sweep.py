@@ -16,6 +16,7 @@ from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.datasets.task import check_set
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.dashboards import SPACE_FILE, SWEEP_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
 from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
@@ -100,6 +101,7 @@ def run_sweep(
     slots: int = SLOTS,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     progress: bool | Literal["bar"] = False,
 ) -> SweepResult:
     """Searches the hyperparameters with which a cell does best on a task.
@@ -126,6 +128,7 @@ def run_sweep(
         slots: Trials that train at the same time.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`.
+        overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
     Raises:
@@ -160,11 +163,12 @@ def run_sweep(
         "set": {key: str(value) for key, value in (changes or {}).items()},
         "stop_early": stop_early,
         "seed": seed,
+        **code_of(factory, type(task)),
     }
     options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
     job = _job(task, factory, space, {**options, "changes": changes})
     directory = out or default_directory(task_name, name, params, depth, oracle, seed)
-    with RunDirectory(directory, identity) as folder:
+    with RunDirectory(directory, identity, overwrite) as folder:
         run = SearchRun(folder, job, trials)
         try:
             run.search(oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress)

@@ -34,6 +34,7 @@ Changes = Annotated[
     typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew where the folder holds a run, which is removed")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ if not given")]
 
 

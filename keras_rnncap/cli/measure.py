@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from keras_rnncap.cli.common import Cell, Changes, Depth, Out, Seed, console, fail, import_keras, interruptible
+from keras_rnncap.cli.common import Cell, Changes, Depth, Fresh, Out, Seed, console, fail, import_keras, interruptible
 
 
 def capacity(
@@ -22,6 +22,7 @@ def capacity(
     length: Annotated[int, typer.Option(help="Time steps")] = 5,
     changes: Changes = None,
     out: Out = None,
+    fresh: Fresh = False,
 ) -> None:
     """Measure how many bits per parameter a cell stores (Collins et al. 2017, section 2.1)."""
     import_keras()
@@ -36,7 +37,7 @@ def capacity(
     result = interruptible(
         directory,
         lambda: measure_capacity(
-            cell, **sizes, **settings, trials=trials, changes=parsed, out=directory, progress=True
+            cell, **sizes, **settings, trials=trials, changes=parsed, out=directory, overwrite=fresh, progress=True
         ),
     )
     table = Table(title=f"What the {result.cell} stores", title_justify="left")

@@ -12,6 +12,7 @@ from keras_rnncap.cli.common import (
     Changes,
     Data,
     Depth,
+    Fresh,
     Out,
     Seed,
     TaskSpec,
@@ -40,6 +41,7 @@ def train(
     seed: Seed = 0,
     data: Data = None,
     out: Out = None,
+    fresh: Fresh = False,
 ) -> None:
     """Train a model on a task and score it on held-out data beside simple baselines."""
     import_keras()
@@ -62,6 +64,7 @@ def train(
             batch_size=batch_size,
             seed=seed,
             out=directory,
+            overwrite=fresh,
             progress=True,
         ),
     )
@@ -105,6 +108,7 @@ def sweep(
     seed: Seed = 0,
     data: Data = None,
     out: Out = None,
+    fresh: Fresh = False,
     resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
 ) -> None:
     """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
@@ -135,6 +139,7 @@ def sweep(
             stop_early=stop_early,
             seed=seed,
             out=directory,
+            overwrite=fresh,
             progress=True,
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,17 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.runs.files import disk_trouble, is_leftover, read_json, remove_leftovers, write_json
 
 IDENTITY = "run.json"
+CODE = "code"
+"""The key of an identity that holds the fingerprint of the user's code, where there is any."""
 LOCK = ".lock"
 LATER = ("digest",)
 """Keys of an identity that runs of before lack; those are continued without them."""
+FILES = (
+    *("trials.csv", "history.csv", "asked.jsonl", "running.npz", "best-trial-*.weights.h5", "checkpoint.weights.h5"),
+    *("capacity.json", "sweep.json", "space.json", "train.json", "capacity.png", "train.png", "importance.png"),
+    *("parallel_coordinates.png", "slices.png", "hparams", "best", "model.keras", "saved_model"),
+)
+"""What runs write, besides the identity."""
 
 
 class RunDirectory:
@@ -27,15 +36,18 @@ class RunDirectory:
 
     Args:
         path: The folder; it is created if need be.
-        identity: What distinguishes this run from others, as JSON values.
+        identity: What distinguishes this run from others, as JSON values; `code_of` for the user's code.
+        overwrite: Whether to start anew, without what a run of the same command left in the folder. Files that no run
+            writes stay.
 
     Raises:
         InputError: On entry, if the folder cannot be written, is in use, or holds another run or other people's files.
     """
 
-    def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any], overwrite: bool = False) -> None:
         self.path = Path(path)
         self.identity = identity
+        self._overwrite = overwrite
         self._lock = filelock.FileLock(self.path / LOCK)
 
     def __enter__(self) -> RunDirectory:
@@ -109,14 +121,31 @@ class RunDirectory:
             return
         there = read_json(file, f"delete {self.path}, or choose another --out")
         wanted = json.loads(json.dumps(self.identity))
+        if self._overwrite and there.get("command") == wanted["command"]:
+            self._remove_run()
+            write_json(file, self.identity)
+            return
         keys = [key for key in dict.fromkeys([*there, *wanted]) if key in there or key not in LATER]
         differences = ", ".join(
             f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"
             for key in keys
-            if there.get(key) != wanted.get(key)
+            if key != CODE and there.get(key) != wanted.get(key)
         )
         if differences:
             raise InputError(
                 f"{self.path} holds another run: {differences}. Choose another folder with --out, delete this one, or "
                 "repeat the command that made it to continue it"
             )
+        if there.get(CODE) != wanted.get(CODE):
+            made = "was made with other code" if CODE in there else "does not know with which code it was made"
+            raise InputError(
+                f"{self.path} {made} of the cell or the task; --fresh (overwrite=True) starts anew there, without what "
+                "was found, or choose another folder with --out"
+            )
+
+    def _remove_run(self) -> None:
+        for item in [item for pattern in FILES for item in self.path.glob(pattern)]:
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()

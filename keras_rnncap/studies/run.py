@@ -17,10 +17,12 @@ import pandas as pd
 from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
+from keras_rnncap.cells import get_cell
 from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.parallel import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
+from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.studies.isolation import run_isolated
 from keras_rnncap.studies.lookup import get_study
 from keras_rnncap.studies.study import Grid, Piece, Study
@@ -230,7 +232,8 @@ def _spent_before(folder: Path) -> float:
 
 
 def _settings(piece: Piece) -> str:
-    return json.dumps(dict(piece.settings), sort_keys=True)
+    cell = piece.settings.get("cell")
+    return json.dumps({**piece.settings, **(code_of(get_cell(cell)) if cell else {})}, sort_keys=True)
 
 
 def _check_same(piece: Piece, row: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.runs import RunDirectory, check_kinds, read_json, read_rows, replacing, write_json, write_rows
 from keras_rnncap.runs.columns import ANY_NUMBER, COUNT, NUMBER, checked_rows, optional
+from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.runs.rows import damaged
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import StepCallback, WorkProgress
@@ -92,6 +93,7 @@ def train_model(
     batch_size: int = 64,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     progress: bool = False,
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
@@ -113,6 +115,7 @@ def train_model(
         batch_size: Samples in a step.
         seed: Seed of weights and batches.
         out: The folder; `None` takes `runs/train-TASK-CELL-PARAMSxDEPTH-seedSEED`.
+        overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress.
 
     Raises:
@@ -141,6 +144,7 @@ def train_model(
         "batch_size": batch_size,
         "seed": seed,
         **dataclasses.asdict(settings),
+        **code_of(factory, type(task)),
     }
 
     kept: dict[str, Any] = {}
@@ -161,7 +165,7 @@ def train_model(
         )
 
     budget = units_for_budget(build, params)
-    with RunDirectory(out or default_directory(task.name, name, params, depth, seed), identity) as directory:
+    with RunDirectory(out or default_directory(task.name, name, params, depth, seed), identity, overwrite) as directory:
         if (finished := _finished(directory / "train.json")) is not None:
             return finished
         keras.utils.set_random_seed(seed)  # for cells of users that take no seed

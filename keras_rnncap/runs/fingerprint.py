@@ -1,0 +1,137 @@
+"""With which code of the user's a run is made: a fingerprint of its source."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import inspect
+import sys
+import textwrap
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from keras_rnncap.runs.folder import CODE
+
+KNOWN = {*sys.stdlib_module_names, "keras", "keras_rnncap", "keras_tuner", "numpy", "tensorflow", "jax", "torch"}
+"""Packages that are not looked into, so that a run goes on with another version of them."""
+PLAIN = (int, float, complex, str, bytes, type(None))
+
+
+def fingerprint(*things: Any) -> str:
+    """Returns a hash of the code of classes and functions, and of the user's own that they are made of or call.
+
+    That is the source without comments, docstrings and layout; of lambdas, and where there is no source, the compiled
+    code, which another version of Python has otherwise. What is of `KNOWN` packages counts by its name.
+
+    Args:
+        *things: Classes, functions, or instances of classes.
+
+    Returns:
+        The hash; empty where nothing is the user's.
+
+    Example:
+    >>> fingerprint(dict), fingerprint(lambda units: units) == fingerprint(lambda units: units + 1)
+    ('', False)
+    """
+    seen: set[int] = set()
+    parts = [part for thing in things if not _is_known(thing) for part in _parts(thing, seen)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
+
+
+def code_of(*things: Any) -> dict[str, str]:
+    """Returns what the identity of a run says of the user's code; nothing where there is none."""
+    found = fingerprint(*things)
+    return {CODE: found} if found else {}
+
+
+def _parts(thing: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(thing, PLAIN):
+        yield repr(thing)
+    elif isinstance(thing, tuple):
+        for one in thing:
+            yield from _parts(one, seen)
+    elif isinstance(thing, frozenset):
+        yield _constant(thing)
+    elif id(thing) not in seen:
+        seen.add(id(thing))
+        yield from _parts_of_object(thing, seen)
+
+
+def _parts_of_object(thing: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(thing, functools.partial):
+        yield from _parts((thing.func, thing.args, *sorted(thing.keywords.items())), seen)
+    elif isinstance(thing, property):
+        yield from _parts((thing.fget, thing.fset), seen)
+    elif isinstance(thing, classmethod | staticmethod | types.MethodType):
+        yield from _parts(thing.__func__, seen)
+    elif hasattr(thing, "tobytes"):  # an array
+        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
+    elif not isinstance(thing, type | types.FunctionType | types.ModuleType):
+        yield from _parts(type(thing), seen)
+    else:
+        yield thing.__name__.rpartition(".")[2]
+        if not _is_known(thing):
+            yield from _parts_of_code(thing, seen)
+
+
+def _parts_of_code(thing: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(thing, types.FunctionType):
+        yield from _parts_of_function(thing, seen)
+    elif isinstance(thing, types.ModuleType):
+        yield _source(thing) or ""
+    else:
+        yield from _parts(thing.__bases__, seen)
+        for name, value in sorted(vars(thing).items()):
+            if not name.startswith("__") or isinstance(value, types.FunctionType):
+                yield from _parts((name, value), seen)
+
+
+def _is_known(thing: Any) -> bool:
+    if isinstance(thing, functools.partial):
+        return False
+    module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
+    return (module or "").partition(".")[0] in KNOWN
+
+
+def _parts_of_function(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
+    code, closure = function.__code__, function.__closure__ or ()
+    yield _source(code) or _compiled(code)
+    yield from _parts((function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())), seen)
+    for cell in closure:
+        with contextlib.suppress(ValueError):  # nothing in it yet
+            yield from _parts(cell.cell_contents, seen)
+    for name in sorted({*_names(code)} & {*function.__globals__}):
+        yield from _parts((name, function.__globals__[name]), seen)
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names(inner)
+
+
+def _source(thing: Any) -> str | None:
+    """Returns the source of a module or a function without comments, docstrings and layout, if there is any."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    if isinstance(thing, types.CodeType) and getattr(tree.body[0], "name", "") != thing.co_name:
+        return None  # the line that a lambda is in
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False) is not None:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def _compiled(code: types.CodeType) -> str:
+    constants = [_compiled(one) if isinstance(one, types.CodeType) else _constant(one) for one in code.co_consts]
+    return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
+
+
+def _constant(value: Any) -> str:
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)  # sets differ between processes
