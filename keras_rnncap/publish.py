@@ -14,6 +14,7 @@ import pandas as pd
 
 from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import Task, capacity_input_dim, make_task
+from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.finished_run import RESULTS, read_finished
 from keras_rnncap.runs import IDENTITY, read_json
@@ -222,7 +223,7 @@ def retrain(
     if command == "train" and trials > 1:
         raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
     seed = check_seed(asked["seed"] if seed is None else seed)
-    folder = Path(out) if out is not None else Path("runs") / f"zoo-{facts.name}-seed{seed}"
+    folder = Path(out or run_folder("zoo", facts.name, f"seed{seed}"))
     common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
     if command == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]

@@ -13,6 +13,7 @@ from keras_rnncap.analysis.cell_choice import Recommendation, compute_recommenda
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, StudyRows, reading_tables
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import PerceptronCapacity, Task, get_task_class
+from keras_rnncap.defaults import SEED, Probe, run_folder
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import IDENTITY
 from keras_rnncap.studies import read_study
@@ -89,7 +90,7 @@ def recommend(
 def default_directory(task: Task, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a probe that was given none."""
     words = "".join(letter if letter.isalnum() else "-" for letter in task.data)
-    return Path("runs") / f"probe-{words}-{params}x{depth}-seed{seed}"
+    return run_folder("probe", words, f"{params}x{depth}", f"seed{seed}")
 
 
 def probe(
@@ -97,10 +98,10 @@ def probe(
     params: int,
     *,
     cells: Sequence[str] | None = None,
-    depth: int = 1,
-    trials: int = 12,
-    steps: int = 500,
-    seed: int = 0,
+    depth: int = Probe.depth,
+    trials: int = Probe.trials,
+    steps: int = Probe.steps,
+    seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Recommendation:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
+import functools
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +15,16 @@ from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
 from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.datasets.task import check_sample, check_set
+from keras_rnncap.defaults import SEED, Capacity, run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.jobs import CapacityJob
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import as_today, in_words
 from keras_rnncap.versions import versions
 
-TRIALS = 200
-"""Trials of a measurement by default."""
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
 """After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
 trial stores after half of its steps nearly ranks what it stores in the end."""
@@ -85,14 +85,14 @@ class CapacityResult:
 def measure_capacity(
     cell: str | CellFactory,
     *,
-    params: int = 300,
-    depth: int = 1,
-    trials: int = TRIALS,
-    steps: int = 100_000,
-    batch_size: int = 128,
-    seed: int = 0,
+    params: int = Capacity.params,
+    depth: int = Capacity.depth,
+    trials: int = Capacity.trials,
+    steps: int = Capacity.steps,
+    batch_size: int = Capacity.batch_size,
+    seed: int = SEED,
     input_dim: int | None = None,
-    length: int = 5,
+    length: int = Capacity.length,
     changes: Mapping[str, Any] | None = None,
     slots: int = SLOTS,
     out: str | os.PathLike[str] | None = None,
@@ -167,7 +167,7 @@ def measure_capacity(
         **code_of(factory),
     }
     if changes:
-        identity["set"] = {key: str(value) for key, value in changes.items()}
+        identity["set"] = {key: in_words(value) for key, value in changes.items()}
     job = CapacityJob(
         factory,
         input_dim=width,
@@ -183,7 +183,7 @@ def measure_capacity(
     if out is None:
         sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length}
         out = default_directory(name, params, depth, seed, **sizes, input_dim=input_dim, changes=changes)
-    with RunDirectory(out, identity, overwrite) as directory:
+    with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
         run = SearchRun(directory, job, trials, _describe)
         try:
             rule = QuantileRule(STOP_BELOW)
@@ -228,14 +228,18 @@ def _write(run: SearchRun, result: CapacityResult) -> None:
     write_json(run.directory / "capacity.json", dataclasses.asdict(result))
 
 
-def default_directory(cell: str, params: int, depth: int, seed: int, **settings: Any) -> Path:
+def default_directory(cell: str | CellFactory, params: int, depth: int, seed: int, **settings: Any) -> Path:
     """Returns the folder of a measurement that was given none; what is not as by default is in its name."""
-    usual = inspect.signature(measure_capacity).parameters
-    unusual = {key: value for key, value in settings.items() if value and value != usual[key].default}
-    if changes := unusual.pop("changes", None):
-        unusual["set"] = f"{zlib.crc32(json.dumps({key: str(changes[key]) for key in sorted(changes)}).encode()):08x}"
-    more = "".join(f"-{key}{value}" for key, value in unusual.items())
-    return Path("runs") / f"capacity-{cell_name(cell).replace(':', '.')}-{params}x{depth}{more}-seed{seed}"
+    changes = settings.pop("changes", None)
+    unusual = [f"{key}{value}" for key, value in settings.items() if value and value != getattr(Capacity, key, None)]
+
+    def folder(words: Callable[[Any], str]) -> Path:
+        text = json.dumps({key: words(changes[key]) for key in sorted(changes)}) if changes else ""
+        marked = [*unusual, f"set{zlib.crc32(text.encode()):08x}"] if text else unusual
+        return run_folder("capacity", cell_name(cell), f"{params}x{depth}", *marked, f"seed{seed}")
+
+    before = folder(str)
+    return before if (before / IDENTITY).exists() else folder(in_words)
 
 
 def _result(run: SearchRun) -> CapacityResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinat
 from keras_rnncap.cells import CellFactory, cell_name, get_cell
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.datasets.task import check_set
+from keras_rnncap.defaults import SEED, Sweep, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
@@ -25,7 +27,7 @@ from keras_rnncap.tuners.oracles.kerastuner import check_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.search_run import SearchRun
-from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace, as_today, in_words
 from keras_rnncap.versions import versions
 
 SPACES = ("collins", "jozefowicz")
@@ -88,18 +90,18 @@ def run_sweep(
     task: Task | None,
     cell: str | CellFactory,
     *,
-    params: int = 300,
-    depth: int = 1,
+    params: int = Sweep.params,
+    depth: int = Sweep.depth,
     trials: int | None = None,
     steps: int | None = None,
-    batch_size: int = 64,
-    oracle: str = "gp",
-    space: str = "collins",
+    batch_size: int = Sweep.batch_size,
+    oracle: str = Sweep.oracle,
+    space: str = Sweep.space,
     changes: Mapping[str, Any] | None = None,
-    profile: str = "laptop",
+    profile: str = Sweep.profile,
     stop_early: bool | None = None,
     slots: int = SLOTS,
-    seed: int = 0,
+    seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool | Literal["bar"] = False,
@@ -160,15 +162,15 @@ def run_sweep(
         "batch_size": batch_size,
         "oracle": oracle,
         "space": space,
-        "set": {key: str(value) for key, value in (changes or {}).items()},
+        "set": {key: in_words(value) for key, value in (changes or {}).items()},
         "stop_early": stop_early,
         "seed": seed,
         **code_of(factory, type(task)),
     }
     options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
     job = _job(task, factory, space, {**options, "changes": changes})
-    directory = out or default_directory(task_name, name, params, depth, oracle, seed)
-    with RunDirectory(directory, identity, overwrite) as folder:
+    directory = out or default_directory(task, cell, params, depth, oracle, seed)
+    with RunDirectory(directory, identity, overwrite, functools.partial(as_today, cell)) as folder:
         run = SearchRun(folder, job, trials)
         try:
             run.search(oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress)
@@ -179,9 +181,12 @@ def run_sweep(
     return result
 
 
-def default_directory(task: str, cell: str, params: int, depth: int, oracle: str, seed: int) -> Path:
+def default_directory(
+    task: Task | None, cell: str | CellFactory, params: int, depth: int, oracle: str, seed: int
+) -> Path:
     """Returns the folder of a sweep that was given none."""
-    return Path("runs") / f"sweep-{task}-{cell_name(cell)}-{params}x{depth}-{oracle}-seed{seed}".replace(":", ".")
+    words = PerceptronCapacity.name if task is None else task_words(task)
+    return run_folder("sweep", words, cell_name(cell), f"{params}x{depth}", oracle, f"seed{seed}")
 
 
 def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str, Any]) -> Job:

@@ -8,18 +8,19 @@ import typer
 from rich.table import Table
 
 from keras_rnncap.cli.common import Cell, Changes, Depth, Fresh, Out, Seed, console, fail, import_keras, interruptible
+from keras_rnncap.defaults import SEED, Capacity
 
 
 def capacity(
     cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
-    depth: Depth = 1,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = 200,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = 100_000,
-    batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = 128,
-    seed: Seed = 0,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Capacity.params,
+    depth: Depth = Capacity.depth,
+    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = Capacity.trials,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = Capacity.steps,
+    batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = Capacity.batch_size,
+    seed: Seed = SEED,
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
-    length: Annotated[int, typer.Option(help="Time steps")] = 5,
+    length: Annotated[int, typer.Option(help="Time steps")] = Capacity.length,
     changes: Changes = None,
     out: Out = None,
     fresh: Fresh = False,

@@ -21,24 +21,29 @@ from keras_rnncap.cli.common import (
     import_keras,
     interruptible,
 )
+from keras_rnncap.defaults import SEED, Sweep, Train
 from keras_rnncap.errors import InputError
 
 
 def train(
     task: TaskSpec,
     cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 20_000,
-    depth: Depth = 1,
-    steps: Annotated[int, typer.Option(help="Training steps")] = 10_000,
-    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = 64,
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum, rmsprop or adam")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="At the first step")] = 5e-3,
-    learning_rate_decay: Annotated[float, typer.Option(help="What it is multiplied by until the last")] = 1e-2,
-    momentum: Annotated[float, typer.Option(help="Momentum; beta_1 of Adam")] = 0.9,
-    clip_norm: Annotated[float, typer.Option(help="Largest norm of the gradient")] = 1.0,
-    l2: Annotated[float, typer.Option(help="Factor on the squares of all weights in the loss")] = 0.0,
-    loss_saturation: Annotated[float, typer.Option(help="q: a sample's loss L counts as (1 - exp(-q L)) / q")] = 0.0,
-    seed: Seed = 0,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Train.params,
+    depth: Depth = Train.depth,
+    steps: Annotated[int, typer.Option(help="Training steps")] = Train.steps,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = Train.batch_size,
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum, rmsprop or adam")] = Train.optimizer,
+    learning_rate: Annotated[float, typer.Option(help="At the first step")] = Train.learning_rate,
+    learning_rate_decay: Annotated[
+        float, typer.Option(help="What it is multiplied by until the last")
+    ] = Train.learning_rate_decay,
+    momentum: Annotated[float, typer.Option(help="Momentum; beta_1 of Adam")] = Train.momentum,
+    clip_norm: Annotated[float, typer.Option(help="Largest norm of the gradient")] = Train.clip_norm,
+    l2: Annotated[float, typer.Option(help="Factor on the squares of all weights in the loss")] = Train.l2,
+    loss_saturation: Annotated[
+        float, typer.Option(help="q: a sample's loss L counts as (1 - exp(-q L)) / q")
+    ] = Train.loss_saturation,
+    seed: Seed = SEED,
     data: Data = None,
     out: Out = None,
     fresh: Fresh = False,
@@ -51,8 +56,8 @@ def train(
 
     numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
-    directory = out or default_directory(task, cell, params, depth, seed)
     made = make_task(task, data)
+    directory = out or default_directory(made, cell, params, depth, seed)
     result = interruptible(
         directory,
         lambda: train_model(
@@ -90,22 +95,22 @@ def train(
 def sweep(
     task: TaskSpec,
     cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = 300,
-    depth: Depth = 1,
+    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Sweep.params,
+    depth: Depth = Sweep.depth,
     trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = Sweep.batch_size,
     oracle: Annotated[
         str,
         typer.Option(help="What proposes trials: gp, random, bayesian (KerasTuner's own), or repeat, the same again"),
-    ] = "gp",
-    space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = "collins",
+    ] = Sweep.oracle,
+    space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = Sweep.space,
     changes: Changes = None,
-    profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = "laptop",
+    profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = Sweep.profile,
     stop_early: Annotated[
         bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = SEED,
     data: Data = None,
     out: Out = None,
     fresh: Fresh = False,
@@ -118,10 +123,10 @@ def sweep(
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
-    directory = out or default_directory(task, cell, params, depth, oracle, seed)
+    made = None if task == PerceptronCapacity.name and data is None else make_task(task, data)
+    directory = out or default_directory(made, cell, params, depth, oracle, seed)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
-    made = None if task == PerceptronCapacity.name and data is None else make_task(task, data)
     result = interruptible(
         directory,
         lambda: run_sweep(

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from keras_rnncap.cli.common import Data, Out, Seed, console, import_keras, interruptible
+from keras_rnncap.defaults import SEED, run_folder
 from keras_rnncap.errors import InputError, check_seed
 
 zoo_app = typer.Typer(help="Pretrained models: list, show, verify, use, export, train.", no_args_is_help=True)
@@ -164,7 +165,8 @@ def zoo_train(
     from keras_rnncap.zoo import describe
 
     facts = describe(preset)
-    directory = out or Path("runs") / f"zoo-{facts.name}-seed{facts.training.get('seed', 0) if seed is None else seed}"
+    seed = facts.training.get("seed", SEED) if seed is None else seed
+    directory = out or run_folder("zoo", facts.name, f"seed{seed}")
     interruptible(directory, lambda: retrain(preset, trials=trials, seed=seed, data=data, out=directory, progress=True))
     console.print(
         f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} --version {facts.version + 1}"

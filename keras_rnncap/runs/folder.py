@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,7 @@ class RunDirectory:
     Args:
         path: The folder; it is created if need be.
         identity: What distinguishes this run from others, as JSON values; `code_of` for the user's code.
+        before: Returns an identity as runs of before wrote it as one of today.
         overwrite: Whether to start anew, without what a run of the same command left in the folder. Files that no run
             writes stay.
 
@@ -44,10 +46,16 @@ class RunDirectory:
         InputError: On entry, if the folder cannot be written, is in use, or holds another run or other people's files.
     """
 
-    def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any], overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        identity: dict[str, Any],
+        overwrite: bool = False,
+        before: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> None:
         self.path = Path(path)
         self.identity = identity
-        self._overwrite = overwrite
+        self._overwrite, self._before = overwrite, before
         self._lock = filelock.FileLock(self.path / LOCK)
 
     def __enter__(self) -> RunDirectory:
@@ -125,6 +133,7 @@ class RunDirectory:
             self._remove_run()
             write_json(file, self.identity)
             return
+        there = self._before(there)
         keys = [key for key in dict.fromkeys([*there, *wanted]) if key in there or key not in LATER]
         differences = ", ".join(
             f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
 from keras_rnncap.cells import get_cell
+from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.parallel import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
@@ -123,7 +124,7 @@ def in_words(seconds: float) -> str:
 
 def default_directory(name: str, profile: str) -> Path:
     """Returns the folder of a study that was given none."""
-    return Path("runs") / f"study-{name}-{profile}"
+    return run_folder("study", name, profile)
 
 
 def run_study(

@@ -15,8 +15,9 @@ import keras
 
 from keras_rnncap.analysis.learning_curve import plot_learning_curve
 from keras_rnncap.budget import Budget, units_for_budget
-from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_cell
+from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_cell, same_cell
 from keras_rnncap.datasets import Task
+from keras_rnncap.defaults import SEED, Train, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.runs import RunDirectory, check_kinds, read_json, read_rows, replacing, write_json, write_rows
@@ -87,11 +88,11 @@ def train_model(
     task: Task,
     cell: str | CellFactory,
     *,
-    params: int = 20_000,
-    depth: int = 1,
+    params: int = Train.params,
+    depth: int = Train.depth,
     settings: TrainingSettings | None = None,
-    batch_size: int = 64,
-    seed: int = 0,
+    batch_size: int = Train.batch_size,
+    seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool = False,
@@ -128,7 +129,7 @@ def train_model(
     >>> result.units, result.parameters
     (16, 1883)
     """
-    settings = settings or TrainingSettings(steps=10_000, learning_rate=5e-3, clip_norm=1.0)
+    settings = settings or TrainingSettings(Train.steps, learning_rate=Train.learning_rate, clip_norm=Train.clip_norm)
     factory = get_cell(cell)
     check_integer("params", params, 1)
     check_integer("depth", depth, 1)
@@ -165,7 +166,9 @@ def train_model(
         )
 
     budget = units_for_budget(build, params)
-    with RunDirectory(out or default_directory(task.name, name, params, depth, seed), identity, overwrite) as directory:
+    out = out or default_directory(task, cell, params, depth, seed)
+    before = lambda there: there | {"cell": same_cell(there.get("cell"), cell)}  # noqa: E731
+    with RunDirectory(out, identity, overwrite, before) as directory:
         if (finished := _finished(directory / "train.json")) is not None:
             return finished
         keras.utils.set_random_seed(seed)  # for cells of users that take no seed
@@ -176,9 +179,9 @@ def train_model(
         return run.finish()
 
 
-def default_directory(task: str, cell: str, params: int, depth: int, seed: int) -> Path:
+def default_directory(task: Task, cell: str | CellFactory, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a run that was given none."""
-    return Path("runs") / f"train-{task}-{cell_name(cell)}-{params}x{depth}-seed{seed}".replace(":", ".")
+    return run_folder("train", task_words(task), cell_name(cell), f"{params}x{depth}", f"seed{seed}")
 
 
 def _finished(file: Path) -> TrainResult | None:

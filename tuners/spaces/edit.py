@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import keras_tuner as kt
 from keras_tuner.engine import hyperparameters as kinds
 
+from keras_rnncap.cells import CellFactory, same_cell
 from keras_rnncap.errors import InputError
 
 
@@ -60,6 +63,39 @@ def parse_changes(settings: Sequence[str]) -> dict[str, str]:
             raise InputError(f"--set names {name} twice: {changes[name]!r} and {change!r}")
         changes[name] = change
     return changes
+
+
+def in_words(change: Any) -> str:
+    """Returns a change as a text, the same for all that say the same; also for what `str` made of a change.
+
+    Example:
+    >>> in_words((0, 3)), in_words("0..3.0"), in_words("(0, 3)"), in_words(["adam", "sgd"]), in_words("Adam,sgd")
+    ('0.0..3.0', '0.0..3.0', '0.0..3.0', 'adam,sgd', 'adam,sgd')
+    """
+    if isinstance(change, str):
+        if change[:1] in ("(", "["):
+            with contextlib.suppress(ValueError, SyntaxError):
+                return in_words(ast.literal_eval(change))
+        between = ".." if ".." in change else ","
+        return between.join(_word(part) for part in change.split(between))
+    if isinstance(change, list | tuple):
+        return (".." if isinstance(change, tuple) else ",").join(map(_word, change))
+    return _word(change)
+
+
+def as_today(cell: str | CellFactory, identity: dict[str, Any]) -> dict[str, Any]:
+    """Returns the identity of a run of a cell, which may be of before, with names and changes as they are said today."""
+    today = identity | {"cell": same_cell(identity.get("cell"), cell)}
+    if isinstance(changes := identity.get("set"), dict):
+        today["set"] = {name: in_words(change) for name, change in changes.items()}
+    return today
+
+
+def _word(value: Any) -> str:
+    text = str(value).lower()
+    with contextlib.suppress(ValueError):
+        return str(float(text))
+    return text
 
 
 def _changed(hp: Any, change: Any) -> Any:

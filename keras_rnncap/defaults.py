@@ -1,0 +1,63 @@
+"""What the command line and Python take where nothing is said, and the folders of their runs: the same for both."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any
+
+
+class Capacity:
+    """Of a measurement of what a cell stores."""
+
+    params, depth, trials, steps, batch_size, length = 300, 1, 200, 100_000, 128, 5
+
+
+class Sweep:
+    """Of a search for hyperparameters."""
+
+    params, depth, batch_size = 300, 1, 64
+    oracle, space, profile = "gp", "collins", "laptop"
+
+
+class Train:
+    """Of a training; from `steps` on, of its settings."""
+
+    params, depth, batch_size = 20_000, 1, 64
+    steps, optimizer, learning_rate, learning_rate_decay = 10_000, "adam", 5e-3, 1e-2
+    momentum, clip_norm, l2, loss_saturation = 0.9, 1.0, 0.0, 0.0
+
+
+class Probe:
+    """Of a probe of each cell before a recommendation."""
+
+    depth, trials, steps = 1, 12, 500
+
+
+SEED = 0
+
+
+def run_folder(command: str, *names: object) -> Path:
+    """Returns the folder of a run that was given none.
+
+    Example:
+    >>> run_folder("sweep", "memory", "my_cells:Mine", "300x1", "gp", "seed0").as_posix()
+    'runs/sweep-memory-my_cells.Mine-300x1-gp-seed0'
+    """
+    return Path("runs") / "-".join(map(str, (command, *names))).replace(":", ".")
+
+
+def task_words(task: Any) -> str:
+    """Returns what a folder's name says of a task: its name, or its data where they are not the task's usual ones.
+
+    Example:
+    >>> from keras_rnncap.datasets import make_task
+    >>> task_words(make_task("parentheses")), task_words(make_task("parentheses:length=30,streams=4"))
+    ('parentheses', 'parentheses-4-streams-of-30')
+    """
+    usual = task.data
+    if usual != task.name:
+        with contextlib.suppress(Exception):  # data that are not there have no size; a stranger's task may take more
+            usual = type(task).described().data
+    return str(task.name) if task.data == usual else re.sub(r"[^A-Za-z0-9.]+", "-", task.data).strip("-")

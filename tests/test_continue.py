@@ -1,0 +1,110 @@
+"""The command line and Python go on with each other's runs in the folders that they choose, however things are said."""
+
+import json
+import os
+
+import pytest
+
+from keras_rnncap.cells import UGRNNCell, cell_name
+from keras_rnncap.datasets import make_task
+from keras_rnncap.defaults import Capacity, Train
+from keras_rnncap.errors import InputError
+from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training import train as train_module
+from keras_rnncap.training.train import train_model
+from keras_rnncap.tuners import capacity as capacity_module
+from keras_rnncap.tuners import measure_capacity, run_sweep
+
+SPEC = "memory:input_dim=2,length=2"
+CHANGES = {"forget_bias": (0, 3), "optimizer": ["sgd", "adam"], "l2": 1e-8}
+SET = ("--set", "forget_bias=0..3", "--set", "optimizer=SGD,adam", "--set", "l2=0.00000001")
+
+
+def in_python(command):
+    common = {"params": 100, "batch_size": 2}
+    if command == "train":
+        settings = TrainingSettings(1, learning_rate=Train.learning_rate, clip_norm=Train.clip_norm)
+        return train_model(make_task(SPEC), UGRNNCell, settings=settings, **common)
+    common |= {"trials": 1, "steps": 1, "slots": 1, "changes": CHANGES}
+    if command == "sweep":
+        return run_sweep(make_task(SPEC), UGRNNCell, oracle="random", **common)
+    return measure_capacity(UGRNNCell, **common)
+
+
+def on_the_command_line(command, invoke):
+    common = ("--params", "100", "--batch-size", "2", "--steps", "1")
+    more = {"train": (), "sweep": ("--oracle", "random", "--trials", "1", *SET), "capacity": ("--trials", "1", *SET)}
+    task = () if command == "capacity" else (SPEC,)
+    done = invoke(command, *task, "keras_rnncap.cells:UGRNNCell", *common, *more[command])
+    assert done.exit_code in (0, 1), done.exception  # 1: nothing feasible after a step
+
+
+@pytest.mark.parametrize("first", ["command line", "Python"])
+@pytest.mark.parametrize("command", ["capacity", "sweep", "train"])
+def test_each_goes_on_with_the_others_run(command, first, tmp_path, monkeypatch, invoke):
+    monkeypatch.chdir(tmp_path)
+    steps = [lambda: on_the_command_line(command, invoke), lambda: in_python(command)]
+    for step in steps if first == "command line" else steps[::-1]:
+        step()
+        (folder,) = (tmp_path / "runs").iterdir()
+        content = (folder / ("history.csv" if command == "train" else "trials.csv")).read_bytes()
+    step()
+    assert [item.name for item in (tmp_path / "runs").iterdir()] == [folder.name]
+    assert (folder / ("history.csv" if command == "train" else "trials.csv")).read_bytes() == content
+
+
+def rewrite(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_runs_of_before_go_on_whose_identity_is_written_in_another_way(tmp_path):
+    run = {"params": 100, "batch_size": 2, "trials": 1, "steps": 1, "slots": 1, "out": tmp_path / "run"}
+    result = measure_capacity("ugrnn", changes=CHANGES, **run)
+    texts = ({key: str(value) for key, value in CHANGES.items()}, dict(pair.split("=") for pair in SET[1::2]))
+    for there in texts:
+        rewrite(tmp_path / "run" / "run.json", set=there)
+        assert measure_capacity("ugrnn", changes=CHANGES, **run) == result
+    rewrite(tmp_path / "run" / "run.json", set=texts[0] | {"forget_bias": "(0, 4)"})
+    with pytest.raises(InputError, match="holds another run: set"):
+        measure_capacity("ugrnn", changes=CHANGES, **run)
+
+
+def test_the_folder_of_before_is_taken_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = {"params": 100, "depth": 1, "seed": 0}
+    new = capacity_module.default_directory("ugrnn", **sizes, changes={"l2": "1e-8"})
+    assert new == capacity_module.default_directory(UGRNNCell, **sizes, changes={"l2": 1e-8})
+    old = tmp_path / "runs" / "capacity-ugrnn-100x1-set93d9d08c-seed0"
+    old = old.with_name(old.name.replace("93d9d08c", crc({"l2": "1e-8"})))
+    os.makedirs(old)
+    (old / "run.json").write_text("{}")
+    assert capacity_module.default_directory("ugrnn", **sizes, changes={"l2": "1e-8"}).name == old.name != new.name
+
+
+def crc(changes):
+    import zlib
+
+    return f"{zlib.crc32(json.dumps(changes).encode()):08x}"
+
+
+def test_a_cell_has_one_name_however_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "named_cells").mkdir()
+    (tmp_path / "named_cells" / "__init__.py").write_text("from named_cells.mine import Mine, small")
+    (tmp_path / "named_cells" / "mine.py").write_text(
+        "import functools\nfrom keras_rnncap.cells import RNNCell\n\nclass Mine(RNNCell):\n    pass\n\n"
+        "small = functools.partial(RNNCell, activation='relu')\n"
+    )
+    import named_cells
+
+    names = {cell_name(cell) for cell in ("named_cells:Mine", "named_cells.mine:Mine", named_cells.Mine)}
+    assert names == {"named_cells.mine:Mine"}
+    assert cell_name("named_cells:small") == "named_cells:small"
+
+
+def test_nothing_is_said_twice():
+    settings = TrainingSettings(Train.steps)
+    for name in ("optimizer", "learning_rate_decay", "momentum", "l2", "loss_saturation"):
+        assert getattr(Train, name) == getattr(settings, name)
+    assert Capacity.params == 300
+    assert train_module.Train is Train
