@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from keras_rnncap.cells import UGRNNCell, cell_name
+from keras_rnncap.cells import UGRNNCell, one_name
 from keras_rnncap.datasets import make_task
 from keras_rnncap.defaults import Capacity, Train
 from keras_rnncap.errors import InputError
@@ -97,9 +97,9 @@ def test_a_cell_has_one_name_however_it_is_named(tmp_path, monkeypatch):
     )
     import named_cells
 
-    names = {cell_name(cell) for cell in ("named_cells:Mine", "named_cells.mine:Mine", named_cells.Mine)}
+    names = {one_name(cell) for cell in ("named_cells:Mine", "named_cells.mine:Mine", named_cells.Mine)}
     assert names == {"named_cells.mine:Mine"}
-    assert cell_name("named_cells:small") == "named_cells:small"
+    assert one_name("named_cells:small") == "named_cells:small"
 
 
 def test_nothing_is_said_twice():

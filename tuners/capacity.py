@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_rnncap.analysis.capacity import plot_capacity
-from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.datasets.task import check_sample, check_set
 from keras_rnncap.defaults import SEED, Capacity, run_folder
@@ -153,7 +153,7 @@ def measure_capacity(
         )
     check_sample(length, width)
     check_set(f"patterns (10 for each of params={params:,})", 10 * params, length * width)
-    name = cell_name(cell)
+    name = one_name(cell)
     identity = {
         "command": "capacity",
         "cell": name,
@@ -236,7 +236,7 @@ def default_directory(cell: str | CellFactory, params: int, depth: int, seed: in
     def folder(words: Callable[[Any], str]) -> Path:
         text = json.dumps({key: words(changes[key]) for key in sorted(changes)}) if changes else ""
         marked = [*unusual, f"set{zlib.crc32(text.encode()):08x}"] if text else unusual
-        return run_folder("capacity", cell_name(cell), f"{params}x{depth}", *marked, f"seed{seed}")
+        return run_folder("capacity", one_name(cell), f"{params}x{depth}", *marked, f"seed{seed}")
 
     before = folder(str)
     return before if (before / IDENTITY).exists() else folder(in_words)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
-from keras_rnncap.cells import CellFactory, cell_name, get_cell
+from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.datasets.task import check_set
 from keras_rnncap.defaults import SEED, Sweep, run_folder, task_words
@@ -141,7 +141,7 @@ def run_sweep(
     >>> result.objective, result.trials
     ('mutual_information_bits', 2)
     """
-    factory, name, spent = get_cell(cell), cell_name(cell), get_profile(profile)
+    factory, name, spent = get_cell(cell), one_name(cell), get_profile(profile)
     trials = spent.trials if trials is None else check_integer("trials", trials, 1)
     steps = spent.steps if steps is None else check_integer("steps", steps, 1)
     stop_early = spent.stop_early if stop_early is None else stop_early
@@ -186,7 +186,7 @@ def default_directory(
 ) -> Path:
     """Returns the folder of a sweep that was given none."""
     words = PerceptronCapacity.name if task is None else task_words(task)
-    return run_folder("sweep", words, cell_name(cell), f"{params}x{depth}", oracle, f"seed{seed}")
+    return run_folder("sweep", words, one_name(cell), f"{params}x{depth}", oracle, f"seed{seed}")
 
 
 def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str, Any]) -> Job:

@@ -11,7 +11,7 @@ from keras_rnncap.cells.base import GatedCell as GatedCell, ProjectingCell as Pr
 from keras_rnncap.cells.base import RecurrentCell as RecurrentCell
 from keras_rnncap.cells.lookup import CELLS as CELLS, CellFactory as CellFactory, cell_name as cell_name
 from keras_rnncap.cells.lookup import get_cell as get_cell, make_cell as make_cell
-from keras_rnncap.cells.lookup import same_cell as same_cell
+from keras_rnncap.cells.lookup import one_name as one_name, same_cell as same_cell
 from keras_rnncap.cells.options import constructor_options as constructor_options
 from keras_rnncap.cells.options import searched_numbers as searched_numbers
 from keras_rnncap.cells.parallel import ParallelRNN as ParallelRNN

@@ -64,34 +64,38 @@ def cell_name(cell: str | CellFactory) -> str:
     """Returns the name by which `get_cell` finds the cell again: one of `CELLS` or `module:Class`.
 
     Example:
-    >>> cell_name("keras_rnncap.cells:UGRNNCell"), cell_name(keras.layers.GRUCell), cell_name("keras.layers:GRUCell")
-    ('ugrnn', 'keras.layers:GRUCell', 'keras.layers:GRUCell')
+    >>> cell_name(CELLS["ugrnn"]), cell_name(keras.layers.GRUCell)
+    ('ugrnn', 'keras.layers:GRUCell')
     """
-    if isinstance(cell, str) and ":" not in cell:
+    if isinstance(cell, str):
         return cell.lower() if cell.lower() in CELLS else cell
-    found = get_cell(cell)
     for name, known in CELLS.items():
-        if found is known:
+        if cell is known:
             return name
-    own = getattr(found, "__qualname__", repr(found))
-    if getattr(keras.layers, own, None) is found:
-        return f"keras.layers:{own}"
-    full = f"{found.__module__}:{own}"
-    return cell if isinstance(cell, str) and not _is_at(full, found) else full
+    own = getattr(cell, "__qualname__", repr(cell))
+    return f"keras.layers:{own}" if getattr(keras.layers, own, None) is cell else f"{cell.__module__}:{own}"
+
+
+def one_name(cell: str | CellFactory) -> str:
+    """Returns the `cell_name` of what a name stands for, the same for all names of a class; it imports the cell.
+
+    Example:
+    >>> one_name("keras_rnncap.cells:UGRNNCell"), one_name("keras.layers:GRUCell")
+    ('ugrnn', 'keras.layers:GRUCell')
+    """
+    found = get_cell(cell)
+    name = cell_name(found)
+    try:
+        return name if not isinstance(cell, str) or get_cell(name) is found else cell
+    except (InputError, ImportError):  # such as a partial, which has no name but the one that was given
+        return cell
 
 
 def same_cell(name: Any, cell: str | CellFactory) -> Any:
-    """Returns the `cell_name` of a cell if that is what it was called by runs of before; else the name as it is."""
+    """Returns `one_name` of a cell if that is what it was called by runs of before; else the name as it is."""
     found = get_cell(cell)
     before = (cell, f"{found.__module__}:{getattr(found, '__qualname__', repr(found))}")
-    return cell_name(cell) if name in before else name
-
-
-def _is_at(path: str, cell: CellFactory) -> bool:
-    try:
-        return get_cell(path) is cell
-    except (InputError, ImportError):
-        return False
+    return one_name(cell) if name in before else name
 
 
 def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Layer:

@@ -104,9 +104,9 @@ def checked_rows(
     """
     read = [_checked(path, line, row, columns) for line, row in enumerate(rows, first_line)]
     lines: dict[Any, int] = {}
-    for line, row in enumerate(read, first_line) if unique else ():
-        if (first := lines.setdefault(row[unique], line)) != line:
-            raise damaged(path, f"lines {first} and {line} both have the {unique} {row[unique]}")
+    for line, value in enumerate([row[unique] for row in read] if unique else [], first_line):
+        if (first := lines.setdefault(value, line)) != line:
+            raise damaged(path, f"lines {first} and {line} both have the {unique} {value}")
     return read
 
 

@@ -15,7 +15,7 @@ import keras
 
 from keras_rnncap.analysis.learning_curve import plot_learning_curve
 from keras_rnncap.budget import Budget, units_for_budget
-from keras_rnncap.cells import CellFactory, cell_name, constructor_options, get_cell, same_cell
+from keras_rnncap.cells import CellFactory, constructor_options, get_cell, one_name, same_cell
 from keras_rnncap.datasets import Task
 from keras_rnncap.defaults import SEED, Train, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer, check_seed
@@ -135,7 +135,7 @@ def train_model(
     check_integer("depth", depth, 1)
     check_integer("batch_size", batch_size, 1)
     check_seed(seed)
-    name = cell_name(cell)
+    name = one_name(cell)
     identity = {
         "command": "train",
         **task.identity,
@@ -181,7 +181,7 @@ def train_model(
 
 def default_directory(task: Task, cell: str | CellFactory, params: int, depth: int, seed: int) -> Path:
     """Returns the folder of a run that was given none."""
-    return run_folder("train", task_words(task), cell_name(cell), f"{params}x{depth}", f"seed{seed}")
+    return run_folder("train", task_words(task), one_name(cell), f"{params}x{depth}", f"seed{seed}")
 
 
 def _finished(file: Path) -> TrainResult | None:

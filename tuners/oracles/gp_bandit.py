@@ -102,6 +102,8 @@ class GPBanditOracle(kt.Oracle):
     ... )
     """
 
+    objective: Any
+
     def __init__(
         self,
         objective: Any = None,
