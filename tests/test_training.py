@@ -55,7 +55,7 @@ def reference(settings, data):
         each, share = residual**2, np.exp(-settings.loss_saturation * residual**2)  # share: the saturated loss' slope
         if settings.loss_saturation:
             each = (1 - share) / settings.loss_saturation
-        losses.append(each.mean() + settings.l2 * (w**2).sum())
+        losses.append(each.mean())
         g = 2 * inputs.T @ (share * residual) / len(x) + 2 * settings.l2 * w
         g *= min(1.0, settings.clip_norm / np.linalg.norm(g))
         rate = settings.learning_rate * settings.learning_rate_decay ** (t / settings.steps)
@@ -140,6 +140,19 @@ def test_a_model_compiled_with_a_saturated_loss_is_saved_whole(tmp_path):
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0))
 
 
+def test_so_is_one_that_keeps_its_loss_apart_from_the_penalty_of_its_weights(tmp_path):
+    model = linear_model()
+    compile_model(model, keras.losses.MeanSquaredError(), TrainingSettings(3, l2=0.1))
+    fit(model, dataset(batches(3)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    ((x, y),) = batches(1)
+    total, of_data = model.evaluate(x, y, verbose=0)
+    penalty = 0.1 * sum(float(np.square(weight).sum()) for weight in model.get_weights())
+    assert total == pytest.approx(of_data + penalty)
+    assert loaded.evaluate(x, y, verbose=0)[1] == pytest.approx(of_data)
+
+
 def test_what_a_loss_counts_in_training():
     assert TrainingSettings(1).saturated(3.0) == 3.0
     assert TrainingSettings(1, loss_saturation=0.5).saturated(3.0) == pytest.approx(2 * (1 - math.exp(-1.5)))
@@ -167,6 +180,19 @@ def test_weights_that_overflow_in_the_last_step_are_a_divergence_though_the_loss
     weights, loss, _ = train(TrainingSettings(1, "sgd", 3e38, 1.0, clip_norm=1e38), data)
     assert not np.isfinite(weights).all()
     assert math.isnan(loss)
+
+
+def test_a_penalty_that_overflows_is_a_divergence_though_the_loss_is_finite():
+    _, loss, steps = train(TrainingSettings(20 * STEPS_PER_EXECUTION, l2=1e38), batches(20 * STEPS_PER_EXECUTION))
+    assert math.isnan(loss)
+    assert steps <= 2 * STEPS_PER_EXECUTION
+
+
+def test_a_gradient_whose_norm_overflows_is_a_divergence_as_in_keras_clipping():
+    data = [(np.full((5, 3), 1e25, "float32"), np.zeros((5, 1), "float32"))]
+    model = linear_model()
+    compile_model(model, keras.losses.MeanAbsoluteError(), TrainingSettings(1, "sgd", 1e-30, clip_norm=1.0))
+    assert math.isnan(fit(model, dataset(data)))
 
 
 def test_a_loss_that_overflows_is_a_divergence():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,6 @@ from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import PatternTable
 from keras_rnncap.population.parallel import Batches
 from keras_rnncap.training import compile_model, fit
-
-DATA_LOSS = "data_loss"
 
 
 class AlonePopulation:
@@ -32,17 +31,14 @@ class AlonePopulation:
         self._build, self._table = build, table
         self.members = list(members[:1])
         self._model = build(self.members[0])
-        self._loss = float("nan")
         self._compiled: tuple[Any, ...] = ()
 
     def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100) -> None:
         """Compiles the model as its member says."""
         self._compiled = (loss, steps_per_execution)
-        settings = self.members[0].settings
-        data_loss = keras.metrics.MeanMetricWrapper(settings.minimized(loss).call, name=DATA_LOSS)
-        compile_model(self._model, loss, settings, [data_loss])
+        compile_model(self._model, loss, self.members[0].settings)
         self._model.optimizer.build(self._model.trainable_variables)
-        self._loss, self.alive = float("nan"), np.array([True])
+        self._loss_sum, self._loss_steps, self.alive = 0.0, 0, np.array([True])
 
     @property
     def steps_done(self) -> np.ndarray:
@@ -69,12 +65,15 @@ class AlonePopulation:
         done = int(self.steps_done[0])
         left = min(steps, self.members[0].settings.steps - done)
         if self.alive[0] and left > 0:
-            self._loss = fit(self._model, data(done, left), loss=DATA_LOSS)
-            self.alive = np.array([bool(np.isfinite(self._loss))])
+            loss = fit(self._model, data(done, left))
+            self._loss_sum, self._loss_steps = self._loss_sum + loss * left, self._loss_steps + left
+            self.alive = np.array([math.isfinite(loss)])
 
     def take_losses(self) -> np.ndarray:
-        """Returns the mean data loss of the last `fit_steps` or `fit_batches`, shape `(1,)`."""
-        return np.array([self._loss])
+        """Returns the mean loss since the last call; see `Population.take_losses`."""
+        mean = self._loss_sum / self._loss_steps if self._loss_steps else math.nan
+        self._loss_sum, self._loss_steps = 0.0, 0
+        return np.array([mean])
 
     def outputs_on_table(self) -> np.ndarray:
         """Returns the outputs for every pattern of the table, `(1, patterns, output_dim)`."""
@@ -99,14 +98,15 @@ class AlonePopulation:
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs."""
         values = {str(place): np.array(variable) for place, variable in enumerate(self._variables)}
-        return [{**values, "loss": np.array(self._loss), "alive": self.alive}]
+        return [{**values, "losses": np.array([self._loss_sum, self._loss_steps]), "alive": self.alive}]
 
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
         """Sets the model and its optimizer back to where `states` was taken."""
         del slot
         for place, variable in enumerate(self._variables):
             variable.assign(state[str(place)])
-        self._loss, self.alive = float(state["loss"]), np.array(state["alive"])
+        self._loss_sum, self._loss_steps = state.get("losses", (0.0, 0))
+        self.alive = np.array(state["alive"])
 
 
 def _sequences(table: PatternTable | None, every_step: bool) -> np.ndarray:

@@ -30,8 +30,9 @@ class RowOptimizer(keras.optimizers.Optimizer):
         w <- w - m                               Adam: w - e' m / (sqrt(v) + epsilon), e' = e sqrt(1 - beta_2^t) / (1 -
         beta_1^t)
 
-    which are Keras' formulas. A row whose gradient or weights stop being finite is frozen as it was, and `alive` says
-    so; a row that has done its steps is frozen as well.
+    which are Keras' formulas. A row whose weights stop being finite, or the norm of whose gradient does, is frozen as it
+    was, and `alive` says so; Keras' clipping makes such a gradient not a number. The norm may be infinite where the
+    gradient is not: from about 1e19 on, its square is no float32. A row that has done its steps is frozen as well.
 
     Args:
         settings: The settings of each row.
@@ -88,7 +89,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         step = ops.where(adam > 0, corrected * new_first / (ops.sqrt(new_second) + EPSILON), new_first)
         new = weights - step
 
-        finite = ops.all(ops.isfinite(gradient) & ops.isfinite(new), axis=1, keepdims=True)
+        finite = ops.isfinite(norm) & ops.all(ops.isfinite(new), axis=1, keepdims=True)
         running = (done < field["steps"]) & (alive > 0) & self._groups.moves()
         moves = running & finite
         variable.assign(ops.where(moves, new, weights))

@@ -16,20 +16,38 @@ STEPS_PER_EXECUTION = 100
 """Training steps in one call of the compiled graph: at a few hundred parameters, calls cost more than steps."""
 
 
-def compile_model(
-    model: keras.Model,
-    loss: keras.losses.Loss,
-    settings: TrainingSettings,
-    weighted_metrics: Sequence[keras.metrics.Metric] = (),
-) -> None:
+@keras.saving.register_keras_serializable("keras_rnncap")
+class DataLoss(keras.metrics.Mean):
+    """The mean over steps of a loss, without the penalty of the weights that Keras adds to it."""
+
+    def __init__(self, loss: keras.losses.Loss, name: str = "data_loss", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+        self._loss = loss
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the loss."""
+        return super().get_config() | {"loss": keras.losses.serialize(self._loss)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DataLoss:
+        """Returns the metric with this configuration."""
+        return cls(**config | {"loss": keras.losses.deserialize(config["loss"])})
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Adds the loss of a step."""
+        return super().update_state(self._loss(y_true, y_pred, sample_weight))
+
+
+def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: TrainingSettings) -> None:
     """Compiles a model to be trained with these settings."""
+    loss = settings.minimized(loss)
     if settings.l2:
         for weight in model.trainable_variables:
             weight.regularizer = AddedL2(settings.l2, weight.regularizer)
     model.compile(
         settings.make_optimizer(),
-        settings.minimized(loss),
-        weighted_metrics=list(weighted_metrics),
+        loss,
+        weighted_metrics=[DataLoss(loss)] if settings.l2 else [],
         steps_per_execution=min(STEPS_PER_EXECUTION, settings.steps),
         # In TensorFlow XLA is no faster on CPUs for a single model, and takes seconds; JAX without it runs op by op.
         jit_compile=keras.backend.backend() == "jax",
@@ -46,7 +64,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = (), loss: str = "loss") -> float:
+def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
     """Trains a compiled model once on each batch of a data set, which may be thousands of repetitions of one batch.
 
     One epoch, however long: epochs of a step or a few cost more than the steps.
@@ -55,12 +73,12 @@ def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callb
         model: The model.
         data: A finite data set of batches.
         callbacks: Keras callbacks.
-        loss: What of Keras' history is returned: the name of a metric, or all that is minimized.
 
     Returns:
-        Its mean over the steps; NaN if it, or a weight, became NaN or infinite, where training ends early.
+        The mean over the steps of the loss of the data, without the penalty of the weights; NaN if it, or a weight,
+        became NaN or infinite, where training ends early.
     """
-    history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks])
-    mean = history.history[loss][-1]
+    history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks]).history
+    means = history["loss"][-1], history.get("data_loss", history["loss"])[-1]
     weights = (keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables)
-    return mean if math.isfinite(mean) and all(np.isfinite(weight).all() for weight in weights) else math.nan
+    return means[1] if np.isfinite(means).all() and all(np.isfinite(weight).all() for weight in weights) else math.nan

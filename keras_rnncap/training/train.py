@@ -241,9 +241,7 @@ class _TrainingRun:
     def diverged(self) -> bool:
         if not self.rows:
             return False
-        penalty = sum(float(loss) for loss in self.model.losses)  # of the weights, which the task does not know of
-        limit = self.settings.saturated(self.task.infeasible_above)
-        return not self.rows[-1].get("train_loss", math.nan) - penalty <= limit
+        return not self.rows[-1].get("train_loss", math.nan) <= self.settings.saturated(self.task.infeasible_above)
 
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""

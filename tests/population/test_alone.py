@@ -3,10 +3,18 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_rnncap.population.alone as alone_module
 from keras_rnncap.datasets import ParenthesesCounting, PerceptronCapacity
-from keras_rnncap.population import AlonePopulation, Member, MemberBuilder, PatternTable
+from keras_rnncap.population import (
+    AlonePopulation,
+    Member,
+    MemberBuilder,
+    ParallelPopulation,
+    PatternTable,
+    Population,
+)
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners.jobs import TaskJob
 
@@ -44,10 +52,59 @@ def test_its_loss_is_that_of_the_data_without_the_penalty_of_weights():
     assert found[0].take_losses() == pytest.approx(found[1].take_losses(), rel=1e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_its_loss_is_that_of_a_member_over_whole_shorter_and_several_stretches(weighted):
+    build = MemberBuilder("gru", units=5, input_dim=6, output_dim=1, return_sequences=True)
+    member = Member(TrainingSettings(25, learning_rate=0.05, l2=1e-3, loss_saturation=0.2), seed=3)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+
+    def batch(step):
+        rng = np.random.default_rng(step)
+        x, y = rng.normal(size=(1, 8, 4, 6)).astype("float32"), rng.integers(0, 2, (1, 8, 4, 1)).astype("float32")
+        return (x, y, (rng.random((1, 8, 4)) < 0.1 + 0.8 * (step % 2)).astype("float32")) if weighted else (x, y)
+
+    def batches(members, starts, steps):
+        parts = zip(*(batch(starts[0] + step) for step in range(steps)), strict=True)
+        return tf.data.Dataset.from_tensor_slices(tuple(np.stack(part) for part in parts))
+
+    found = []
+    for kind in (AlonePopulation, ParallelPopulation):
+        population, losses = kind(build, [member]), []
+        population.compile_population(loss, steps_per_execution=1)
+        for steps in ((10,), (3, 4), (10,), (10,)):
+            for part in steps:
+                population.fit_batches(batches, part)
+            losses.append(population.take_losses()[0])
+        found.append(losses)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+    assert np.isfinite(found[0]).tolist() == [True, True, True, False]  # 25 steps: 10, 7, 8, and no more
+
+
+def test_a_gradient_of_infinite_norm_ends_a_member_as_it_ends_the_model_alone():
+    build = MemberBuilder("rnn", units=5, input_dim=6, output_dim=1)
+    large = {"kernel_initializer": keras.initializers.Constant(1e25)}
+    members = [Member(TrainingSettings(20, "adam", 0.01), readout_options=options) for options in ({}, large, {})]
+    x, y = (np.random.default_rng(0).normal(size=shape).astype("float32") for shape in ((8, 4, 6), (8, 1)))
+    together = Population(build, members)
+    together.compile_population(keras.losses.MeanAbsoluteError(), steps_per_execution=1)
+    before = keras.ops.convert_to_numpy(together.rows)[1]
+    for _ in range(3):
+        together.train_on_batch(x, y)
+    alone = []
+    for member in members:
+        population = AlonePopulation(build, [member])
+        population.compile_population(keras.losses.MeanAbsoluteError())
+        population.fit_batches(lambda *_: tf.data.Dataset.from_tensors((x[None], y[None])).repeat(3), 3)
+        alone.append(bool(population.alive[0]))
+    assert alone == together.alive.tolist() == [True, False, True]
+    assert together.steps_done.tolist() == [3, 0, 3]
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(together.rows)[1], before)
+
+
 def test_patterns_come_in_order_and_again_from_the_first(monkeypatch):
     alone, seen = population(), []
 
-    def fit(model, data, loss):
+    def fit(model, data):
         seen.extend(np.asarray(inputs) for inputs, _ in data)
         return 0.5
 
