@@ -17,7 +17,7 @@ from keras_rnncap.datasets import PythonDocs
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import temporary_folder
 from keras_rnncap.terminal.progress import StepCallback
-from keras_rnncap.training import TrainingSettings
+from keras_rnncap.training import Schedule, TrainingSettings
 from keras_rnncap.training.train import train_model
 
 FILES = {"checkpoint.weights.h5", "history.csv", "model.keras", "run.json", "saved_model", "train.json", "train.png"}
@@ -153,6 +153,45 @@ def test_whatever_the_optimizer_and_with_l2(task, tmp_path, monkeypatch):
     interrupted_and_continued(task, tmp_path / "run", monkeypatch, 7, **settings)
     for one, other in zip(weights(tmp_path / "run"), weights(tmp_path / "whole"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+SCORES = [4.3, 4.1, math.nan, 4.1, 4.123456789012345, 4.0, 4.0, 4.0]
+RULES = [
+    (Schedule("plateau", 5, factor=0.5, patience=2), [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]),
+    (Schedule("after_plateau", 5, factor=0.8, patience=2, lowerings=2), [1, 1, 1, 1, 0.8, 0.64]),
+    (Schedule("worse", 5, factor=0.8), [1, 1, 1, 0.8, 0.8, 0.64, 0.64, 0.64]),
+    (Schedule("always", 5, factor=0.8, constant_epochs=2, stop_patience=3), [1, 1, 0.8, 0.64, 0.512]),
+]
+
+
+@pytest.mark.parametrize(("schedule", "factors"), RULES, ids=lambda value: getattr(value, "rule", ""))
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_rate_follows_the_validation_scores_also_after_an_interrupt(
+    task, tmp_path, monkeypatch, schedule, factors, optimizer
+):
+    settings = {"steps": 38, "optimizer": optimizer, "schedule": schedule}
+    monkeypatch.setattr(
+        task, "validation_score", lambda model: SCORES[math.ceil(int(model.optimizer.iterations) / 5) - 1]
+    )
+    rates, real = [], train_module.fit
+    monkeypatch.setattr(
+        train_module, "fit", lambda model, *a: rates.append(float(model.optimizer.learning_rate)) or real(model, *a)
+    )
+    result = train(task, tmp_path / "whole", **settings)
+    assert rates == pytest.approx([0.02 * factor for factor in factors])
+    assert result.steps == min(5 * len(factors), 38)
+    # After the last step of the fourth epoch, before its score: the epoch is trained again.
+    assert interrupted_and_continued(task, tmp_path / "run", monkeypatch, 20, **settings) == 15
+    assert rates[len(factors) :] == pytest.approx([0.02 * factor for factor in [*factors[:4], *factors[3:]]])
+    for one, other in zip(weights(tmp_path / "run"), weights(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [int(row["step"]) for row in history(tmp_path / "run")] == [
+        min(5 * n, 38) for n in range(1, len(factors) + 1)
+    ]
+    identity = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert TrainingSettings(**{"steps": 38, "schedule": identity["schedule"]}).schedule == schedule
+    with pytest.raises(InputError, match=r"holds another run: schedule \{'rule': .*\} there, None here"):
+        train(task, tmp_path / "run", steps=38, optimizer=optimizer)
 
 
 CELL = """

@@ -28,7 +28,7 @@ class LearningCurve(NamedTuple):
 def compute_learning_curve(rows: Sequence[Mapping[str, Any]], score_name: str) -> LearningCurve:
     """Computes the curve from the rows of `history.csv`."""
     columns = ("step", "train_loss", f"validation_{score_name}")
-    return LearningCurve(*(np.array([row[column] for row in rows], dtype=float) for column in columns))
+    return LearningCurve(*(np.array([row.get(column, np.nan) for row in rows], dtype=float) for column in columns))
 
 
 def plot_learning_curve(

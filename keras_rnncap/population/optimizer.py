@@ -30,8 +30,8 @@ class RowOptimizer(keras.optimizers.Optimizer):
         w <- w - m                               Adam: w - e' m / (sqrt(v) + epsilon), e' = e sqrt(1 - beta_2^t) / (1 -
         beta_1^t)
 
-    which are Keras' formulas. A row whose weights stop being finite, or the norm of whose gradient does, is frozen as it
-    was, and `alive` says so; Keras' clipping makes such a gradient not a number. The norm may be infinite where the
+    which are Keras' formulas. A row whose weights stop being finite, or the norm of whose gradient does, is frozen as
+    it was, and `alive` says so; Keras' clipping makes such a gradient not a number. The norm may be infinite where the
     gradient is not: from about 1e19 on, its square is no float32. A row that has done its steps is frozen as well.
 
     Args:

@@ -26,11 +26,11 @@ from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.runs.rows import damaged
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import StepCallback, WorkProgress
-from keras_rnncap.training import TrainingSettings, compile_model, fit
+from keras_rnncap.training import ScheduleState, TrainingSettings, compile_model, fit
 from keras_rnncap.versions import versions
 
 RECORDS = 20
-"""Records of a run: after each, there is a row and a checkpoint."""
+"""Records of a run whose settings have no epochs: after each, there is a row and a checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainResult:
         depth: Number of layers.
         parameters: Trainable parameters.
         units: Units of each layer.
-        steps: Training steps.
+        steps: Training steps that were made.
         batch_size: Samples in a step.
         seed: Seed of weights and batches.
         score_name: Name and unit of the scores.
@@ -103,9 +103,10 @@ def train_model(
     scored, from zero after each record; on other backends than TensorFlow it does not, as Keras cannot. What is saved
     starts each sequence at zero and takes any number of them.
 
-    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps, and
-    at the end `train.json`, `train.png`, `model.keras` and `saved_model/`. The same call again continues from the
-    checkpoint and ends with the weights that an uninterrupted run would have had.
+    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps or,
+    where there is a schedule, after each of the epochs whose validation scores it follows; and at the end `train.json`,
+    `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint and ends with the
+    weights that an uninterrupted run would have had.
 
     Args:
         task: The task.
@@ -144,7 +145,7 @@ def train_model(
         "depth": depth,
         "batch_size": batch_size,
         "seed": seed,
-        **dataclasses.asdict(settings),
+        **settings.identity,
         **code_of(factory, type(task)),
     }
 
@@ -228,7 +229,8 @@ class _TrainingRun:
             _load_checkpoint(self.model, self.checkpoint)
         # A row is written before its checkpoint: rows beyond the checkpoint are trained again.
         self.rows = [row for row in _read_history(directory / "history.csv") if row["step"] <= self.step]
-        self.every = max(1, math.ceil(settings.steps / RECORDS))
+        schedule = settings.schedule
+        self.every = schedule.epoch_steps if schedule else max(1, math.ceil(settings.steps / RECORDS))
         if (last := self.rows[-1]["step"] if self.rows else 0) <= self.step - self.every:
             raise damaged(directory / "history.csv", f"it ends at step {last}, and the checkpoint is of {self.step}")
 
@@ -243,23 +245,43 @@ class _TrainingRun:
             return False
         return not self.rows[-1].get("train_loss", math.nan) <= self.settings.saturated(self.task.infeasible_above)
 
+    @property
+    def schedule_state(self) -> ScheduleState | None:
+        """Where the schedule is, if there is one: it follows from the rows."""
+        if (schedule := self.settings.schedule) is None:
+            return None
+        state = schedule.start(self.settings.learning_rate)
+        for row in self.rows:
+            if row["step"] % schedule.epoch_steps == 0:
+                state = schedule.after_epoch(state, row.get(self._score, math.nan), self.task.score_direction)
+        return state
+
+    @property
+    def _ended(self) -> bool:
+        state = self.schedule_state
+        return self.step >= self.settings.steps or self.diverged or (state is not None and bool(state.stopped))
+
     def train(self, progress: bool) -> None:
         """Trains what is missing, and leaves a checkpoint, also when interrupted."""
-        steps = self.settings.steps
+        steps, schedule = self.settings.steps, self.settings.schedule
         with WorkProgress(steps, self.step, enabled=progress) as bar:
             if self.step:
                 bar.say(f"continuing in {self.directory.path} at step {self.step:,}")
-            while self.step < steps and not self.diverged:
+            while not self._ended:
+                stop = min((self.step // self.every + 1) * self.every, steps)
                 try:
-                    self._train_to(min((self.step // self.every + 1) * self.every, steps), bar)
+                    self._train_to(stop, bar)
                 except KeyboardInterrupt:  # between two steps: the model is whole
-                    if not self.task.carries_state:  # Keras saves no state; it is zero after each record
+                    # Keras saves no state; it is zero after each record. A schedule needs the score of every epoch.
+                    if not self.task.carries_state and (self.step < stop or not schedule):
                         self._write_checkpoint()
                     raise
 
     def _train_to(self, stop: int, bar: WorkProgress) -> None:
         started, start = time.monotonic(), self.step
         data = self.task.dataset(self.identity["batch_size"], self.identity["seed"], start, stop)
+        if state := self.schedule_state:
+            self.model.optimizer.learning_rate = state.rate
         loss = fit(self.model, data, (StepCallback(bar, start, self._describe()),))
         row: dict[str, Any] = {"step": stop, "train_loss": loss}
         if math.isfinite(loss):
@@ -304,14 +326,14 @@ class _TrainingRun:
             depth=identity["depth"],
             parameters=self.budget.parameters,
             units=self.budget.units,
-            steps=self.settings.steps,
+            steps=self.step,
             batch_size=identity["batch_size"],
             seed=identity["seed"],
             score_name=task.score_name,
             test_score=None if self.diverged else task.score(self.model, "test"),
             validation_score=self.rows[-1].get(self._score),
             baselines=baselines,
-            settings=dataclasses.asdict(self.settings),
+            settings=self.settings.identity,
             elapsed_s=round(sum(row["elapsed_s"] for row in self.rows), 1),
             versions=versions(),
         )
