@@ -1,6 +1,7 @@
 """Populations: hundreds of models trained as one."""
 
 from keras_rnncap.population.alone import AlonePopulation
+from keras_rnncap.population.epochs import due, fit_epochs, listen, steps_to_epoch_end, validation_scores
 from keras_rnncap.population.forward import CannotShareError
 from keras_rnncap.population.history import MemberHistory
 from keras_rnncap.population.member import Member, MemberBuilder
@@ -18,4 +19,9 @@ __all__ = [
     "PatternTable",
     "Population",
     "RowOptimizer",
+    "due",
+    "fit_epochs",
+    "listen",
+    "steps_to_epoch_end",
+    "validation_scores",
 ]

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnncap.population.epochs import started
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import PatternTable
 from keras_rnncap.population.parallel import Batches
-from keras_rnncap.training import compile_model, fit
+from keras_rnncap.training import ScheduleState, compile_model, fit
 
 
 class AlonePopulation:
@@ -39,11 +40,24 @@ class AlonePopulation:
         compile_model(self._model, loss, self.members[0].settings)
         self._model.optimizer.build(self._model.trainable_variables)
         self._loss_sum, self._loss_steps, self.alive = 0.0, 0, np.array([True])
+        self.schedules = [started(self.members[0])]
 
     @property
     def steps_done(self) -> np.ndarray:
         """Training steps that the member has made, shape `(1,)`."""
         return np.array([int(self._model.optimizer.iterations)])
+
+    @property
+    def ended(self) -> np.ndarray:
+        """Whether the member has taken all its steps, was stopped by a schedule or has diverged, shape `(1,)`."""
+        (state,) = self.schedules
+        stopped = state is not None and bool(state.stopped)
+        return ~self.alive | stopped | (self.steps_done >= self.members[0].settings.steps)
+
+    def follow(self, slot: int, state: ScheduleState) -> None:
+        """Has the member train on as its schedule says in a state; see `Population.follow`."""
+        self.schedules[slot] = state
+        self._model.optimizer.learning_rate = state.rate
 
     def fit_steps(self, steps: int) -> None:
         """Trains for `steps` steps on the member's own patterns of the table."""
@@ -64,7 +78,7 @@ class AlonePopulation:
     def _fit(self, data: Callable[[int, int], Any], steps: int) -> None:
         done = int(self.steps_done[0])
         left = min(steps, self.members[0].settings.steps - done)
-        if self.alive[0] and left > 0:
+        if not self.ended[0]:
             loss = fit(self._model, data(done, left))
             self._loss_sum, self._loss_steps = self._loss_sum + loss * left, self._loss_steps + left
             self.alive = np.array([math.isfinite(loss)])
@@ -79,6 +93,10 @@ class AlonePopulation:
         """Returns the outputs for every pattern of the table, `(1, patterns, output_dim)`."""
         inputs = _sequences(self._table, self.members[0].every_step)
         return ops.convert_to_numpy(self._model(inputs, training=False))[np.newaxis]
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns the outputs for a batch, `(1, batch, ...)`."""
+        return ops.convert_to_numpy(self._model.predict_on_batch(inputs))[np.newaxis]
 
     def replace(self, slot: int, member: Member) -> None:
         """Takes another member in place of the one that is here."""
@@ -98,7 +116,9 @@ class AlonePopulation:
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs."""
         values = {str(place): np.array(variable) for place, variable in enumerate(self._variables)}
-        return [{**values, "losses": np.array([self._loss_sum, self._loss_steps]), "alive": self.alive}]
+        (state,) = self.schedules
+        schedule = {"schedule": np.array(state)} if state else {}
+        return [{**values, **schedule, "losses": np.array([self._loss_sum, self._loss_steps]), "alive": self.alive}]
 
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
         """Sets the model and its optimizer back to where `states` was taken."""
@@ -107,6 +127,8 @@ class AlonePopulation:
             variable.assign(state[str(place)])
         self._loss_sum, self._loss_steps = state.get("losses", (0.0, 0))
         self.alive = np.array(state["alive"])
+        if "schedule" in state:
+            self.schedules = [ScheduleState(*state["schedule"].tolist())]
 
 
 def _sequences(table: PatternTable | None, every_step: bool) -> np.ndarray:

@@ -11,11 +11,12 @@ import numpy as np
 from keras import ops
 
 from keras_rnncap.errors import InputError, check_number
+from keras_rnncap.population.epochs import started
 from keras_rnncap.population.forward import SHARED_NUMBERS, Template, slots_of
 from keras_rnncap.population.groups import Groups
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
-from keras_rnncap.training import saturate
+from keras_rnncap.training import ScheduleState, saturate
 
 BATCH_SIZE = 32
 """Keras' own, where none is named."""
@@ -92,6 +93,7 @@ class Population(keras.Model):
         check_number("memory_limit", memory_limit, 1.0)
         self._build = build
         self.members = list(members)
+        self.schedules = [started(member) for member in members]
         self.table = table
         self.memory_limit = memory_limit
         models = [build(member) for member in members]
@@ -186,7 +188,17 @@ class Population(keras.Model):
             set_row(variable, slot, value)
         if self.optimizer is not None and self.optimizer.built:
             self.optimizer.reset_row(slot, member.settings)
-        self.members[slot] = member
+        self.members[slot], self.schedules[slot] = member, started(member)
+
+    def follow(self, slot: int, state: ScheduleState) -> None:
+        """Has the member in a slot train on as its schedule says in a state, or not at all where that has stopped.
+
+        `keras_rnncap.population.epochs.listen` does so after an epoch.
+        """
+        steps, done = self.members[slot].settings.steps, int(self.steps_done[slot])
+        self.schedules[slot] = state
+        self.optimizer.change_row(slot, learning_rate=state.rate, steps=done if state.stopped else steps)
+        set_row(self._steps_left, slot, 0.0 if state.stopped else steps - done)
 
     @property
     def _own_state(self) -> dict[str, Any]:
@@ -207,12 +219,16 @@ class Population(keras.Model):
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs of each member; the population must have been compiled."""
         arrays = {name: np.array(ops.convert_to_numpy(variable)) for name, variable in self._own_state.items()}
-        return [{name: array[slot] for name, array in arrays.items()} for slot in range(len(self.members))]
+        states = [{name: array[slot] for name, array in arrays.items()} for slot in range(len(self.members))]
+        schedules = [{"schedule": np.array(state)} if state else {} for state in self.schedules]
+        return [state | schedule for state, schedule in zip(states, schedules, strict=True)]
 
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
         """Sets the member in a slot back to where `states` was taken of it, in this population or another one."""
         for name, variable in self._own_state.items():
             set_row(variable, slot, state[name])
+        if "schedule" in state:
+            self.follow(slot, ScheduleState(*state["schedule"].tolist()))
 
     @property
     def alive(self) -> np.ndarray:
@@ -230,8 +246,9 @@ class Population(keras.Model):
 
     @property
     def ended(self) -> np.ndarray:
-        """Which members have taken all their steps or have diverged, shape `(members,)`."""
-        return ~self.alive | (self.steps_done >= [member.settings.steps for member in self.members])
+        """Which members have taken all their steps, were stopped by a schedule or have diverged, shape `(members,)`."""
+        stopped = np.array([state is not None and bool(state.stopped) for state in self.schedules])
+        return ~self.alive | stopped | (self.steps_done >= [member.settings.steps for member in self.members])
 
     def take_losses(self) -> np.ndarray:
         """Returns each member's mean training loss since the last call, over the steps that it made.
@@ -410,6 +427,14 @@ class Population(keras.Model):
         assert self.table is not None
         rows, numbers, x = (ops.convert_to_tensor(one) for one in (self.rows, self._numbers, self._table_inputs))
         return ops.convert_to_numpy(self._template.static(rows, numbers, x, self.table.length))
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns every member's outputs for a batch, `(members, batch, ...)`, computed in parts that fit in memory."""
+        size, length = inputs.shape[:2]
+        while size > 1 and self.memory_needed(size, length) - self.memory_needed(0, length) > self.memory_limit:
+            size = -(-size // 2)
+        parts = [self.predict_on_batch(inputs[first : first + size]) for first in range(0, len(inputs), size)]
+        return np.concatenate(parts, axis=1)
 
     def _part_of(self, tensor: Any, training: bool) -> Any:
         """Returns what belongs to the members that are computed, of a tensor with a leading member axis."""

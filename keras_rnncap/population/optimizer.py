@@ -109,6 +109,12 @@ class RowOptimizer(keras.optimizers.Optimizer):
         ):
             set_row(variable, row, value)
 
+    def change_row(self, row: int, **changes: float) -> None:
+        """Changes settings of a row while it trains: those of `FIELDS` that are named."""
+        settings = np.array(ops.convert_to_numpy(self.settings)[row])
+        settings[[FIELDS.index(field) for field in changes]] = list(changes.values())
+        set_row(self.settings, row, settings)
+
 
 FIELDS = ("learning_rate", "log_decay", "momentum", "momentum_share", "clip_norm", "l2", "steps", "adam", "rmsprop")
 
@@ -125,7 +131,7 @@ def _row(settings: TrainingSettings) -> np.ndarray:
     return np.array(
         [
             settings.learning_rate,
-            math.log(settings.learning_rate_decay),
+            0.0 if settings.schedule else math.log(settings.learning_rate_decay),
             0.0 if settings.optimizer == "sgd" else settings.momentum,
             1.0 - settings.momentum,
             settings.clip_norm,

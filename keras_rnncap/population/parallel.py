@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import PatternTable, Population
+from keras_rnncap.training import ScheduleState
 
 Batches: TypeAlias = Callable[[Sequence[Member], Sequence[int], int], Any]
 """From members, the steps that each has made and a number of steps to so many batches, `(members, batch, ...)` each."""
@@ -89,6 +90,16 @@ class ParallelPopulation:
         part, index = self._places[slot]
         part.replace(index, member)
 
+    @property
+    def schedules(self) -> list[ScheduleState | None]:
+        """Where the schedule of each member is, `None` for those without; see `keras_rnncap.population.epochs`."""
+        return [state for part in self.parts for state in part.schedules]
+
+    def follow(self, slot: int, state: ScheduleState) -> None:
+        """Has a member train on as its schedule says in a state; see `Population.follow`."""
+        part, index = self._places[slot]
+        part.follow(index, state)
+
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs of each member; see `Population.states`."""
         return [state for part in self.parts for state in part.states()]
@@ -110,7 +121,7 @@ class ParallelPopulation:
 
     @property
     def ended(self) -> np.ndarray:
-        """Which members have taken all their steps or have diverged, shape `(members,)`."""
+        """Which members have taken all their steps, were stopped by a schedule or have diverged, shape `(members,)`."""
         return np.concatenate([part.ended for part in self.parts])
 
     @property
@@ -125,3 +136,7 @@ class ParallelPopulation:
     def outputs_on_table(self) -> np.ndarray:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
         return np.concatenate([part.outputs_on_table() for part in self.parts])
+
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Returns every member's outputs for a batch, `(members, batch, ...)`."""
+        return np.concatenate([part.outputs(inputs) for part in self.parts])

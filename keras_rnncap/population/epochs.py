@@ -1,0 +1,119 @@
+"""Epochs of the members of a population: validation scores of all at once, and the schedules that follow them.
+
+`Population`, `ParallelPopulation` and `AlonePopulation` have what is asked for here: `members`, `schedules` (where the
+schedule of each is, `None` for those without), `follow`, `steps_done`, `ended`, `outputs` and `member`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from keras_rnncap.datasets import Task
+from keras_rnncap.population.member import Member
+from keras_rnncap.training import ScheduleState
+
+LARGEST_OUTPUTS = 1e9
+"""Bytes of outputs for validation data that are kept at once."""
+
+
+def started(member: Member) -> ScheduleState | None:
+    """Returns where a member's schedule is before its first step, `None` if it has none."""
+    settings = member.settings
+    return settings.schedule.start(settings.learning_rate) if settings.schedule else None
+
+
+def steps_to_epoch_end(population: Any) -> int:
+    """Returns the training steps until an epoch of some member ends, or its training; 0 if all have ended."""
+    left = [
+        min(schedule.epoch_steps - done % schedule.epoch_steps if schedule else steps, steps - done)
+        for schedule, steps, done, ended in (
+            (member.settings.schedule, member.settings.steps, int(done), ended)
+            for member, done, ended in zip(population.members, population.steps_done, population.ended, strict=True)
+        )
+        if not ended
+    ]
+    return min(left, default=0)
+
+
+def due(population: Any) -> list[int]:
+    """Returns the slots whose members train on and have ended an epoch that their schedules have not heard of."""
+    found = zip(population.members, population.schedules, population.steps_done, population.ended, strict=True)
+    return [
+        slot
+        for slot, (member, state, done, ended) in enumerate(found)
+        if state is not None and not ended and done >= (state.epochs + 1) * member.settings.schedule.epoch_steps
+    ]
+
+
+def listen(population: Any, scores: Mapping[int, float], direction: Literal["min", "max"]) -> None:
+    """Tells the schedules of members the validation scores after an epoch of theirs; each does as its own says.
+
+    Args:
+        population: The population.
+        scores: The score of each slot that was `due`; NaN counts as no gain.
+        direction: Whether more or less of it is better.
+    """
+    for slot, score in scores.items():
+        schedule = population.members[slot].settings.schedule
+        population.follow(slot, schedule.after_epoch(population.schedules[slot], score, direction))
+
+
+def fit_epochs(
+    population: Any,
+    train: Callable[[int], Any],
+    score: Callable[[Sequence[int]], Mapping[int, float]],
+    direction: Literal["min", "max"],
+) -> None:
+    """Trains until all members have made their steps, or their schedules have stopped them.
+
+    Args:
+        population: A compiled population.
+        train: Trains it for so many steps.
+        score: From slots to the validation scores of their members.
+        direction: Whether more or less of them is better.
+    """
+    while steps := steps_to_epoch_end(population):
+        train(steps)
+        if slots := due(population):
+            listen(population, score(slots), direction)
+
+
+def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict[int, float]:
+    """Returns `task.validation_score` of the members in some slots, by slot.
+
+    Outputs are computed for all members at once and kept until all have been scored. Where they would take more than a
+    gigabyte, or a score asks more of a model than `predict_on_batch`, members are scored as models of their own.
+    """
+    try:
+        all_at_once = _Replayed(population)
+        found = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}  # type: ignore[arg-type]
+    except (AttributeError, MemoryError):
+        found = {slot: task.validation_score(population.member(slot)) for slot in slots}
+    return {slot: float(score) for slot, score in found.items()}
+
+
+class _Replayed:
+    """Stands for the model of one member after another, whose outputs for each batch have been computed for all."""
+
+    def __init__(self, population: Any) -> None:
+        self._population = population
+        self._kept: list[np.ndarray] = []
+        self._slot = self._next = 0
+        self.input_shape = (None,)
+
+    def of(self, slot: int) -> _Replayed:
+        """Returns it as the model of another member, which is asked for the same batches again."""
+        self._slot, self._next = slot, 0
+        return self
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        """Returns the outputs of the member."""
+        if self._next == len(self._kept):
+            self._kept.append(self._population.outputs(x))
+            if sum(outputs.nbytes for outputs in self._kept) > LARGEST_OUTPUTS:
+                raise MemoryError
+        self._next += 1
+        return self._kept[self._next - 1][self._slot]
