@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -94,10 +95,6 @@ class AlonePopulation:
         inputs = _sequences(self._table, self.members[0].every_step)
         return ops.convert_to_numpy(self._model(inputs, training=False))[np.newaxis]
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns the outputs for a batch, `(1, batch, ...)`."""
-        return ops.convert_to_numpy(self._model.predict_on_batch(inputs))[np.newaxis]
-
     def replace(self, slot: int, member: Member) -> None:
         """Takes another member in place of the one that is here."""
         self.members[slot] = member
@@ -111,7 +108,9 @@ class AlonePopulation:
 
     @property
     def _variables(self) -> list[Any]:
-        return [*self._model.variables, *self._model.optimizer.variables]
+        # Of states that layers keep from batch to batch, Keras does not speak as variables of the model.
+        states = [keras.tree.flatten(layer.states) for layer in self._model.layers if getattr(layer, "stateful", False)]
+        return [*self._model.variables, *self._model.optimizer.variables, *itertools.chain(*states)]
 
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs."""

@@ -1,7 +1,7 @@
 """Epochs of the members of a population: validation scores of all at once, and the schedules that follow them.
 
 `Population`, `ParallelPopulation` and `AlonePopulation` have what is asked for here: `members`, `schedules` (where the
-schedule of each is, `None` for those without), `follow`, `steps_done`, `ended`, `outputs` and `member`.
+schedule of each is, `None` for those without), `follow`, `steps_done`, `ended` and `member`.
 """
 
 from __future__ import annotations
@@ -85,13 +85,17 @@ def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict
     """Returns `task.validation_score` of the members in some slots, by slot.
 
     Outputs are computed for all members at once and kept until all have been scored. Where they would take more than a
-    gigabyte, or a score asks more of a model than `predict_on_batch`, members are scored as models of their own.
+    gigabyte, or a score asks more of a model than `predict_on_batch`, members are scored as models of their own. States
+    that members keep from batch to batch are zero afterwards, as those of a model alone.
     """
+    if not hasattr(population, "outputs"):
+        return {slot: float(task.validation_score(population.member(slot))) for slot in slots}
     try:
         all_at_once = _Replayed(population)
         found = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}  # type: ignore[arg-type]
     except (AttributeError, MemoryError):
         found = {slot: task.validation_score(population.member(slot)) for slot in slots}
+    population.reset_states(slots)
     return {slot: float(score) for slot, score in found.items()}
 
 
@@ -101,18 +105,25 @@ class _Replayed:
     def __init__(self, population: Any) -> None:
         self._population = population
         self._kept: list[np.ndarray] = []
+        self._states: Any = None
         self._slot = self._next = 0
-        self.input_shape = (None,)
+        self.input_shape = (population.stateful_batch,)
+        self.stateful, self.layers = population.stateful_batch is not None, [self]
 
     def of(self, slot: int) -> _Replayed:
         """Returns it as the model of another member, which is asked for the same batches again."""
         self._slot, self._next = slot, 0
         return self
 
+    def reset_state(self) -> None:
+        """Starts from zero, as a layer that keeps its state does."""
+        self._states = None
+
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
         """Returns the outputs of the member."""
         if self._next == len(self._kept):
-            self._kept.append(self._population.outputs(x))
+            outputs, self._states = self._population.outputs(x, self._states)
+            self._kept.append(outputs)
             if sum(outputs.nbytes for outputs in self._kept) > LARGEST_OUTPUTS:
                 raise MemoryError
         self._next += 1

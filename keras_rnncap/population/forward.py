@@ -175,6 +175,11 @@ class Template:
         layers = _layers(model)
         self.cells: list[RecurrentCell] = [layer.cell for layer in layers[:-1]]
         self.returns_sequences = bool(layers[-2].return_sequences)
+        self.stateful_batch: int | None = model.input_shape[0] if layers[0].stateful else None
+        if self.stateful_batch and any(slot.name == "initial_state" for slot in self.slots):
+            raise CannotShareError(
+                "members that keep their states start from zero: learned_initial_state must be False"
+            )
         self.input_dim = int(model.input_shape[-1])
         self._columns = [(layer, name) for layer, cell in enumerate(self.cells) for name in _own_numbers(cell)]
         self._checked: list[tuple[dict[str, Any], np.ndarray]] = []
@@ -210,12 +215,13 @@ class Template:
 
     def _check_outputs(self, model: keras.Model, row: np.ndarray, numbers: np.ndarray) -> None:
         rng = np.random.default_rng(0)
-        x = rng.normal(size=(3, model.input_shape[1] or 4, model.input_shape[-1])).astype("float32")
+        batch, length, width = model.input_shape
+        x = rng.normal(size=(batch or 3, length or 4, width)).astype("float32")
         expected = ops.convert_to_numpy(model(x, training=False))
         reason = "its outputs are others"
         try:
             own_row, own_numbers = (ops.convert_to_tensor(array[None].astype(x.dtype)) for array in (row, numbers))
-            outputs = ops.convert_to_numpy(self.sequence(own_row, own_numbers, ops.convert_to_tensor(x)))[0]
+            outputs = ops.convert_to_numpy(self.sequence(own_row, own_numbers, ops.convert_to_tensor(x))[0])[0]
             size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             if np.allclose(outputs, expected, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
                 return
@@ -264,12 +270,19 @@ class Template:
             y = states[-1][0]
         return self._read_out(readout, y)
 
-    def sequence(self, rows: Any, numbers: Any, inputs: Any) -> Any:
+    def sequence(self, rows: Any, numbers: Any, inputs: Any, states: Any = None) -> tuple[Any, Any]:
         """Runs sequences: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
+
+        Args:
+            rows: The weights.
+            numbers: The numbers.
+            inputs: The sequences.
+            states: The states of each layer before the first step, `(members, *shape, batch)` each; `None` for the
+                members' own initial states.
 
         Returns:
             The last outputs, `(members, batch, output_dim)`, or those of all steps, `(members, batch, time,
-            output_dim)`, as the members' models do.
+            output_dim)`, as the members' models do; and the states after the last step.
         """
         layers, readout = self._layers(rows, numbers)
         own = len(inputs.shape) == 4
@@ -277,7 +290,8 @@ class Template:
             self._own_inputs(layers[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {})
         )
         names = list(products)
-        states = self._initial_states(layers, ops.shape(xs)[-1])
+        if states is None:
+            states = self._initial_states(layers, ops.shape(xs)[-1])
 
         def step(states: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
             x, *known = now
@@ -295,9 +309,9 @@ class Template:
         else:
             states, stacked = _loop(step, states, sequences, self.returns_sequences)
         if not self.returns_sequences:
-            return self._read_out(readout, states[-1][0])
+            return self._read_out(readout, _vector(states[-1][0])), states
         outputs = self._read_out(readout, stacked)  # (time, members, batch, output_dim)
-        return ops.moveaxis(outputs, 0, 2)
+        return ops.moveaxis(outputs, 0, 2), states
 
     def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
         """Returns what the first cell's `step` gets, and its products with the weights that it multiplies by that."""

@@ -41,12 +41,15 @@ class Groups:
         """Returns which members the step moves, `(members, 1)`: each is in one group only."""
         return ops.arange(self.members, dtype="int32")[:, None] // self.size == self.index
 
-    def add(self, variable: Any, value: Any) -> None:
-        """Adds `(size, 1)` to the group's rows of a variable, `(members, 1)`."""
+    def set(self, variable: Any, value: Any) -> None:
+        """Gives the group's rows of a variable, `(members, ...)`, new values, `(size, ...)`."""
         if self.count > 1:
+            old = ops.convert_to_tensor(variable)
             start = ops.cast(ops.minimum(self.index * self.size, self.members - self.size), "int32")
-            padded = ops.slice_update(
-                ops.zeros((self.members, 1), variable.dtype), [start, 0], ops.cast(value, variable.dtype)
-            )
-            value = ops.where(self.moves(), padded, ops.zeros_like(padded))
-        variable.assign(ops.convert_to_tensor(variable) + value)
+            value = ops.slice_update(old, [start, *[0] * (len(old.shape) - 1)], ops.cast(value, old.dtype))
+            value = ops.where(ops.reshape(self.moves(), (-1, *[1] * (len(old.shape) - 1))), value, old)
+        variable.assign(value)
+
+    def add(self, variable: Any, value: Any) -> None:
+        """Adds to the group's rows of a variable."""
+        self.set(variable, self.part(variable) + ops.cast(value, variable.dtype))

@@ -45,6 +45,7 @@ class MemberBuilder:
         input_dim: Features of the input.
         output_dim: Outputs of the readout.
         return_sequences: Whether to read out at every time step.
+        stateful_batch: Samples in a batch of members that keep their states from batch to batch; `None` for others.
     """
 
     cell: str | CellFactory
@@ -53,6 +54,7 @@ class MemberBuilder:
     input_dim: int = 1
     output_dim: int = 1
     return_sequences: bool = False
+    stateful_batch: int | None = None
 
     def __call__(self, member: Member) -> keras.Model:
         """Returns the member's model as it starts."""
@@ -65,5 +67,6 @@ class MemberBuilder:
             return_sequences=self.return_sequences,
             cell_options=member.cell_options,
             readout_options=member.readout_options,
+            stateful_batch=self.stateful_batch,
             seed=member.seed,
         )

@@ -43,6 +43,9 @@ class PatternTable(NamedTuple):
 class Population(keras.Model):
     """N models of one shape that train as one Keras model.
 
+    Members whose models are stateful keep their states from batch to batch, from zero until `reset_states`; see
+    `MemberBuilder.stateful_batch`.
+
     All trainable weights are one matrix of shape `(members, parameters)`, a row for each member. Losses of members add,
     so the gradient of a row is that of its member alone, and `RowOptimizer` trains each row by its own settings. The
     cells' own `step` runs on tensors with a leading member axis.
@@ -118,6 +121,14 @@ class Population(keras.Model):
         self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
         self._saturation.assign([[member.settings.loss_saturation] for member in members])
         self._steps_left.assign([[float(member.settings.steps)] for member in members])
+        cells = self._template.cells if self.stateful_batch else []
+        self._carried = [
+            tuple(
+                state(shape=(count, *one.shape, self.stateful_batch), name=f"carried_{layer}_{one.name}")
+                for one in cell.declare_states()
+            )
+            for layer, cell in enumerate(cells)
+        ]
         if table is not None:  # patterns innermost, as they are computed with
             self._table_inputs = state(shape=table.inputs.shape[::-1], name="table_inputs")
             self._table_targets = state(shape=table.targets.shape, name="table_targets")
@@ -186,6 +197,7 @@ class Population(keras.Model):
             (self._steps_left, member.settings.steps),
         ):
             set_row(variable, slot, value)
+        self.reset_states([slot])
         if self.optimizer is not None and self.optimizer.built:
             self.optimizer.reset_row(slot, member.settings)
         self.members[slot], self.schedules[slot] = member, started(member)
@@ -201,6 +213,17 @@ class Population(keras.Model):
         set_row(self._steps_left, slot, 0.0 if state.stopped else steps - done)
 
     @property
+    def stateful_batch(self) -> int | None:
+        """Samples in a batch where members keep their states from batch to batch, as their models do; else `None`."""
+        return self._template.stateful_batch
+
+    def reset_states(self, slots: Sequence[int]) -> None:
+        """Has the states that members in some slots keep from batch to batch be zero."""
+        for variable in keras.tree.flatten(self._carried):
+            for slot in slots:
+                set_row(variable, slot, 0.0)
+
+    @property
     def _own_state(self) -> dict[str, Any]:
         """What a member has of its own and a new one has not, by name: variables with a leading member axis."""
         optimizer = self.optimizer
@@ -214,6 +237,7 @@ class Population(keras.Model):
             "second_moment": optimizer.second,
             "steps": optimizer.row_steps,
             "alive": optimizer.alive,
+            **{variable.name: variable for variable in keras.tree.flatten(self._carried)},
         }
 
     def states(self) -> list[dict[str, np.ndarray]]:
@@ -375,9 +399,17 @@ class Population(keras.Model):
         In training, those of the group whose turn it is.
         """
         rows, numbers = self._part_of(self.rows, training), self._part_of(self._numbers, training)
+        if isinstance(inputs, Mapping):
+            return self._template.sequence(rows, numbers, inputs["inputs"], inputs["states"])
         if self.table is None:
-            own = len(inputs.shape) == 4
-            return self._template.sequence(rows, numbers, self._part_of(inputs, training) if own else inputs)
+            x = self._part_of(inputs, training) if len(inputs.shape) == 4 else inputs
+            if not (training and self._carried):
+                return self._template.sequence(rows, numbers, x)[0]
+            before = tuple(tuple(map(self._groups.part, states)) for states in self._carried)
+            outputs, after = self._template.sequence(rows, numbers, x, before)
+            for variable, value in zip(keras.tree.flatten(self._carried), keras.tree.flatten(after), strict=True):
+                self._groups.set(variable, value)
+            return outputs
         x = ops.swapaxes(ops.take(self._table_inputs, self._places(training), axis=1), 0, 1)
         return self._template.static(rows, numbers, x, self.table.length)
 
@@ -428,13 +460,21 @@ class Population(keras.Model):
         rows, numbers, x = (ops.convert_to_tensor(one) for one in (self.rows, self._numbers, self._table_inputs))
         return ops.convert_to_numpy(self._template.static(rows, numbers, x, self.table.length))
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns every member's outputs for a batch, `(members, batch, ...)`, computed in parts that fit in memory."""
+    def outputs(self, inputs: np.ndarray, states: Any = None) -> tuple[np.ndarray, Any]:
+        """Returns every member's outputs for a batch, `(members, batch, ...)`, computed in parts that fit in memory.
+
+        Args:
+            inputs: The batch.
+            states: Where members keep their states, those that this returned for the batch before, or `None` for zeros.
+        """
+        if self.stateful_batch:
+            zeros = [tuple(np.zeros(state.shape, "float32") for state in layer) for layer in self._carried]
+            return self.predict_on_batch({"inputs": inputs, "states": states or zeros})
         size, length = inputs.shape[:2]
         while size > 1 and self.memory_needed(size, length) - self.memory_needed(0, length) > self.memory_limit:
             size = -(-size // 2)
         parts = [self.predict_on_batch(inputs[first : first + size]) for first in range(0, len(inputs), size)]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(parts, axis=1), None
 
     def _part_of(self, tensor: Any, training: bool) -> Any:
         """Returns what belongs to the members that are computed, of a tensor with a leading member axis."""

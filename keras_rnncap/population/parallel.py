@@ -137,6 +137,18 @@ class ParallelPopulation:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
         return np.concatenate([part.outputs_on_table() for part in self.parts])
 
-    def outputs(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns every member's outputs for a batch, `(members, batch, ...)`."""
-        return np.concatenate([part.outputs(inputs) for part in self.parts])
+    @property
+    def stateful_batch(self) -> int | None:
+        """Samples in a batch where members keep their states; see `Population.stateful_batch`."""
+        return self.parts[0].stateful_batch
+
+    def outputs(self, inputs: np.ndarray, states: Any = None) -> tuple[np.ndarray, Any]:
+        """Returns every member's outputs for a batch, and the states after it; see `Population.outputs`."""
+        before = states or [None] * len(self.parts)
+        found = [part.outputs(inputs, one) for part, one in zip(self.parts, before, strict=True)]
+        return np.concatenate([outputs for outputs, _ in found]), [after for _, after in found]
+
+    def reset_states(self, slots: Sequence[int]) -> None:
+        """Has the states that members in some slots keep be zero; see `Population.reset_states`."""
+        for part, index in (self._places[slot] for slot in slots):
+            part.reset_states([index])
