@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_rnncap import initializers
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, make_cell
+from keras_rnncap.dropout import StepDropout
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
 MOST_LAYERS = 100
@@ -31,6 +32,7 @@ def sequence_model(
     unroll: bool = False,
     length: int | None = None,
     stateful_batch: int | None = None,
+    dropout: float = 0.0,
     seed: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -53,6 +55,7 @@ def sequence_model(
         length: Number of time steps, `None` for any.
         stateful_batch: Batch size of a model that keeps its state from batch to batch; `None` for one that does not.
             Cells that take a `learned_initial_state` get none then: a state that is kept starts from zero.
+        dropout: Fraction of the inputs of each layer and of the readout to drop in training; see `StepDropout`.
         seed: Seed of all weights, as far as they are drawn by a cell's `..._initializer`, and of dropout masks, for
             cells that take a `seed`; `None` draws anew.
         name: Name of the model.
@@ -86,6 +89,7 @@ def sequence_model(
             more.setdefault("learned_initial_state", False)
         if "input_projection" in accepted and layer == 0:
             more.setdefault("input_projection", True)
+        x = _dropped(x, dropout, seed, layer)
         made = make_cell(factory, widths[layer], **more)
         if seed is not None:
             _seed_initializers(made, (seed, layer))
@@ -96,6 +100,7 @@ def sequence_model(
             stateful=stateful_batch is not None,
             name=f"layer_{layer + 1}",
         )(x)
+    x = _dropped(x, dropout, seed, depth)
     readout = dict(readout_options or {})
     readout.setdefault("kernel_initializer", initializers.matrix_initializer("normal"))
     readout.setdefault("bias_initializer", "zeros")
@@ -104,6 +109,10 @@ def sequence_model(
         initializer = keras.initializers.get(readout[argument])
         readout[argument] = initializers.reseeded(initializer, None if seed is None else (seed, *entropy), 0)
     return keras.Model(inputs, keras.layers.Dense(output_dim, name="readout", **readout)(x), name=name)
+
+
+def _dropped(x: Any, rate: float, seed: int | None, place: int) -> Any:
+    return StepDropout(rate, seed or 0, place, name=f"dropout_{place}")(x) if rate else x
 
 
 def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:

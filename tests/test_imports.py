@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors", "defaults"],
-    ["initializers", "information", "quantization", "versions", "terminal", "docs", "saved_models"],
+    ["initializers", "dropout", "information", "quantization", "versions", "terminal", "docs", "saved_models"],
     ["cells", "datasets"],
     ["training", "models", "runs"],
     ["budget", "saving", "analysis"],

@@ -194,6 +194,16 @@ def test_the_rate_follows_the_validation_scores_also_after_an_interrupt(
         train(task, tmp_path / "run", steps=38, optimizer=optimizer)
 
 
+def test_dropout_goes_on_where_it_was_and_is_not_in_what_is_saved(task, finished, tmp_path, monkeypatch):
+    train(task, tmp_path / "whole", dropout=0.4)
+    assert interrupted_and_continued(task, tmp_path / "run", monkeypatch, 27, dropout=0.4) == 27
+    for one, other in zip(weights(tmp_path / "run"), weights(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert [layer.name for layer in model.layers] == ["inputs", "layer_1", "readout"]
+    assert np.abs(weights(tmp_path / "run")[0] - weights(finished[0])[0]).max() > 1e-3
+
+
 CELL = """
 from keras_rnncap import RecurrentCell
 

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_rnncap.cells import CellWeights, RecurrentCell
 from keras_rnncap.cells.base import places_of_learned
+from keras_rnncap.dropout import StepDropout, masks
 from keras_rnncap.errors import InputError
 
 UNROLLED_STEPS = 16
@@ -270,7 +271,9 @@ class Template:
             y = states[-1][0]
         return self._read_out(readout, y)
 
-    def sequence(self, rows: Any, numbers: Any, inputs: Any, states: Any = None) -> tuple[Any, Any]:
+    def sequence(
+        self, rows: Any, numbers: Any, inputs: Any, states: Any = None, dropout: tuple[Any, Any, Any] | None = None
+    ) -> tuple[Any, Any]:
         """Runs sequences: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
 
         Args:
@@ -279,12 +282,17 @@ class Template:
             inputs: The sequences.
             states: The states of each layer before the first step, `(members, *shape, batch)` each; `None` for the
                 members' own initial states.
+            dropout: Rates, seeds and steps of the members, `(members,)` each, from which the masks of the inputs of
+                all layers and of the readout follow; `None` for no dropout.
 
         Returns:
             The last outputs, `(members, batch, output_dim)`, or those of all steps, `(members, batch, time,
             output_dim)`, as the members' models do; and the states after the last step.
         """
         layers, readout = self._layers(rows, numbers)
+        drops = self._masks(dropout, inputs) if dropout else []
+        if drops:
+            inputs = inputs * ops.transpose(drops[0], (1, 3, 0, 2))
         own = len(inputs.shape) == 4
         xs, products = (
             self._own_inputs(layers[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {})
@@ -295,11 +303,12 @@ class Template:
 
         def step(states: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
             x, *known = now
+            known, dropped = known[: len(names)], known[len(names) :]
             if not own:
                 x = self.cells[0].project(x, layers[0])
-            return self._step(layers, states, x, dict(zip(names, known, strict=True)))
+            return self._step(layers, states, x, dict(zip(names, known, strict=True)), dropped)
 
-        sequences, length = (xs, *products.values()), inputs.shape[-2]
+        sequences, length = (xs, *products.values(), *drops[1:-1]), inputs.shape[-2]
         if length <= UNROLLED_STEPS:
             ys = []
             for t in range(length):
@@ -309,8 +318,9 @@ class Template:
         else:
             states, stacked = _loop(step, states, sequences, self.returns_sequences)
         if not self.returns_sequences:
-            return self._read_out(readout, _vector(states[-1][0])), states
-        outputs = self._read_out(readout, stacked)  # (time, members, batch, output_dim)
+            y = _vector(states[-1][0])
+            return self._read_out(readout, y * drops[-1][0] if drops else y), states
+        outputs = self._read_out(readout, stacked * drops[-1] if drops else stacked)  # (time, members, batch, ...)
         return ops.moveaxis(outputs, 0, 2), states
 
     def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
@@ -332,7 +342,7 @@ class Template:
 
         One product of all time steps: those of single steps, a small one for each member, take twice as long.
         """
-        members, batch, length, width = inputs.shape
+        members, batch, length, width = ops.shape(inputs)
         x, products = self._of_input(
             first, ops.reshape(ops.transpose(inputs, (0, 3, 2, 1)), (members, width, length * batch))
         )
@@ -358,12 +368,26 @@ class Template:
     def _initial_states(self, layers: Sequence[MemberWeights], batch: Any) -> tuple[tuple[Any, ...], ...]:
         return tuple(layer.initial_states(batch) for layer in layers)
 
-    def _step(self, layers: Any, states: Any, x: Any, products: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Runs one time step of all layers; returns all states and the last output."""
+    def _masks(self, dropout: tuple[Any, Any, Any], inputs: Any) -> list[Any]:
+        """Returns the masks of the inputs of each layer and of the readout, `(time, members, features, batch)` each."""
+        batch, length, width = ops.shape(inputs)[-3:]
+        widths = [width, *(int(np.prod(cell.declare_states()[0].shape)) for cell in self.cells)]
+        lengths = [length] * len(self.cells) + [length if self.returns_sequences else 1]
+        sizes = zip(lengths, widths, strict=True)
+        return [masks(*dropout, place, (time, features, batch)) for place, (time, features) in enumerate(sizes)]
+
+    def _step(
+        self, layers: Any, states: Any, x: Any, products: Mapping[str, Any], dropped: Sequence[Any] = ()
+    ) -> tuple[Any, Any]:
+        """Runs one time step of all layers; returns all states and the last output.
+
+        The inputs of the layers after the first are multiplied by masks, if there are any.
+        """
         new: list[tuple[Any, ...]] = []
         for cell, layer, state in zip(self.cells, layers, states, strict=True):
             if new:
-                x, products = cell.project(_vector(new[-1][0]), layer), {}
+                y = _vector(new[-1][0])
+                x, products = cell.project(y * dropped[len(new) - 1] if dropped else y, layer), {}
             new.append(tuple(layer.run(x, state, products)))
         return tuple(new), _vector(new[-1][0])
 
@@ -440,7 +464,13 @@ def slots_of(model: keras.Model) -> tuple[Slot, ...]:
 
 
 def _layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer | StepDropout)]
+
+
+def dropout_of(model: keras.Model) -> tuple[float, int]:
+    """Returns the rate and the seed of the dropout of a model that `sequence_model` built, zeros where it has none."""
+    layers = [layer for layer in model.layers if isinstance(layer, StepDropout)]
+    return (layers[0].rate, layers[0].seed) if layers else (0.0, 0)
 
 
 def _check_cell(layer: Any) -> None:

@@ -68,5 +68,6 @@ class MemberBuilder:
             cell_options=member.cell_options,
             readout_options=member.readout_options,
             stateful_batch=self.stateful_batch,
+            dropout=member.settings.dropout,
             seed=member.seed,
         )

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_rnncap.errors import InputError, check_number
 from keras_rnncap.population.epochs import started
-from keras_rnncap.population.forward import SHARED_NUMBERS, Template, slots_of
+from keras_rnncap.population.forward import SHARED_NUMBERS, CannotShareError, Template, dropout_of, slots_of
 from keras_rnncap.population.groups import Groups
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RowOptimizer, set_row
@@ -116,7 +116,13 @@ class Population(keras.Model):
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
         self._steps_left = state(shape=(count, 1), name="steps_left")
+        self._rate = state(shape=(count,), name="dropout_rate")
+        self._seed = state(shape=(count,), dtype="uint32", name="dropout_seed")
+        self._drawn = state(shape=(count,), dtype="int32", name="dropout_steps")
+        self._drops = False
         pairs = [self._checked(*pair) for pair in zip(members, models, strict=True)]
+        for slot, model in enumerate(models):
+            self._set_dropout(slot, model)
         self.rows.assign(np.stack([row for row, _ in pairs]))
         self._numbers.assign(np.stack([numbers for _, numbers in pairs]))
         self._saturation.assign([[member.settings.loss_saturation] for member in members])
@@ -147,6 +153,10 @@ class Population(keras.Model):
         """Returns a member's row and numbers, if it fits in here."""
         if self.table is not None and not 1 <= member.patterns <= len(self.table.inputs):
             raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
+        if self.table is not None and dropout_of(model)[0]:
+            raise CannotShareError(
+                "members that draw from a table have no dropout; train them on batches or one by one"
+            )
         row = self._row_of(model)
         self._template.check_same(model, row)
         return row, self._template.numbers(model, member.every_step, member.patterns)
@@ -198,9 +208,19 @@ class Population(keras.Model):
         ):
             set_row(variable, slot, value)
         self.reset_states([slot])
+        self._set_dropout(slot, model)
         if self.optimizer is not None and self.optimizer.built:
             self.optimizer.reset_row(slot, member.settings)
         self.members[slot], self.schedules[slot] = member, started(member)
+
+    def _set_dropout(self, slot: int, model: keras.Model) -> None:
+        """Takes over a model's dropout. Steps get slower with the first that has some, and are compiled again."""
+        rate, seed = dropout_of(model)
+        if rate and not self._drops:
+            self._drops, self.train_function = True, None
+        if self._drops:
+            for variable, value in ((self._rate, rate), (self._seed, seed), (self._drawn, 0)):
+                set_row(variable, slot, value)
 
     def follow(self, slot: int, state: ScheduleState) -> None:
         """Has the member in a slot train on as its schedule says in a state, or not at all where that has stopped.
@@ -238,6 +258,7 @@ class Population(keras.Model):
             "steps": optimizer.row_steps,
             "alive": optimizer.alive,
             **{variable.name: variable for variable in keras.tree.flatten(self._carried)},
+            **({"dropout_steps": self._drawn} if self._drops else {}),
         }
 
     def states(self) -> list[dict[str, np.ndarray]]:
@@ -250,7 +271,8 @@ class Population(keras.Model):
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
         """Sets the member in a slot back to where `states` was taken of it, in this population or another one."""
         for name, variable in self._own_state.items():
-            set_row(variable, slot, state[name])
+            if name in state or name != "dropout_steps":  # which a member lacks that was among others without dropout
+                set_row(variable, slot, state[name])
         if "schedule" in state:
             self.follow(slot, ScheduleState(*state["schedule"].tolist()))
 
@@ -403,10 +425,15 @@ class Population(keras.Model):
             return self._template.sequence(rows, numbers, inputs["inputs"], inputs["states"])
         if self.table is None:
             x = self._part_of(inputs, training) if len(inputs.shape) == 4 else inputs
-            if not (training and self._carried):
+            if not training:
                 return self._template.sequence(rows, numbers, x)[0]
-            before = tuple(tuple(map(self._groups.part, states)) for states in self._carried)
-            outputs, after = self._template.sequence(rows, numbers, x, before)
+            before = tuple(tuple(map(self._groups.part, states)) for states in self._carried) or None
+            dropout = tuple(map(self._groups.part, (self._rate, self._seed, self._drawn))) if self._drops else None
+            outputs, after = self._template.sequence(rows, numbers, x, before, dropout)
+            if self._drops:
+                self._groups.add(self._drawn, ops.ones_like(dropout[2]))
+            if not self._carried:
+                return outputs
             for variable, value in zip(keras.tree.flatten(self._carried), keras.tree.flatten(after), strict=True):
                 self._groups.set(variable, value)
             return outputs

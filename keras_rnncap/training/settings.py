@@ -8,11 +8,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import keras
 
+from keras_rnncap.dropout import HIGHEST_RATE
 from keras_rnncap.errors import InputError, check_integer, check_number
 from keras_rnncap.training.losses import SaturatedLoss, saturate
 from keras_rnncap.training.schedules import Schedule
 
-LATER = ("schedule",)
+LATER = ("schedule", "dropout")
 """Settings that came after runs and presets had been made, which lack them."""
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "rmsprop", "adam"]
 
@@ -34,6 +35,8 @@ class TrainingSettings:
         loss_saturation: q, in [0, 1]; see `SaturatedLoss`. The paper: 0, the loss as it is.
         schedule: How the learning rate follows validation scores: a `Schedule`, or its fields. `None` for the decay
             above.
+        dropout: Fraction of the inputs of each layer and of the readout to drop, in [0, 0.99]; not on the recurrence.
+            It is in the model: `sequence_model(dropout=...)`, as `MemberBuilder` and `train_model` build it.
 
     Raises:
         InputError: If a value is out of its range.
@@ -48,6 +51,7 @@ class TrainingSettings:
     l2: float = 0.0
     loss_saturation: float = 0.0
     schedule: Schedule | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks all values."""
@@ -60,6 +64,7 @@ class TrainingSettings:
         check_number("clip_norm", self.clip_norm, 1e-12)
         check_number("l2", self.l2, 0.0)
         check_number("loss_saturation", self.loss_saturation, 0.0, 1.0)
+        check_number("dropout", self.dropout, 0.0, HIGHEST_RATE)
         if isinstance(self.schedule, Mapping):
             object.__setattr__(self, "schedule", Schedule(**self.schedule))
 

@@ -153,7 +153,7 @@ def train_model(
     if task.carries_state and "learned_initial_state" in constructor_options(factory):
         kept = {"learned_initial_state": False}  # a state that is kept starts from zero
 
-    def build(units: int, stateful_batch: int | None = None) -> keras.Model:
+    def build(units: int, stateful_batch: int | None = None, dropout: float = 0.0) -> keras.Model:
         return sequence_model(
             factory,
             units,
@@ -163,6 +163,7 @@ def train_model(
             return_sequences=task.return_sequences,
             cell_options=kept,
             stateful_batch=stateful_batch,
+            dropout=dropout,
             seed=seed,
         )
 
@@ -174,7 +175,7 @@ def train_model(
             return finished
         keras.utils.set_random_seed(seed)  # for cells of users that take no seed
         stateful = task.carries_state and keras.backend.backend() == "tensorflow"
-        model = build(budget.units, batch_size if stateful else None)
+        model = build(budget.units, batch_size if stateful else None, settings.dropout)
         run = _TrainingRun(directory, task, budget, settings, model, functools.partial(build, budget.units))
         run.train(progress)
         return run.finish()
@@ -306,9 +307,9 @@ class _TrainingRun:
     def _write_checkpoint(self) -> None:
         write_weights(self.model, self.checkpoint)
 
-    def _stateless(self) -> keras.Model:
-        """Returns the model, or where it keeps its state, one with its weights that does not."""
-        if not self.task.carries_state:
+    def _plain(self) -> keras.Model:
+        """Returns the model, or where it keeps its state or has dropout, one with its weights that does not."""
+        if not self.task.carries_state and not self.settings.dropout:
             return self.model
         model = self._build()
         for new, old in zip(model.trainable_variables, self.model.trainable_variables, strict=True):
@@ -338,7 +339,7 @@ class _TrainingRun:
             versions=versions(),
         )
         if not self.diverged:
-            save_model(self._stateless(), self.directory.path)
+            save_model(self._plain(), self.directory.path)
             title = f"{identity['cell']}, {self.budget.parameters:,} parameters, {task.data}"
             figure = plot_learning_curve(
                 self.rows, task.score_name, task.baselines("validation"), title, identity["cell"]
