@@ -92,7 +92,7 @@ def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict
         return {slot: float(task.validation_score(population.member(slot))) for slot in slots}
     try:
         all_at_once = _Replayed(population)
-        found = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}  # type: ignore[arg-type]
+        found = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}
     except (AttributeError, MemoryError):
         found = {slot: task.validation_score(population.member(slot)) for slot in slots}
     population.reset_states(slots)
@@ -110,7 +110,7 @@ class _Replayed:
         self.input_shape = (population.stateful_batch,)
         self.stateful, self.layers = population.stateful_batch is not None, [self]
 
-    def of(self, slot: int) -> _Replayed:
+    def of(self, slot: int) -> Any:
         """Returns it as the model of another member, which is asked for the same batches again."""
         self._slot, self._next = slot, 0
         return self

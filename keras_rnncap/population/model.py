@@ -431,11 +431,10 @@ class Population(keras.Model):
             dropout = tuple(map(self._groups.part, (self._rate, self._seed, self._drawn))) if self._drops else None
             outputs, after = self._template.sequence(rows, numbers, x, before, dropout)
             if self._drops:
-                self._groups.add(self._drawn, ops.ones_like(dropout[2]))
-            if not self._carried:
-                return outputs
-            for variable, value in zip(keras.tree.flatten(self._carried), keras.tree.flatten(after), strict=True):
-                self._groups.set(variable, value)
+                self._groups.add(self._drawn, 1)
+            if self._carried:
+                for variable, value in zip(keras.tree.flatten(self._carried), keras.tree.flatten(after), strict=True):
+                    self._groups.set(variable, value)
             return outputs
         x = ops.swapaxes(ops.take(self._table_inputs, self._places(training), axis=1), 0, 1)
         return self._template.static(rows, numbers, x, self.table.length)
