@@ -18,7 +18,7 @@ STEPS_PER_EXECUTION = 100
 
 @keras.saving.register_keras_serializable("keras_rnncap")
 class DataLoss(keras.metrics.Mean):
-    """The mean over steps of a loss, without the penalty of the weights that Keras adds to it."""
+    """The mean over steps of a loss, without the penalties that Keras adds to it."""
 
     def __init__(self, loss: keras.losses.Loss, name: str = "data_loss", dtype: Any = None) -> None:
         super().__init__(name, dtype)
@@ -44,10 +44,11 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
     if settings.l2:
         for weight in model.trainable_variables:
             weight.regularizer = AddedL2(settings.l2, weight.regularizer)
+    penalized = model.losses or any(getattr(layer, "activity_regularizer", None) for layer in model.layers)
     model.compile(
         settings.make_optimizer(),
         loss,
-        weighted_metrics=[DataLoss(loss)] if settings.l2 else [],
+        weighted_metrics=[DataLoss(loss)] if penalized else [],
         steps_per_execution=min(STEPS_PER_EXECUTION, settings.steps),
         # In TensorFlow XLA is no faster on CPUs for a single model, and takes seconds; JAX without it runs op by op.
         jit_compile=keras.backend.backend() == "jax",
@@ -75,8 +76,8 @@ def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callb
         callbacks: Keras callbacks.
 
     Returns:
-        The mean over the steps of the loss of the data, without the penalty of the weights; NaN if it, or a weight,
-        became NaN or infinite, where training ends early.
+        The mean over the steps of the loss of the data, without penalties of weights or outputs; NaN if that, what is
+        minimized, or a weight became NaN or infinite, where training ends early.
     """
     history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks]).history
     means = history["loss"][-1], history.get("data_loss", history["loss"])[-1]
