@@ -1,6 +1,6 @@
 """A cell of your own, and what it stores: `rnncap capacity own_cell:LeakyCell` in this folder.
 
-A leaky RNN, h_t = a h_{t-1} + (1 - a) tanh(W^h h_{t-1} + W^x x_t + b), with a fixed leak a.
+A leaky RNN, h_t = a h_{t-1} + (1 - a) s(W^h h_{t-1} + W^x x_t + b), whose leak a is searched with everything else.
 """
 
 import keras
@@ -11,16 +11,28 @@ from keras_rnncap.tuners import measure_capacity
 
 @keras.saving.register_keras_serializable(package="examples")
 class LeakyCell(RecurrentCell):
-    """The equation is all that a cell needs; weights, dropout, saving and the search space come with the base."""
+    """The equation is all that a cell needs; weights, dropout, saving and the search space come with the base.
+
+    Weights and states of other kinds are declared in `declare_weights` and `declare_states`.
+    """
 
     blocks = ("hidden",)
-    leak = 0.5
+    searched = {"leak": (0.0, 0.9)}  # noqa: RUF012
+
+    def __init__(self, units, leak=0.5, **kwargs):
+        super().__init__(units, **kwargs)
+        self.leak = leak
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "leak": self.leak}
 
     def step(self, x, states, w):
         """One time step: from the states at t - 1 to those at t."""
         (h,) = states
         (a,) = w.of_both(x, h)
-        return (self.leak * h + (1 - self.leak) * self.activation(a),)
+        leak = w.number("leak")
+        return (leak * h + (1 - leak) * w.activation(a),)
 
 
 if __name__ == "__main__":
