@@ -34,6 +34,7 @@ assert cell_color("toy") not in map(cell_color, list(CELLS)[:-1])
 result = measure_capacity("toy", params=60, trials=1, steps=5, out="run")
 assert isinstance(keras.saving.load_model("run/best/model.keras").layers[1].cell, keras_rnncap.ToyCell)
 """
+LIST_CELLS = "import sys; sys.argv = ['rnncap', 'cells']; from keras_rnncap.cli import main; main()"
 
 
 def package(tmp_path, *folders):
