@@ -3,17 +3,23 @@
 import json
 import os
 
+import keras_tuner as kt
+import pandas as pd
 import pytest
 
-from keras_rnncap.cells import UGRNNCell, one_name
+from keras_rnncap.cells import UGRNNCell, get_cell, one_name
 from keras_rnncap.datasets import make_task
 from keras_rnncap.defaults import Capacity, Train
 from keras_rnncap.errors import InputError
+from keras_rnncap.runs import RunDirectory
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.training import train as train_module
 from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import capacity as capacity_module
 from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.trial_table import read_trials
 
 SPEC = "memory:input_dim=2,length=2"
 CHANGES = {"forget_bias": (0, 3), "optimizer": ["sgd", "adam"], "l2": 1e-8}
@@ -108,3 +114,37 @@ def test_nothing_is_said_twice():
         assert getattr(Train, name) == getattr(settings, name)
     assert Capacity.params == 300
     assert train_module.Train is Train
+
+
+def test_a_table_of_before_hyperparameters_had_names_of_their_own_goes_on(tmp_path):
+    def sweep(name, trials):
+        run_sweep(
+            make_task(SPEC), "rnn", params=60, steps=2, trials=trials, slots=1, oracle="random", out=tmp_path / name
+        )
+        return pd.read_csv(tmp_path / name / "trials.csv").drop(columns="elapsed_s")
+
+    sweep("run", 2)
+    file = tmp_path / "run" / "trials.csv"
+    file.write_text(file.read_text().replace("hp.", ""))
+    pd.testing.assert_frame_equal(sweep("run", 4), sweep("whole", 4), check_like=True)
+
+
+def test_a_hyperparameter_may_have_the_name_of_any_column(tmp_path):
+    space, job = kt.HyperParameters(), job_of(make_task(SPEC))
+    for hp in job.hyperparameters.space:
+        space.merge([hp])
+    for name in ("steps", "seed", "loss", "trial", "status", "elapsed_s"):
+        space.Choice(name, [3, 4])
+    job.hyperparameters = space
+    with RunDirectory(tmp_path / "run", {"command": "x", "seed": 0}) as folder:
+        run = SearchRun(folder, job, 2)
+        run.search("random", slots=1)
+    for row in (*run.rows, *read_trials(tmp_path / "run" / "trials.csv", space, job.objective)):
+        assert row["steps"] == 2
+        assert row["status"] in ("completed", "infeasible")
+        values = run.values_of(row)
+        assert {values[name] for name in ("steps", "seed", "loss", "trial", "status", "elapsed_s")} <= {3, 4}
+
+
+def job_of(task):
+    return TaskJob(task, get_cell("rnn"), params=60, depth=1, steps=2, batch_size=2, seed=0)
