@@ -19,7 +19,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import AlonePopulation, CannotShareError, Member, ParallelPopulation
-from keras_rnncap.population.parallel import cores
+from keras_rnncap.population.parallel import populations_at_once
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
@@ -291,7 +291,8 @@ class PopulationTuner(BaseTuner):
         if self.job.many_shapes or self._kind is AlonePopulation:
             return 1
         size = min(self.slots, self.oracle.max_trials or self.slots)
-        return size if size == 1 else math.ceil(size / cores()) * cores()
+        parts = populations_at_once()
+        return size if size == 1 else math.ceil(size / parts) * parts
 
     def _ask(self) -> _Running | None:
         # An asker with a running trial would be given that again.

@@ -23,17 +23,34 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def populations_at_once() -> int:
+    """Returns how many populations to train at the same time: one for each core; one where there is a GPU or TPU."""
+    return 1 if _has_accelerator() else cores()
+
+
+def _has_accelerator() -> bool:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() in ("gpu", "tpu")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+    return False
+
+
 class ParallelPopulation:
     """Members spread over several populations, which train at the same time, each in a thread of its own.
 
-    It has what of `Population` a sweep takes; slots are counted through. On a GPU, or for members so large that a
-    single product occupies all cores, take one `Population`.
+    It has what of `Population` a sweep takes; slots are counted through. For members so large that a single product
+    occupies all cores, take one `Population`.
 
     Args:
         build: As for `Population`.
         members: The members.
         table: The patterns from which they draw; `None` where they train on batches.
-        parts: Number of populations; `None` takes one for each core.
+        parts: Number of populations; `None` takes `populations_at_once()`.
     """
 
     def __init__(
@@ -43,7 +60,7 @@ class ParallelPopulation:
         table: PatternTable | None = None,
         parts: int | None = None,
     ) -> None:
-        count = min(parts or cores(), len(members))
+        count = min(parts or populations_at_once(), len(members))
         chunks = np.array_split(np.arange(len(members)), max(count, 1))
         self.parts = [Population(build, [members[index] for index in chunk], table) for chunk in chunks]
         self._places = [(part, index) for part in self.parts for index in range(len(part.members))]

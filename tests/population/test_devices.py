@@ -1,0 +1,48 @@
+"""How many populations train at the same time: one for each core, one on a GPU or TPU."""
+
+import sys
+import types
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation
+from keras_rnncap.population.parallel import cores, populations_at_once
+from keras_rnncap.training import TrainingSettings
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr("keras_rnncap.population.parallel.cores", lambda: 2)
+
+
+def jax_on(device):
+    return types.SimpleNamespace(default_backend=lambda: device)
+
+
+@pytest.mark.parametrize(("devices", "at_once"), [({}, 2), ({"GPU": ["a GPU"]}, 1), ({"TPU": ["a TPU"]}, 1)], ids=str)
+def test_tensorflow_says_what_there_is(monkeypatch, two_cores, devices, at_once):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices.get(kind, []))
+    assert populations_at_once() == at_once
+
+
+@pytest.mark.parametrize(("device", "at_once"), [("cpu", 2), ("gpu", 1), ("tpu", 1)])
+def test_jax_says_what_there_is_and_tensorflow_is_not_imported(monkeypatch, two_cores, device, at_once):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setitem(sys.modules, "jax", jax_on(device))
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # importing it would fail
+    assert populations_at_once() == at_once
+
+
+def test_another_backend_takes_the_cores(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert populations_at_once() == cores()
+
+
+def test_on_a_gpu_members_are_one_population(monkeypatch, two_cores):
+    members = [Member(TrainingSettings(5), seed=seed) for seed in range(4)]
+    assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 2
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 1
