@@ -13,6 +13,7 @@ FLOORS = [
     ["training", "models", "runs"],
     ["budget", "saving", "analysis"],
     ["population", "training.train", "calibration", "api"],
+    ["engines"],
     ["tuners", "zoo"],
     ["studies", "finished_run"],
     ["report", "recommend", "publish"],

@@ -50,14 +50,16 @@ class TrialState:
     Attributes:
         done: Training steps that it has made.
         history: `(step, mean loss since the entry before, progress where the stopping rule looked or NaN)`.
-        slot: Its place in its population.
+        slot: Its place among all trials of its shape.
         arrays: What its population restores it from.
+        size: Places of its population; 0 where that was not kept.
     """
 
     done: int
     history: list[tuple[int, float, float]]
     slot: int
     arrays: dict[str, np.ndarray]
+    size: int = 0
 
 
 class Journal:
@@ -112,7 +114,7 @@ class Journal:
             self._running.unlink(missing_ok=True)
             return
         facts = {
-            str(number): {"done": state.done, "history": state.history, "slot": state.slot}
+            str(number): {"done": state.done, "history": state.history, "slot": state.slot, "size": state.size}
             for number, state in states.items()
         }
         arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts)), "spent_s": np.array(spent_s)}
@@ -142,6 +144,6 @@ class Journal:
         return states, spent_s
 
 
-def _state(done: Any, history: Any, slot: Any) -> TrialState:
+def _state(done: Any, history: Any, slot: Any, size: Any = 0) -> TrialState:
     entries = [(int(step), float(loss), float(progress)) for step, loss, progress in history]
-    return TrialState(int(done), entries, int(slot), {})
+    return TrialState(int(done), entries, int(slot), {}, int(size))

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,19 +16,21 @@ import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from keras_rnncap.engines import Engine, make_engine
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.population import AlonePopulation, CannotShareError, Member, ParallelPopulation
+from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.population.parallel import populations_at_once
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.journal import TrialState
+from keras_rnncap.tuners.scheduling import Key, Place, Schedule
+from keras_rnncap.tuners.stopping import QuantileRule
+from keras_rnncap.tuners.worker import Ended, Piece, Placed, Worker
 
 SLOTS = 16
 """Trials that train at the same time by default."""
-MEDIAN = {0.25: 0.5, 0.5: 0.5}
-"""Looks at trials after a quarter and a half of their steps, and stops the worse half."""
 
 
 class EndedTrial(NamedTuple):
@@ -56,42 +58,6 @@ class EndedTrial(NamedTuple):
     model: Callable[[], keras.Model]
 
 
-class QuantileRule:
-    """Stops trials that after a part of their steps do worse than most others did there.
-
-    With the quantile 0.5 everywhere, the default, this is the median rule of Golovin et al. (2017).
-
-    Args:
-        checkpoints: For parts of the training steps, in (0, 1), the quantile of all trials that came so far, in (0, 1),
-            below which one is stopped.
-        least: Trials that must have come so far before one is stopped.
-
-    Raises:
-        InputError: If a part or a quantile is out of range.
-
-    Example:
-    >>> rule = QuantileRule({0.5: 0.5}, least=3)
-    >>> rule.hopeless(0, [1.0, 2.0, 3.0]), rule.hopeless(0, [1.5])
-    ([True, False, False], [True])
-    """
-
-    def __init__(self, checkpoints: Mapping[float, float] = MEDIAN, least: int = 8) -> None:
-        for part, quantile in checkpoints.items():
-            if not (0 < part < 1 and 0 < quantile < 1):
-                raise InputError(f"checkpoints must map parts in (0, 1) to quantiles in (0, 1); got {part}: {quantile}")
-        self.parts = sorted(checkpoints)
-        self.least = check_integer("least", least, 1)
-        self._quantiles = [checkpoints[part] for part in self.parts]
-        self._seen: list[list[float]] = [[] for _ in self.parts]
-
-    def hopeless(self, checkpoint: int, values: Sequence[float]) -> list[bool]:
-        """Returns which of some trials are to be stopped at a checkpoint; of their values, more is better."""
-        seen = self._seen[checkpoint]
-        seen.extend(values)
-        limit = np.quantile(seen, self._quantiles[checkpoint])
-        return [len(seen) >= self.least and bool(value < limit) for value in values]
-
-
 @dataclasses.dataclass(eq=False)
 class _Running:
     """A trial in training, or about to be."""
@@ -108,41 +74,18 @@ class _Running:
         return len(_looks(self.state.history))
 
 
-class _Group:
-    """The trials of one shape: a population, and who is in which of its slots.
+class _Outcome(NamedTuple):
+    """What became of a trial in a round: whether it is at its end, and where it is then."""
 
-    Places that nobody takes yet are filled with copies that stop after a step: the last digits of what a trial computes
-    depend on the size of its population, which must be the same when a search goes on.
-    """
+    running: _Running
+    place: Place
+    over: bool
+    state: TrialState
 
-    def __init__(self, job: Job, running: Sequence[_Running], size: int, kind: Any = ParallelPopulation) -> None:
-        self.slots: list[_Running | None] = [None] * max(size, len(running))
-        for trial in sorted(running, key=lambda trial: not trial.state.arrays):  # those that had a place first
-            had = trial.state.slot if trial.state.arrays else len(self.slots)
-            free = [slot for slot, taken in enumerate(self.slots) if not taken]
-            self.slots[had if had in free else free[0]] = trial
-        first = running[0]
-        idle = dataclasses.replace(first.member, settings=dataclasses.replace(first.member.settings, steps=1))
-        members = [trial.member if trial else idle for trial in self.slots]
-        self.population = job.population(first.values, members, kind)
-        for slot, trial in self.taken():
-            self._restore(slot, trial)
-
-    def put(self, slot: int, running: _Running) -> None:
-        self.population.replace(slot, running.member)
-        self.slots[slot] = running
-        self._restore(slot, running)
-
-    def _restore(self, slot: int, running: _Running) -> None:
-        if running.state.arrays:
-            self.population.restore(slot, running.state.arrays)
-
-    def taken(self) -> list[tuple[int, _Running]]:
-        return [(slot, running) for slot, running in enumerate(self.slots) if running]
-
-
-def _unstarted() -> TrialState:
-    return TrialState(0, [], 0, {})
+    @property
+    def progress(self) -> float:
+        """What the stopping rule sees, NaN if it does not look."""
+        return self.state.history[-1][2]
 
 
 def _looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
@@ -167,6 +110,7 @@ class PopulationTuner(BaseTuner):
         on_ask: Called with each new trial before it starts: its number, seed and values.
         on_round: Called between rounds, when `states` can be kept.
         bar: Shows progress; interrupts of its user end the search.
+        engine: Where trials train, as `make_engine` takes it; they are the same everywhere.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
 
     Raises:
@@ -198,6 +142,7 @@ class PopulationTuner(BaseTuner):
         on_ask: Callable[[int, int, dict[str, Any]], None] | None = None,
         on_round: Callable[[], None] | None = None,
         bar: WorkProgress | None = None,
+        engine: str = "inline",
         **options: Any,
     ) -> None:
         if oracle.objective != job.kt_objective:
@@ -208,9 +153,12 @@ class PopulationTuner(BaseTuner):
         self._on_ask = on_ask or (lambda *_: None)
         self._on_round = on_round or (lambda: None)
         self._bar = bar or WorkProgress(1, enabled=False)
-        self._groups: dict[Hashable, _Group] = {}
-        self._waiting: list[_Running] = []
-        self._kind: Any = ParallelPopulation
+        self._make_engine = functools.partial(make_engine, engine, functools.partial(Worker, job))
+        self._engine: Engine | None = None
+        self._schedule: Schedule[_Running] = Schedule(self._largest, job.many_shapes)
+        self._resumed: list[_Running] = []
+        self._alone: bool | None = None
+        self._turn = 0
         self._askers = itertools.count()
         self.ended = 0
         self.infeasible = 0
@@ -224,22 +172,28 @@ class PopulationTuner(BaseTuner):
             raise InputError("search takes no arguments: the job says what is trained and on what")
         self.oracle.verbose = 0
         self.oracle.max_consecutive_failed_trials = 10**9  # infeasible trials are results, not failures
-        while self._fill():
-            for group in list(self._groups.values()):
-                if group.taken():
-                    self._advance(group)
-            self._on_round()
+        for running in sorted(self._resumed, key=lambda running: not running.state.arrays):
+            had = (running.state.slot, running.state.size or self._schedule.largest)
+            self._schedule.put(running, self.job.shape(running.values), had if running.state.arrays else None)
+        self._engine = self._make_engine()
+        try:
+            while self._fill():
+                self._round()
+                self._on_round()
+        finally:
+            self._engine.cancel()
 
     @property
     def states(self) -> dict[int, TrialState]:
         """The trials that have not ended, by number, as they were after their last round; for `resume`."""
-        return {running.number: running.state for running in self._in_flight() if running.state.done}
+        return {running.number: running.state for running, _ in self._schedule if running.state.done}
 
     def resume(self, trial: Trial, seed: int, state: TrialState | None) -> None:
         """Takes up a trial that the oracle knows to be running, as an earlier process left it, or from its start."""
         values = trial.hyperparameters.values
-        running = _Running(int(trial.trial_id), trial, values, self.job.member(values, seed), state or _unstarted())
-        self._waiting.append(running)
+        unstarted = TrialState(0, [], 0, {})
+        running = _Running(int(trial.trial_id), trial, values, self.job.member(values, seed), state or unstarted)
+        self._resumed.append(running)
         for checkpoint, progress in enumerate(_looks(running.state.history)):
             self.remember(checkpoint, progress)
 
@@ -248,51 +202,42 @@ class PopulationTuner(BaseTuner):
         if self.rule:
             self.rule.hopeless(checkpoint, [progress])
 
-    def _in_flight(self) -> list[_Running]:
-        return self._waiting + [running for group in self._groups.values() for _, running in group.taken()]
-
-    def _fill(self) -> bool:
-        """Gives free places to new trials; returns whether there are any trials."""
-        for _ in range(self.slots - len(self._in_flight())):
-            if running := self._ask():
-                self._waiting.append(running)
-            else:
-                break
-        by_shape: dict[Hashable, list[_Running]] = {}
-        taken = sum(len(group.taken()) for group in self._groups.values())
-        places = (1 if self._kind is AlonePopulation else self.slots) - taken
-        for running in self._waiting[: max(places, 0)]:
-            by_shape.setdefault(self.job.shape(running.values), []).append(running)
-        for shape, newcomers in by_shape.items():
-            self._place(shape, newcomers)
-        return any(group.taken() for group in self._groups.values())
-
-    def _place(self, shape: Hashable, newcomers: list[_Running]) -> None:
-        """Puts trials into free slots of the population of their shape, or makes one for them."""
-        if group := self._groups.get(shape):
-            free = [slot for slot, taken in enumerate(group.slots) if not taken]
-            placed = newcomers[: len(free)]
-            for slot, running in zip(free, placed, strict=False):
-                group.put(slot, running)
-        else:
-            placed = newcomers if self._kind is ParallelPopulation else newcomers[:1]
-            try:
-                self._groups[shape] = _Group(self.job, placed, self._size, self._kind)
-            except CannotShareError as error:
-                self._bar.say(f"training one model after another: {error}")
-                self._kind, placed = AlonePopulation, newcomers[:1]
-                self._groups[shape] = _Group(self.job, placed, 1, self._kind)
-        self._waiting = [running for running in self._waiting if running not in placed]
-        self._show()
+    # ---- who trains
 
     @property
-    def _size(self) -> int:
-        """Places in a population, at least: alike in every process, and in each of a population's equal parts."""
-        if self.job.many_shapes or self._kind is AlonePopulation:
-            return 1
-        size = min(self.slots, self.oracle.max_trials or self.slots)
-        parts = populations_at_once()
-        return size if size == 1 else math.ceil(size / parts) * parts
+    def _largest(self) -> int:
+        """Slots of a population, at most: as many as all populations that train at the same time need."""
+        return math.ceil(min(self.slots, self.oracle.max_trials or self.slots) / populations_at_once())
+
+    def _fill(self) -> bool:
+        """Has a trial in each slot while the oracle has some; returns whether there are any trials."""
+        self._ask_up_to(1)
+        if self._alone is None and self._schedule.groups:
+            self._find_out_whether_alone()
+        self._ask_up_to(1 if self._alone else self.slots)
+        self._schedule.settle()
+        self._show()
+        return bool(self._schedule.groups)
+
+    def _ask_up_to(self, count: int) -> None:
+        for _ in range(count - len(list(self._schedule))):
+            if not (running := self._ask()):
+                break
+            self._schedule.put(running, self.job.shape(running.values))
+
+    def _find_out_whether_alone(self) -> None:
+        """Tries a population of the first trial: where its cell cannot share, no others are asked for beside it."""
+        self._schedule.settle()
+        try:
+            key = next(iter(self._schedule.groups))
+            self._do([self._piece(key, {running: running.state for running in self._schedule.groups[key] if running})])
+            self._alone = False
+        except CannotShareError as error:
+            self._bar.say(f"training one model after another: {error}")
+            self._alone, trials = True, list(self._schedule)
+            self._schedule = Schedule(1, elastic=False)
+            for running, _ in trials:
+                self._schedule.put(running, self.job.shape(running.values))
 
     def _ask(self) -> _Running | None:
         # An asker with a running trial would be given that again.
@@ -308,83 +253,113 @@ class PopulationTuner(BaseTuner):
         while seed in self.seeds_taken:  # of a run of before trials were numbered as they are asked for
             seed = derived_seed(seed, number)
         self._on_ask(number, seed, values)
-        return _Running(number, trial, values, self.job.member(values, seed), _unstarted())
+        return _Running(number, trial, values, self.job.member(values, seed), TrialState(0, [], 0, {}))
 
-    def _advance(self, group: _Group) -> None:
-        """Trains a group for a round, and ends what of its trials is at its end."""
-        taken, steps = group.taken(), self.job.round_steps
-        losses = self.job.advance(group.population, steps)
-        alive, arrays = group.population.alive, group.population.states()
-        done = {slot: min(running.state.done + steps, self.job.steps) for slot, running in taken}
-        ended = [slot for slot, _ in taken if not alive[slot] or done[slot] >= self.job.steps]
-        progress = self._progress(group, [slot for slot, _ in taken if slot not in ended], done, losses)
-        hopeless = self._hopeless(group, progress)
-        states = {}
-        for slot, running in taken:
-            entry = (done[slot], float(losses[slot]), progress.get(slot, math.nan))
-            states[slot] = TrialState(done[slot], [*running.state.history, entry], slot, arrays[slot])
-            if slot not in ended and slot not in hopeless:
-                running.state = states[slot]  # of one that ends, the state stays until it has its row
+    # ---- a round
+
+    def _round(self) -> None:
+        """Trains all trials for a round, and ends those that are at their end or without hope.
+
+        It counts as a whole or, where it is interrupted, not at all, so that a search goes on with all trials between
+        the same two rounds.
+        """
+        self._turn += 1
+        outcomes = self._trained()
+        hopeless = self._hopeless([outcome for outcome in outcomes if not outcome.over])
+        ends = [outcome for outcome in outcomes if outcome.over or outcome in hopeless]
+        measured = self._measured(ends)
         self._show()
-        self._end_slots(group, {slot: states[slot] for slot in states if slot in ended or slot in hopeless}, losses)
-
-    def _end_slots(self, group: _Group, states: dict[int, TrialState], losses: np.ndarray) -> None:
-        """Measures the trials in some slots, and ends them."""
-        if not states:
-            return
-        out = {slot: running for slot, running in group.taken() if slot in states}
-        values = [running.values for running in out.values()]
-        measured = self.job.measure(group.population, list(out), values, list(losses[list(out)]))
-        with self._bar.held():  # all or, where the process is killed, those that have a row
-            for (slot, running), result in zip(out.items(), measured, strict=True):
-                self._end(running, result, states[slot], functools.partial(group.population.member, slot))
-                group.slots[slot] = None
+        with self._bar.held():
+            for outcome, ended in zip(ends, measured, strict=True):
+                self._end(outcome.running, outcome.state, ended)
+                self._schedule.drop(outcome.running)
+            for running, state in ((outcome.running, outcome.state) for outcome in outcomes):
+                running.state = state
         self._show()
 
-    def _next_stop(self, running: _Running) -> int:
-        """Returns the step at which the stopping rule looks at a trial next, the end of a round."""
-        if self.rule and (place := running.checkpoints) < len(self.rule.parts):
-            rounds = math.ceil(self.rule.parts[place] * self.job.steps / self.job.round_steps)
-            return rounds * self.job.round_steps
-        return self.job.steps
+    def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
+        """Has workers do some pieces; returns what came of each."""
+        assert self._engine is not None
+        for piece in pieces:
+            self._engine.submit(piece)
+        return {piece.key: result for piece, result in (self._engine.completed() for _ in pieces)}
 
-    def _progress(self, group: _Group, slots: list[int], done: dict[int, int], losses: np.ndarray) -> dict[int, float]:
-        """Returns how well those of some trials do that the stopping rule looks at now, by slot."""
-        trials = dict(group.taken())
-        due = [slot for slot in slots if self.rule and done[slot] >= self._next_stop(trials[slot])]
-        if not due:
-            return {}
-        progress = self.job.progress(group.population, losses)
-        return {slot: float(np.nan_to_num(progress[slot], nan=-np.inf)) for slot in due}
+    def _piece(self, key: Key, states: Mapping[_Running, TrialState], **options: Any) -> Piece:
+        """Returns work on some trials of a population."""
+        slots = tuple(
+            Placed(running.number, running.member.seed, running.values, states[running].done, states[running].arrays)
+            if running in states
+            else None
+            for running in self._schedule.groups[key]
+        )
+        return Piece(key, bool(self._alone), slots, self._turn, **options)
 
-    def _hopeless(self, group: _Group, progress: dict[int, float]) -> list[int]:
-        """Returns the slots whose trials the stopping rule ends."""
-        trials, hopeless = dict(group.taken()), []
-        for checkpoint in sorted({trials[slot].checkpoints for slot in progress}):
-            slots = [slot for slot in progress if trials[slot].checkpoints == checkpoint]
+    def _trained(self) -> list[_Outcome]:
+        """Trains all trials for a round; returns what became of them, in an order that follows from their places."""
+        steps, pieces = self.job.round_steps, []
+        for key, group in self._schedule.groups.items():
+            trials = [(slot, running) for slot, running in enumerate(group) if running]
+            looks = tuple(slot for slot, running in trials if self._is_looked_at(running, running.state.done + steps))
+            states = {running: running.state for _, running in trials}
+            pieces.append(self._piece(key, states, steps=steps, looks=looks))
+        results, outcomes = self._do(pieces), []
+        for running, place in sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number)):
+            loss, alive, progress, arrays = results[place.key][place.slot]
+            done = min(running.state.done + steps, self.job.steps)
+            over = not alive or done >= self.job.steps
+            history = [*running.state.history, (done, loss, math.nan if over else progress)]
+            slot, size = self._schedule.kept(place)
+            outcomes.append(_Outcome(running, place, over, TrialState(done, history, slot, arrays, size)))
+        return outcomes
+
+    def _measured(self, ends: Sequence[_Outcome]) -> list[Ended]:
+        """Returns what is known of trials that end."""
+        pieces = []
+        for key in {outcome.place.key: None for outcome in ends}:
+            here = [outcome for outcome in ends if outcome.place.key == key]
+            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in here}
+            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in here}, ends=losses))
+        results = self._do(pieces)
+        return [results[outcome.place.key][outcome.place.slot] for outcome in ends]
+
+    def _is_looked_at(self, running: _Running, step: int) -> bool:
+        """Whether the stopping rule looks at a trial after so many steps, at the end of a round."""
+        if not self.rule or running.checkpoints >= len(self.rule.parts) or step >= self.job.steps:
+            return False
+        rounds = math.ceil(self.rule.parts[running.checkpoints] * self.job.steps / self.job.round_steps)
+        return step >= rounds * self.job.round_steps
+
+    def _hopeless(self, outcomes: Sequence[_Outcome]) -> list[_Outcome]:
+        """Returns those that the stopping rule ends."""
+        hopeless = []
+        seen = [outcome for outcome in outcomes if not math.isnan(outcome.progress)]
+        for checkpoint in sorted({outcome.running.checkpoints for outcome in seen}):
+            here = [outcome for outcome in seen if outcome.running.checkpoints == checkpoint]
             assert self.rule is not None
-            verdicts = self.rule.hopeless(checkpoint, [progress[slot] for slot in slots])
-            hopeless += [slot for slot, verdict in zip(slots, verdicts, strict=True) if verdict]
+            verdicts = self.rule.hopeless(checkpoint, [outcome.progress for outcome in here])
+            hopeless += [outcome for outcome, verdict in zip(here, verdicts, strict=True) if verdict]
         return hopeless
 
     # ---- ends
 
-    def _end(self, running: _Running, measured: Measured, state: TrialState, model: Callable[[], keras.Model]) -> None:
+    def _end(self, running: _Running, state: TrialState, ended: Ended) -> None:
         """Has an ended trial recorded, then tells the oracle."""
+        measured, trial = ended.measured, running.trial
         self.ended += 1
         self.infeasible += measured is None
-        trial, member = running.trial, running.member
-        self._on_end(
-            EndedTrial(
-                trial.trial_id, running.number, running.values, member, measured, state.done, state.history, model
-            )
-        )
+        facts = (trial.trial_id, running.number, running.values, running.member, measured, state.done, state.history)
+        self._on_end(EndedTrial(*facts, functools.partial(self._model, running, ended.weights)))
         if measured is None:
             trial.status = TrialStatus.FAILED
         else:
             self.oracle.update_trial(trial.trial_id, {self.job.objective: measured[self.job.objective]})
             trial.status = TrialStatus.COMPLETED
         self.oracle.end_trial(trial)
+
+    def _model(self, running: _Running, weights: Sequence[np.ndarray]) -> keras.Model:
+        model = self.job.builder(running.values)(running.member)
+        model.set_weights(weights)
+        return model
 
     def _keep_best(self, ended: EndedTrial) -> None:
         if ended.measured is None:
@@ -422,5 +397,5 @@ class PopulationTuner(BaseTuner):
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""
-        taken = [running.state.done for group in self._groups.values() for _, running in group.taken()]
-        self._bar.to(self.ended * self.job.steps + sum(taken), self._describe(len(taken)))
+        done = [running.state.done for running, _ in self._schedule]
+        self._bar.to(self.ended * self.job.steps + sum(done), self._describe(len(done)))

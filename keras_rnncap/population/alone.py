@@ -13,8 +13,7 @@ from keras import ops
 
 from keras_rnncap.population.epochs import started
 from keras_rnncap.population.member import Member
-from keras_rnncap.population.model import PatternTable
-from keras_rnncap.population.parallel import Batches
+from keras_rnncap.population.model import Batches, PatternTable
 from keras_rnncap.training import ScheduleState, compile_model, fit
 
 

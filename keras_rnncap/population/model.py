@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -22,6 +22,10 @@ BATCH_SIZE = 32
 """Keras' own, where none is named."""
 MEMORY_LIMIT = 4e9
 """Bytes: what a population takes by default before it computes its members in groups, one after another."""
+
+
+Batches: TypeAlias = Callable[[Sequence[Member], Sequence[int], int], Any]
+"""From members, the steps that each has made and a number of steps to so many batches, `(members, batch, ...)` each."""
 
 
 class PatternTable(NamedTuple):
@@ -380,6 +384,11 @@ class Population(keras.Model):
         else:
             size = 1
         self.fit(counts, batch_size=size, verbose=0, shuffle=False, callbacks=list(callbacks))
+
+    def fit_batches(self, batches: Batches, steps: int) -> None:
+        """Trains all members for `steps` steps, each on batches of its own."""
+        data = batches(self.members, self.steps_done.tolist(), steps)
+        self.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
 
     def train_step(self, *arguments: Any) -> Any:
         """Makes one step, or, from a table, as many as the data say; each of them in turn with all groups.

@@ -5,17 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rnncap.population.member import Member
-from keras_rnncap.population.model import PatternTable, Population
+from keras_rnncap.population.model import Batches, PatternTable, Population
 from keras_rnncap.training import ScheduleState
-
-Batches: TypeAlias = Callable[[Sequence[Member], Sequence[int], int], Any]
-"""From members, the steps that each has made and a number of steps to so many batches, `(members, batch, ...)` each."""
 
 
 def cores() -> int:
@@ -81,12 +78,7 @@ class ParallelPopulation:
 
     def fit_batches(self, batches: Batches, steps: int) -> None:
         """Trains all members for so many steps on batches of their own; `batches` is called for each population."""
-
-        def train(part: Population) -> None:
-            data = batches(part.members, part.steps_done.tolist(), steps)
-            part.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
-
-        self._for_each(train)
+        self._for_each(lambda part: part.fit_batches(batches, steps))
 
     def _for_each(self, train: Callable[[Population], Any]) -> None:
         if len(self.parts) == 1:

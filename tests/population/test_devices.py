@@ -44,5 +44,5 @@ def test_another_backend_takes_the_cores(monkeypatch):
 def test_on_a_gpu_members_are_one_population(monkeypatch, two_cores):
     members = [Member(TrainingSettings(5), seed=seed) for seed in range(4)]
     assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 2
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: ["a GPU"])
     assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 1

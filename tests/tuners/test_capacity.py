@@ -21,7 +21,7 @@ from keras_rnncap import RecurrentCell
 from keras_rnncap.cells import get_cell
 from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.errors import InputError
-from keras_rnncap.population import ParallelPopulation
+from keras_rnncap.population import Population
 from keras_rnncap.runs import temporary_folder
 from keras_rnncap.tuners import CapacityJob, measure_capacity
 from keras_rnncap.tuners.capacity import _starts, default_directory
@@ -167,21 +167,21 @@ def test_more_trials_go_on_from_those_that_are_there(finished, copy, monkeypatch
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_an_interrupt_in_the_middle_of_a_trial_keeps_those_that_ended(tmp_path, monkeypatch, at):
-    done, real = Trials(monkeypatch), ParallelPopulation.fit_steps
+    done, real = Trials(monkeypatch), Population.fit_steps
 
     def fit_steps(population, steps):
         real(population, steps)
         if done.count == at:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ParallelPopulation, "fit_steps", fit_steps)
+    monkeypatch.setattr(Population, "fit_steps", fit_steps)
     with pytest.raises(KeyboardInterrupt):
         measure_capacity("rnn", trials=2, slots=1, out=tmp_path / "run", **SMALL)
     if at:
         check_complete(tmp_path / "run", at)
     else:
         assert visible(tmp_path / "run") == {"run.json", "asked.jsonl"}
-    monkeypatch.setattr(ParallelPopulation, "fit_steps", real)
+    monkeypatch.setattr(Population, "fit_steps", real)
     ended = Trials(monkeypatch)
     measure_capacity("rnn", trials=2, out=tmp_path / "run", **SMALL)
     assert ended.count == 2 - at

@@ -12,7 +12,7 @@ from keras_rnncap.cells import IRNNCell, RNNCell
 from keras_rnncap.datasets import ParenthesesCounting
 from keras_rnncap.errors import InputError
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.population import ParallelPopulation
+from keras_rnncap.population import Population
 from keras_rnncap.runs import RunDirectory
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.jobs import TaskJob
@@ -101,18 +101,29 @@ def test_a_measurement_interrupted_again_and_again_has_the_rows_of_one_that_was_
     assert history[0] == history[1]
 
 
+def test_a_search_of_many_shapes_goes_on_in_populations_of_the_sizes_that_they_had(tmp_path, monkeypatch):
+    changes = {"depth": [1, 2]}
+    options = SWEEP | {"oracle": "random", "space": "jozefowicz", "changes": changes, "trials": 8, "slots": 5}
+    whole = run_sweep(TASK, RNNCell, out=tmp_path / "whole", **options)
+    assert whole.trials == 8
+    assert interrupted(monkeypatch, 3, lambda: run_sweep(TASK, RNNCell, out=tmp_path / "parts", **options)) >= 2
+    assert table(tmp_path / "parts") == table(tmp_path / "whole")
+    assert len({row["depth"] for row in table(tmp_path / "whole")}) == 2
+
+
 def test_trials_in_training_go_on_where_they_were(tmp_path, monkeypatch):
-    rounds, real = [], ParallelPopulation.fit_batches
+    rounds, real = [], Population.fit_batches
 
     def fit_batches(population, batches, steps):
-        rounds.append(population.steps_done.tolist()[:3])  # there may be a place more, for parts of equal size
+        rounds.append(population.steps_done.tolist())
         if len(rounds) == 2:
             raise KeyboardInterrupt
         real(population, batches, steps)
 
+    monkeypatch.setattr("keras_rnncap.tuners.population_tuner.populations_at_once", lambda: 1)
     options = SWEEP | {"trials": 3, "oracle": "repeat", "changes": {}}
     run_sweep(TASK, RNNCell, out=tmp_path / "whole", **options)
-    monkeypatch.setattr(ParallelPopulation, "fit_batches", fit_batches)
+    monkeypatch.setattr(Population, "fit_batches", fit_batches)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(TASK, RNNCell, out=tmp_path / "run", **options)
     run_sweep(TASK, RNNCell, out=tmp_path / "run", **options)

@@ -125,28 +125,28 @@ def test_keras_tuners_own_oracles_and_a_cell_that_trains_alone(tmp_path, oracle)
     assert (result.trials, result.oracle) == (2, oracle)
 
 
-def test_shapes_of_one_search_train_in_populations_of_their_own(tmp_path, monkeypatch):
+def test_shapes_of_one_search_train_in_populations_of_their_own_and_all_slots_are_busy(tmp_path, monkeypatch):
     space = JozefowiczSpace(UGRNNCell, (60, 100))
     options = {"params": 60, "depth": 1, "steps": 20, "batch_size": 64, "seed": 0}
     job = CapacityJob(UGRNNCell, input_dim=10, length=2, space=space, changes={"depth": [1, 2]}, **options)
-    built = []
-    real = job.population
+    busy, real = [], job.advance
 
-    def population(values, members, kind):
-        built.append(len(members))
-        return real(values, members, kind)
+    def advance(population, steps):
+        busy.append(sum(member.settings.steps == 20 for member in population.members))
+        assert busy[-1] > len(population.members) / 4  # as large as it needs to be, or twice
+        return real(population, steps)
 
-    monkeypatch.setattr(job, "population", population)
+    monkeypatch.setattr(job, "advance", advance)
     oracle = GPBanditOracle(job.kt_objective, max_trials=20, hyperparameters=job.hyperparameters, seed=0)
-    ended = []
-    tuner = PopulationTuner(oracle, job, slots=6, on_end=ended.append, directory=tmp_path)
-    tuner.search()
+    ended, rounds = [], []
+    options = {"on_end": ended.append, "on_round": lambda: rounds.append(sum(busy)), "directory": tmp_path}
+    PopulationTuner(oracle, job, slots=6, **options).search()
+    assert rounds[:3] == [6, 12, 18]
     assert len(ended) == 20
-    assert len({job.shape(one.values) for one in ended}) == len(built) == 4
+    assert len({job.shape(one.values) for one in ended}) == 4
     for one in ended:
         assert one.model().count_params() == job.budget(one.values).parameters
         assert len([layer for layer in one.model().layers if "layer_" in layer.name]) == one.values["depth"]
-    assert sum(built) < 20
 
 
 def job(**options):

@@ -1,0 +1,41 @@
+"""What an engine does for a driver, and what it asks of a worker."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Work(Protocol):
+    """A piece of work that a worker has taken up."""
+
+    def run(self) -> None:
+        """Does the part that may go on beside others, in a thread of its own."""
+
+    def stop(self) -> None:
+        """Has `run`, in another thread, end soon."""
+
+    def result(self) -> Any:
+        """Returns what came of it: plain values and arrays."""
+
+
+class Worker(Protocol):
+    """Does pieces of work. What it keeps from one to the next saves time, and nothing else."""
+
+    def begin(self, piece: Any) -> Work:
+        """Takes up a piece."""
+
+
+class Engine(Protocol):
+    """Has workers do pieces of work: plain values and arrays with a `key`; pieces of one key go to one worker.
+
+    A piece is all that is needed to do it, so that it is done again where a worker is lost.
+    """
+
+    def submit(self, piece: Any) -> None:
+        """Takes a piece, to be done."""
+
+    def completed(self) -> tuple[Any, Any]:
+        """Waits for one of the pieces; returns it and what came of it. An error of a worker is raised."""
+
+    def cancel(self) -> None:
+        """Ends all work; pieces that were not done are forgotten."""

@@ -1,0 +1,189 @@
+"""Trains and measures trials in populations: what a driver asks for, and is told, in plain values and arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_rnncap.population import AlonePopulation, Population
+from keras_rnncap.tuners.jobs import Job, Measured
+from keras_rnncap.tuners.scheduling import Key
+
+IDLE = 8
+"""Populations without trials that a worker keeps: they need not be compiled again where their shape and size return."""
+
+
+class Placed(NamedTuple):
+    """A trial in a slot of a population.
+
+    Attributes:
+        number: Its number.
+        seed: The seed of its weights and batches.
+        values: Values of its hyperparameters.
+        done: Training steps that it has made.
+        arrays: What its population restores it from; empty at its start.
+    """
+
+    number: int
+    seed: int
+    values: Mapping[str, Any]
+    done: int
+    arrays: Mapping[str, np.ndarray]
+
+
+class Piece(NamedTuple):
+    """Work on one population: training, or measuring of trials that end.
+
+    Nothing else is needed to do it: any worker can, and another one again where a worker is lost.
+
+    Attributes:
+        key: The population.
+        alone: Whether its cell trains one model after another.
+        slots: Who is in it; `None` where nobody is.
+        turn: Counts the rounds of a search.
+        steps: Training steps; 0 where trials are measured.
+        looks: Slots of the trials whose progress after the training is asked for.
+        ends: Last mean losses of the trials to be measured, by slot.
+    """
+
+    key: Key
+    alone: bool
+    slots: tuple[Placed | None, ...]
+    turn: int
+    steps: int = 0
+    looks: tuple[int, ...] = ()
+    ends: Mapping[int, float] = {}
+
+
+class Trained(NamedTuple):
+    """A trial after some training.
+
+    Attributes:
+        loss: Its mean loss over these steps.
+        alive: Whether it has not diverged.
+        progress: How well it does, where that was asked for; otherwise NaN.
+        arrays: What a population restores it from.
+    """
+
+    loss: float
+    alive: bool
+    progress: float
+    arrays: dict[str, np.ndarray]
+
+
+class Ended(NamedTuple):
+    """A trial at its end.
+
+    Attributes:
+        measured: What is known of it.
+        weights: The weights of its model.
+    """
+
+    measured: Measured
+    weights: list[np.ndarray]
+
+
+class Worker:
+    """Keeps populations, and does pieces of work in them.
+
+    Args:
+        job: What is trained.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._populations: list[HeldPopulation] = []
+
+    def begin(self, piece: Piece) -> HeldPopulation:
+        """Puts a piece's trials into a population, one that is here if there is one of that shape and size."""
+        free = [held for held in self._populations if not held.busy]
+        fitting = [held for held in free if held.kind == _kind(piece)]
+        idle = [held for held in free if held not in fitting and held.turn < piece.turn - 1]
+        held = max(fitting, key=lambda held: held.known(piece)) if fitting else HeldPopulation(self.job, piece)
+        gone = [held, *idle[:-IDLE]]
+        self._populations = [*(other for other in self._populations if other not in gone), held]
+        held.take(piece)
+        return held
+
+
+def _kind(piece: Piece) -> tuple[Hashable, ...]:
+    return piece.key[0], piece.alone, len(piece.slots)
+
+
+class HeldPopulation:
+    """A population, who is in its slots, and the piece of work that is done in it.
+
+    Slots that nobody takes are filled with copies that stop after a step.
+    """
+
+    def __init__(self, job: Job, piece: Piece) -> None:
+        self.job, self.kind, self.busy, self.turn = job, _kind(piece), False, 0
+        first = next(placed for placed in piece.slots if placed)
+        member = job.member(first.values, first.seed)
+        idle = dataclasses.replace(member, settings=dataclasses.replace(member.settings, steps=1))
+        members = [job.member(placed.values, placed.seed) if placed else idle for placed in piece.slots]
+        self.population = job.population(first.values, members, AlonePopulation if piece.alone else Population)
+        self._in_slots = [(placed.number, 0) if placed else None for placed in piece.slots]
+
+    def known(self, piece: Piece) -> int:
+        """Returns how many trials of a piece are in their slots."""
+        return sum(
+            placed is not None and now == (placed.number, placed.done)
+            for now, placed in zip(self._in_slots, piece.slots, strict=True)
+        )
+
+    def take(self, piece: Piece) -> None:
+        """Takes up a piece; a population whose piece does not come to its `result` is not used again."""
+        self.piece, self.busy, self.turn = piece, True, piece.turn
+        for slot, placed in enumerate(piece.slots):
+            if placed is None or (now := self._in_slots[slot]) == (placed.number, placed.done):
+                continue
+            if now is None or now[0] != placed.number or not placed.arrays:
+                self.population.replace(slot, self.job.member(placed.values, placed.seed))
+            if placed.arrays:
+                self.population.restore(slot, placed.arrays)
+            self._in_slots[slot] = (placed.number, placed.done)
+
+    def run(self) -> None:
+        """Trains; other populations may train in other threads at the same time."""
+        if self.piece.steps:
+            self._losses = self.job.advance(self.population, self.piece.steps)
+
+    def stop(self) -> None:
+        """Has training in another thread end soon."""
+        self.population.stop_training = True
+
+    def result(self) -> dict[int, Trained] | dict[int, Ended]:
+        """Returns what became of the trials, by slot."""
+        result = self._trained() if self.piece.steps else self._ended()
+        self.busy = False
+        return result
+
+    def _trained(self) -> dict[int, Trained]:
+        piece, losses, population = self.piece, self._losses, self.population
+        alive, arrays = population.alive, population.states()
+        progress = self.job.progress(population, losses) if piece.looks else None
+        trained = {}
+        for slot, placed in enumerate(piece.slots):
+            if placed is not None:
+                done = min(placed.done + piece.steps, self.job.steps)
+                self._in_slots[slot] = (placed.number, done)
+                looked = progress is not None and slot in piece.looks
+                seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if looked else math.nan
+                trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot])
+        return trained
+
+    def _ended(self) -> dict[int, Ended]:
+        if not (ends := self.piece.ends):
+            return {}
+        slots = self.piece.slots
+        values = [placed.values for slot, placed in enumerate(slots) if placed and slot in ends]
+        measured = self.job.measure(self.population, sorted(ends), values, [ends[slot] for slot in sorted(ends)])
+        return {
+            slot: Ended(known, self.population.member(slot).get_weights())
+            for slot, known in zip(sorted(ends), measured, strict=True)
+        }
