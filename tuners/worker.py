@@ -99,12 +99,12 @@ class Worker:
         self._populations: list[HeldPopulation] = []
 
     def begin(self, piece: Piece) -> HeldPopulation:
-        """Puts a piece's trials into a population, one that is here if there is one of that shape and size."""
-        free = [held for held in self._populations if not held.busy]
-        fitting = [held for held in free if held.kind == _kind(piece)]
-        idle = [held for held in free if held not in fitting and held.turn < piece.turn - 1]
-        held = max(fitting, key=lambda held: held.known(piece)) if fitting else HeldPopulation(self.job, piece)
-        gone = [held, *idle[:-IDLE]]
+        """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
+        idle = [held for held in self._populations if held.turn < piece.turn - 1]
+        fitting = [held for held in self._populations if held.kind == _kind(piece) and held.key == piece.key]
+        fitting += [held for held in idle if held.kind == _kind(piece)]
+        held = fitting[0] if fitting else HeldPopulation(self.job, piece)
+        gone = [held, *(other for other in idle[:-IDLE] if other is not held)]
         self._populations = [*(other for other in self._populations if other not in gone), held]
         held.take(piece)
         return held
@@ -121,7 +121,7 @@ class HeldPopulation:
     """
 
     def __init__(self, job: Job, piece: Piece) -> None:
-        self.job, self.kind, self.busy, self.turn = job, _kind(piece), False, 0
+        self.job, self.kind = job, _kind(piece)
         first = next(placed for placed in piece.slots if placed)
         member = job.member(first.values, first.seed)
         idle = dataclasses.replace(member, settings=dataclasses.replace(member.settings, steps=1))
@@ -129,24 +129,21 @@ class HeldPopulation:
         self.population = job.population(first.values, members, AlonePopulation if piece.alone else Population)
         self._in_slots = [(placed.number, 0) if placed else None for placed in piece.slots]
 
-    def known(self, piece: Piece) -> int:
-        """Returns how many trials of a piece are in their slots."""
-        return sum(
-            placed is not None and now == (placed.number, placed.done)
-            for now, placed in zip(self._in_slots, piece.slots, strict=True)
-        )
-
     def take(self, piece: Piece) -> None:
-        """Takes up a piece; a population whose piece does not come to its `result` is not used again."""
-        self.piece, self.busy, self.turn = piece, True, piece.turn
+        """Takes up a piece."""
+        self.piece, self.key, self.turn = piece, piece.key, piece.turn
         for slot, placed in enumerate(piece.slots):
-            if placed is None or (now := self._in_slots[slot]) == (placed.number, placed.done):
+            now = self._in_slots[slot]
+            if placed is None:
+                self._in_slots[slot] = None if piece.steps else now  # it trains with the others, and nobody counts
+                continue
+            self._in_slots[slot] = (placed.number, placed.done)
+            if now == self._in_slots[slot]:
                 continue
             if now is None or now[0] != placed.number or not placed.arrays:
                 self.population.replace(slot, self.job.member(placed.values, placed.seed))
             if placed.arrays:
                 self.population.restore(slot, placed.arrays)
-            self._in_slots[slot] = (placed.number, placed.done)
 
     def run(self) -> None:
         """Trains; other populations may train in other threads at the same time."""
@@ -159,9 +156,7 @@ class HeldPopulation:
 
     def result(self) -> dict[int, Trained] | dict[int, Ended]:
         """Returns what became of the trials, by slot."""
-        result = self._trained() if self.piece.steps else self._ended()
-        self.busy = False
-        return result
+        return self._trained() if self.piece.steps else self._ended()
 
     def _trained(self) -> dict[int, Trained]:
         piece, losses, population = self.piece, self._losses, self.population

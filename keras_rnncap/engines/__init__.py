@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from keras_rnncap.engines.engine import Engine, Worker
 from keras_rnncap.engines.inline import InlineEngine
+from keras_rnncap.engines.processes import ProcessEngine
 from keras_rnncap.errors import check_integer, unknown
 
-__all__ = ["Engine", "InlineEngine", "Worker", "make_engine"]
+__all__ = ["Engine", "InlineEngine", "ProcessEngine", "Worker", "make_engine"]
 
-ENGINES: dict[str, Callable[..., Engine]] = {"inline": InlineEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"inline": InlineEngine, "processes": ProcessEngine}
 
 
 def make_engine(name: str, make_worker: Callable[[], Worker]) -> Engine:
