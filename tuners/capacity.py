@@ -16,6 +16,7 @@ from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.datasets.task import check_sample, check_set
 from keras_rnncap.defaults import SEED, Capacity, run_folder
+from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
@@ -95,6 +96,7 @@ def measure_capacity(
     length: int = Capacity.length,
     changes: Mapping[str, Any] | None = None,
     slots: int = SLOTS,
+    engine: str = "inline",
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool | Literal["bar"] = False,
@@ -123,6 +125,8 @@ def measure_capacity(
         length: Time steps; the paper has 5.
         changes: Changes of the search space, as `edit_space` takes them.
         slots: Trials that train at the same time.
+        engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
+            takes so many. Rows do not depend on it.
         out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with the names of other settings that
             are not as by default.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
@@ -180,6 +184,7 @@ def measure_capacity(
         changes=changes,
     )
     job.budget()  # an error now if there is none
+    check_engine(engine, job)
     if out is None:
         sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length}
         out = default_directory(name, params, depth, seed, **sizes, input_dim=input_dim, changes=changes)
@@ -187,7 +192,7 @@ def measure_capacity(
         run = SearchRun(directory, job, trials, _describe)
         try:
             rule = QuantileRule(STOP_BELOW)
-            options: dict[str, Any] = {"rule": rule, "slots": slots, "progress": progress}
+            options: dict[str, Any] = {"rule": rule, "slots": slots, "progress": progress, "engine": engine}
             if job.all_fixed:  # trials differ in their weights alone
                 run.search("repeat", **options)
             else:

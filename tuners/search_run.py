@@ -82,6 +82,7 @@ class SearchRun:
         rule: QuantileRule | None = None,
         slots: int = SLOTS,
         progress: bool | Literal["bar"] = False,
+        engine: str = "inline",
     ) -> None:
         """Runs the trials that are missing.
 
@@ -91,6 +92,7 @@ class SearchRun:
             rule: When to stop a trial early.
             slots: Trials that train at the same time.
             progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
+            engine: Where they train, as `make_engine` takes it.
         """
         steps = self.job.steps
         with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=progress) as self._bar:
@@ -105,7 +107,7 @@ class SearchRun:
             ended = -1
             while missing and len(self.rows) > ended:  # a space may have fewer points
                 ended = len(self.rows)
-                self._run(oracle, starts, rule, slots)
+                self._run(oracle, starts, rule, slots, engine)
                 self._drop_best_without_model()
                 missing = [number for number in range(self.trials) if number not in self._numbers()]
 
@@ -123,7 +125,7 @@ class SearchRun:
         ]
 
     def _run(
-        self, oracle_name: str, starts: Sequence[Mapping[str, Any]], rule: QuantileRule | None, slots: int
+        self, oracle_name: str, starts: Sequence[Mapping[str, Any]], rule: QuantileRule | None, slots: int, engine: str
     ) -> None:
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
         seed, past = self.directory.identity["seed"], self._past()
@@ -158,6 +160,7 @@ class SearchRun:
             on_ask=asked,
             on_round=keep_now_and_then,
             bar=self._bar,
+            engine=engine,
             directory=scratch,
         )
         tuner.ended = len(self.rows)

@@ -16,6 +16,7 @@ from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.datasets.task import check_set
 from keras_rnncap.defaults import SEED, Sweep, run_folder, task_words
+from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
@@ -101,6 +102,7 @@ def run_sweep(
     profile: str = Sweep.profile,
     stop_early: bool | None = None,
     slots: int = SLOTS,
+    engine: str = "inline",
     seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -128,6 +130,8 @@ def run_sweep(
         profile: `"smoke"`, `"laptop"` or `"paper"`.
         stop_early: Whether to stop trials that do worse than the median; `None` takes the profile's.
         slots: Trials that train at the same time.
+        engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
+            takes so many. Rows do not depend on it.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
@@ -169,11 +173,14 @@ def run_sweep(
     }
     options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
     job = _job(task, factory, space, {**options, "changes": changes})
+    check_engine(engine, job)
     directory = out or default_directory(task, cell, params, depth, oracle, seed)
     with RunDirectory(directory, identity, overwrite, functools.partial(as_today, cell)) as folder:
         run = SearchRun(folder, job, trials)
         try:
-            run.search(oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress)
+            run.search(
+                oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress, engine=engine
+            )
         finally:  # also when interrupted: what is finished is kept, and shown
             result = _result(run, task, profile)
             if run.rows:

@@ -34,6 +34,9 @@ Changes = Annotated[
     typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
+Engine = Annotated[
+    str, typer.Option(help="Where trials train: inline, in this process, or processes, one on each core; processes:4")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew where the folder holds a run, which is removed")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ if not given")]
 

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from keras_rnncap.cli.common import Cell, Changes, Depth, Fresh, Out, Seed, console, fail, import_keras, interruptible
+from keras_rnncap.cli.common import (
+    Cell,
+    Changes,
+    Depth,
+    Engine,
+    Fresh,
+    Out,
+    Seed,
+    console,
+    fail,
+    import_keras,
+    interruptible,
+)
 from keras_rnncap.defaults import SEED, Capacity
 
 
@@ -22,6 +34,7 @@ def capacity(
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
     length: Annotated[int, typer.Option(help="Time steps")] = Capacity.length,
     changes: Changes = None,
+    engine: Engine = "inline",
     out: Out = None,
     fresh: Fresh = False,
 ) -> None:
@@ -38,7 +51,15 @@ def capacity(
     result = interruptible(
         directory,
         lambda: measure_capacity(
-            cell, **sizes, **settings, trials=trials, changes=parsed, out=directory, overwrite=fresh, progress=True
+            cell,
+            **sizes,
+            **settings,
+            trials=trials,
+            changes=parsed,
+            engine=engine,
+            out=directory,
+            overwrite=fresh,
+            progress=True,
         ),
     )
     table = Table(title=f"What the {result.cell} stores", title_justify="left")

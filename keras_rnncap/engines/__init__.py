@@ -1,15 +1,16 @@
-"""Where workers run: here, or in processes of their own."""
+"""Where workers run: in this process, or in processes of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from keras_rnncap.engines.engine import Engine, Worker
 from keras_rnncap.engines.inline import InlineEngine
-from keras_rnncap.engines.processes import ProcessEngine
+from keras_rnncap.engines.processes import ProcessEngine, check_sendable
 from keras_rnncap.errors import check_integer, unknown
 
-__all__ = ["Engine", "InlineEngine", "ProcessEngine", "Worker", "make_engine"]
+__all__ = ["ENGINES", "Engine", "InlineEngine", "ProcessEngine", "Worker", "check_engine", "make_engine"]
 
 ENGINES: dict[str, Callable[..., Engine]] = {"inline": InlineEngine, "processes": ProcessEngine}
 
@@ -25,8 +26,20 @@ def make_engine(name: str, make_worker: Callable[[], Worker]) -> Engine:
     Raises:
         InputError: If there is no such engine, or it cannot send `make_worker` to its workers.
     """
+    kind, count = check_engine(name, make_worker)
+    return ENGINES[kind](make_worker, count)
+
+
+def check_engine(name: str, sent: Any = None) -> tuple[str, int | None]:
+    """Returns the two parts of an engine's name, and checks that `sent` can be sent to its workers.
+
+    Raises:
+        InputError: If there is no such engine, or it cannot.
+    """
     kind, colon, count = name.partition(":")
     if kind not in ENGINES:
         raise unknown("engine", kind, ENGINES)
+    if kind == "processes":
+        check_sendable(sent)
     number = int(count) if count.isdecimal() else count
-    return ENGINES[kind](make_worker, check_integer(f"the number in engine={name!r}", number, 1) if colon else None)
+    return kind, check_integer(f"the number in engine={name!r}", number, 1) if colon else None

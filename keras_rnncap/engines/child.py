@@ -39,7 +39,7 @@ class Child:
         self.name = name
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, answer), daemon=True)
-        self._remarks = tempfile.TemporaryFile()
+        self._remarks = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `end`
         with _stderr_to(self._remarks.fileno()):
             self._process.start()
         theirs.close()

@@ -27,15 +27,11 @@ class ProcessEngine:
     Args:
         make_worker: Returns a worker; it is pickled.
         workers: Processes; `None` takes one for each core, or one where there is a GPU.
-
-    Raises:
-        InputError: If `make_worker` cannot be sent to another process.
     """
 
     def __init__(self, make_worker: Callable[[], Worker], workers: int | None = None) -> None:
         self._count = workers or populations_at_once()
         self._answer = _Answer(make_worker, max(1, cores() // self._count))
-        check_sendable(make_worker)
         self._waiting: list[Any] = []
         self._children: list[Child] = []
         self._at: dict[Child, Any] = {}

@@ -9,6 +9,7 @@ from keras_rnncap.population import Member
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners import PopulationTuner
 from keras_rnncap.tuners.scheduling import Schedule
+from keras_rnncap.tuners.worker import IDLE, Piece, Placed, Worker
 
 STEPS, ROUND = 6, 2
 HOSTILE = {
@@ -188,3 +189,35 @@ def test_a_place_that_is_taken_or_out_of_reach_is_another():
     schedule.put("second", "a", had=(2, 4))
     schedule.put("third", "a", had=(13, 8))
     assert places(schedule) == {"first": (("a", 0), 2, 4), "second": (("a", 0), 0, 4), "third": (("a", 3), 1, 4)}
+
+
+def work(worker, piece):
+    held = worker.begin(piece)
+    held.run()
+    return held.result()
+
+
+def placed(number, done):
+    return Placed(number, number, {"shape": 0}, done, {"done": done} if done else {})
+
+
+def test_a_trial_goes_on_from_its_own_steps_wherever_it_was_in_between():
+    worker, key = Worker(FakeJob()), (0, 0)
+    both = work(worker, Piece(key, False, (placed(1, 0), placed(2, 0)), 1, steps=2))
+    assert [both[slot].arrays["done"] for slot in (0, 1)] == [2, 2]
+    work(worker, Piece(key, False, (placed(1, 2), None), 2, steps=2))  # the other trains as well, and nobody counts
+    again = work(worker, Piece(key, False, (placed(1, 4), placed(2, 2)), 3, steps=2))
+    assert [again[slot].arrays["done"] for slot in (0, 1)] == [6, 4]
+    assert work(Worker(FakeJob()), Piece(key, False, (placed(1, 4), placed(2, 2)), 3, steps=2)) == again
+    assert len(worker.job.sizes) == 1
+
+
+def test_idle_populations_are_used_again_and_only_a_few_are_kept():
+    worker = Worker(FakeJob())
+    for turn in range(IDLE + 6):
+        work(worker, Piece((turn, 0), False, (placed(turn, 0),), turn, steps=2))
+    kept = IDLE + 2  # the idle ones, that of the turn before and that of this one
+    assert len(worker._populations) == kept
+    work(worker, Piece((turn - 3, 1), False, (placed(99, 0),), turn + 1, steps=2))
+    work(worker, Piece((0, 0), False, (placed(100, 0),), turn + 1, steps=2))
+    assert len(worker.job.sizes) == IDLE + 7

@@ -149,6 +149,21 @@ def test_shapes_of_one_search_train_in_populations_of_their_own_and_all_slots_ar
         assert len([layer for layer in one.model().layers if "layer_" in layer.name]) == one.values["depth"]
 
 
+def test_rows_do_not_depend_on_where_trials_train(tmp_path):
+    options = {**SMALL, "trials": 6, "slots": 4, "oracle": "random", "profile": "laptop"}
+    for engine in ("inline", "processes:2"):
+        run_sweep(None, "rnn", out=tmp_path / engine, engine=engine, **options)
+    rows = [
+        [{key: value for key, value in row.items() if key != "elapsed_s"} for row in rows_in(tmp_path / engine, file)]
+        for engine in ("inline", "processes:2")
+        for file in ("trials.csv", "history.csv")
+    ]
+    assert rows[:2] == rows[2:]
+    with pytest.raises(InputError, match=r"cannot send .* module:Class"):
+        run_sweep(None, type("OwnCell", (RNNCell,), {}), out=tmp_path / "other", engine="processes", **options)
+    assert not (tmp_path / "other").exists()
+
+
 def job(**options):
     sizes = {"params": 60, "depth": 1, "steps": 200, "batch_size": 64, "seed": 0}
     return CapacityJob(RNNCell, input_dim=10, length=2, **{**sizes, **options})
