@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,18 +15,17 @@ import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from keras_rnncap.engines import Engine, make_engine
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.population import CannotShareError, Member
+from keras_rnncap.population import Member
 from keras_rnncap.population.parallel import populations_at_once
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.scheduling import Key, Place, Schedule
+from keras_rnncap.tuners.rounds import Outcome, Rounds, Running
 from keras_rnncap.tuners.stopping import QuantileRule
-from keras_rnncap.tuners.worker import Ended, Piece, Placed, Worker
+from keras_rnncap.tuners.worker import Ended
 
 SLOTS = 16
 """Trials that train at the same time by default."""
@@ -56,36 +54,6 @@ class EndedTrial(NamedTuple):
     steps: int
     history: list[tuple[int, float, float]]
     model: Callable[[], keras.Model]
-
-
-@dataclasses.dataclass(eq=False)
-class _Running:
-    """A trial in training, or about to be."""
-
-    number: int
-    trial: Trial
-    values: dict[str, Any]
-    member: Member
-    state: TrialState
-
-    @property
-    def checkpoints(self) -> int:
-        """How often the stopping rule has looked at it."""
-        return len(_looks(self.state.history))
-
-
-class _Outcome(NamedTuple):
-    """What became of a trial in a round: whether it is at its end, and where it is then."""
-
-    running: _Running
-    place: Place
-    over: bool
-    state: TrialState
-
-    @property
-    def progress(self) -> float:
-        """What the stopping rule sees, NaN if it does not look."""
-        return self.state.history[-1][2]
 
 
 def _looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
@@ -153,12 +121,10 @@ class PopulationTuner(BaseTuner):
         self._on_ask = on_ask or (lambda *_: None)
         self._on_round = on_round or (lambda: None)
         self._bar = bar or WorkProgress(1, enabled=False)
-        self._make_engine = functools.partial(make_engine, engine, functools.partial(Worker, job))
-        self._engine: Engine | None = None
-        self._schedule: Schedule[_Running] = Schedule(self._largest, job.many_shapes)
-        self._resumed: list[_Running] = []
-        self._alone: bool | None = None
-        self._turn = 0
+        # As many slots in a population as all populations that train at the same time need.
+        largest = math.ceil(min(self.slots, oracle.max_trials or self.slots) / populations_at_once())
+        self._rounds = Rounds(job, largest, engine)
+        self._resumed: list[Running] = []
         self._askers = itertools.count()
         self.ended = 0
         self.infeasible = 0
@@ -173,26 +139,25 @@ class PopulationTuner(BaseTuner):
         self.oracle.verbose = 0
         self.oracle.max_consecutive_failed_trials = 10**9  # infeasible trials are results, not failures
         for running in sorted(self._resumed, key=lambda running: not running.state.arrays):
-            had = (running.state.slot, running.state.size or self._schedule.largest)
-            self._schedule.put(running, self.job.shape(running.values), had if running.state.arrays else None)
-        self._engine = self._make_engine()
+            self._rounds.put(running)
         try:
             while self._fill():
                 self._round()
                 self._on_round()
         finally:
-            self._engine.cancel()
+            self._resumed = []
+            self._rounds.cancel()
 
     @property
     def states(self) -> dict[int, TrialState]:
         """The trials that have not ended, by number, as they were after their last round; for `resume`."""
-        return {running.number: running.state for running, _ in self._schedule if running.state.done}
+        return {running.number: running.state for running in self._rounds if running.state.done}
 
     def resume(self, trial: Trial, seed: int, state: TrialState | None) -> None:
         """Takes up a trial that the oracle knows to be running, as an earlier process left it, or from its start."""
         values = trial.hyperparameters.values
-        unstarted = TrialState(0, [], 0, {})
-        running = _Running(int(trial.trial_id), trial, values, self.job.member(values, seed), state or unstarted)
+        running = Running(trial, values, self.job.member(values, seed))
+        running.state = state or running.state
         self._resumed.append(running)
         for checkpoint, progress in enumerate(_looks(running.state.history)):
             self.remember(checkpoint, progress)
@@ -202,44 +167,21 @@ class PopulationTuner(BaseTuner):
         if self.rule:
             self.rule.hopeless(checkpoint, [progress])
 
-    # ---- who trains
-
-    @property
-    def _largest(self) -> int:
-        """Slots of a population, at most: as many as all populations that train at the same time need."""
-        return math.ceil(min(self.slots, self.oracle.max_trials or self.slots) / populations_at_once())
-
     def _fill(self) -> bool:
         """Has a trial in each slot while the oracle has some; returns whether there are any trials."""
         self._ask_up_to(1)
-        if self._alone is None and self._schedule.groups:
-            self._find_out_whether_alone()
-        self._ask_up_to(1 if self._alone else self.slots)
-        self._schedule.settle()
+        # Found out before others are asked for beside the first.
+        if self._rounds.alone is None and self._rounds and (reason := self._rounds.find_out_whether_alone()):
+            self._bar.say(f"training one model after another: {reason}")
+        self._ask_up_to(1 if self._rounds.alone else self.slots)
         self._show()
-        return bool(self._schedule.groups)
+        return bool(self._rounds)
 
     def _ask_up_to(self, count: int) -> None:
-        for _ in range(count - len(list(self._schedule))):
-            if not (running := self._ask()):
-                break
-            self._schedule.put(running, self.job.shape(running.values))
+        while len(self._rounds) < count and (running := self._ask()):
+            self._rounds.put(running)
 
-    def _find_out_whether_alone(self) -> None:
-        """Tries a population of the first trial: where its cell cannot share, no others are asked for beside it."""
-        self._schedule.settle()
-        try:
-            key = next(iter(self._schedule.groups))
-            self._do([self._piece(key, {running: running.state for running in self._schedule.groups[key] if running})])
-            self._alone = False
-        except CannotShareError as error:
-            self._bar.say(f"training one model after another: {error}")
-            self._alone, trials = True, list(self._schedule)
-            self._schedule = Schedule(1, elastic=False)
-            for running, _ in trials:
-                self._schedule.put(running, self.job.shape(running.values))
-
-    def _ask(self) -> _Running | None:
+    def _ask(self) -> Running | None:
         # An asker with a running trial would be given that again.
         trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._askers)}")
         if trial.status == TrialStatus.STOPPED:
@@ -253,7 +195,7 @@ class PopulationTuner(BaseTuner):
         while seed in self.seeds_taken:  # of a run of before trials were numbered as they are asked for
             seed = derived_seed(seed, number)
         self._on_ask(number, seed, values)
-        return _Running(number, trial, values, self.job.member(values, seed), TrialState(0, [], 0, {}))
+        return Running(trial, values, self.job.member(values, seed))
 
     # ---- a round
 
@@ -263,86 +205,43 @@ class PopulationTuner(BaseTuner):
         It counts as a whole or, where it is interrupted, not at all, so that a search goes on with all trials between
         the same two rounds.
         """
-        self._turn += 1
-        outcomes = self._trained()
-        hopeless = self._hopeless([outcome for outcome in outcomes if not outcome.over])
+        outcomes = self._rounds.train(self._is_looked_at)
+        hopeless = self._hopeless(outcomes)
         ends = [outcome for outcome in outcomes if outcome.over or outcome in hopeless]
-        measured = self._measured(ends)
+        measured = self._rounds.measure(ends)
         self._show()
         with self._bar.held():
             for outcome, ended in zip(ends, measured, strict=True):
                 self._end(outcome.running, outcome.state, ended)
-                self._schedule.drop(outcome.running)
-            for running, state in ((outcome.running, outcome.state) for outcome in outcomes):
-                running.state = state
+                self._rounds.drop(outcome.running)
+            for outcome in outcomes:
+                outcome.running.state = outcome.state
         self._show()
 
-    def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
-        """Has workers do some pieces; returns what came of each."""
-        assert self._engine is not None
-        for piece in pieces:
-            self._engine.submit(piece)
-        return {piece.key: result for piece, result in (self._engine.completed() for _ in pieces)}
-
-    def _piece(self, key: Key, states: Mapping[_Running, TrialState], **options: Any) -> Piece:
-        """Returns work on some trials of a population."""
-        slots = tuple(
-            Placed(running.number, running.member.seed, running.values, states[running].done, states[running].arrays)
-            if running in states
-            else None
-            for running in self._schedule.groups[key]
-        )
-        return Piece(key, bool(self._alone), slots, self._turn, **options)
-
-    def _trained(self) -> list[_Outcome]:
-        """Trains all trials for a round; returns what became of them, in an order that follows from their places."""
-        steps, pieces = self.job.round_steps, []
-        for key, group in self._schedule.groups.items():
-            trials = [(slot, running) for slot, running in enumerate(group) if running]
-            looks = tuple(slot for slot, running in trials if self._is_looked_at(running, running.state.done + steps))
-            states = {running: running.state for _, running in trials}
-            pieces.append(self._piece(key, states, steps=steps, looks=looks))
-        results, outcomes = self._do(pieces), []
-        for running, place in sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number)):
-            loss, alive, progress, arrays = results[place.key][place.slot]
-            done = min(running.state.done + steps, self.job.steps)
-            over = not alive or done >= self.job.steps
-            history = [*running.state.history, (done, loss, math.nan if over else progress)]
-            slot, size = self._schedule.kept(place)
-            outcomes.append(_Outcome(running, place, over, TrialState(done, history, slot, arrays, size)))
-        return outcomes
-
-    def _measured(self, ends: Sequence[_Outcome]) -> list[Ended]:
-        """Returns what is known of trials that end."""
-        pieces = []
-        for key in {outcome.place.key: None for outcome in ends}:
-            here = [outcome for outcome in ends if outcome.place.key == key]
-            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in here}
-            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in here}, ends=losses))
-        results = self._do(pieces)
-        return [results[outcome.place.key][outcome.place.slot] for outcome in ends]
-
-    def _is_looked_at(self, running: _Running, step: int) -> bool:
+    def _is_looked_at(self, running: Running, step: int) -> bool:
         """Whether the stopping rule looks at a trial after so many steps, at the end of a round."""
-        if not self.rule or running.checkpoints >= len(self.rule.parts) or step >= self.job.steps:
+        looks = len(_looks(running.state.history))
+        if not self.rule or looks >= len(self.rule.parts) or step >= self.job.steps:
             return False
-        rounds = math.ceil(self.rule.parts[running.checkpoints] * self.job.steps / self.job.round_steps)
+        rounds = math.ceil(self.rule.parts[looks] * self.job.steps / self.job.round_steps)
         return step >= rounds * self.job.round_steps
 
-    def _hopeless(self, outcomes: Sequence[_Outcome]) -> list[_Outcome]:
+    def _hopeless(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Returns those that the stopping rule ends."""
+        by_checkpoint: dict[int, list[Outcome]] = {}
+        for outcome in outcomes:
+            if not math.isnan(outcome.state.history[-1][2]):
+                by_checkpoint.setdefault(len(_looks(outcome.state.history)) - 1, []).append(outcome)
         hopeless = []
-        seen = [outcome for outcome in outcomes if not math.isnan(outcome.progress)]
-        for checkpoint in sorted({outcome.running.checkpoints for outcome in seen}):
-            here = [outcome for outcome in seen if outcome.running.checkpoints == checkpoint]
+        for checkpoint, here in sorted(by_checkpoint.items()):
             assert self.rule is not None
-            verdicts = self.rule.hopeless(checkpoint, [outcome.progress for outcome in here])
+            verdicts = self.rule.hopeless(checkpoint, [outcome.state.history[-1][2] for outcome in here])
             hopeless += [outcome for outcome, verdict in zip(here, verdicts, strict=True) if verdict]
         return hopeless
 
     # ---- ends
 
-    def _end(self, running: _Running, state: TrialState, ended: Ended) -> None:
+    def _end(self, running: Running, state: TrialState, ended: Ended) -> None:
         """Has an ended trial recorded, then tells the oracle."""
         measured, trial = ended.measured, running.trial
         self.ended += 1
@@ -356,7 +255,7 @@ class PopulationTuner(BaseTuner):
             trial.status = TrialStatus.COMPLETED
         self.oracle.end_trial(trial)
 
-    def _model(self, running: _Running, weights: Sequence[np.ndarray]) -> keras.Model:
+    def _model(self, running: Running, weights: Sequence[np.ndarray]) -> keras.Model:
         model = self.job.builder(running.values)(running.member)
         model.set_weights(weights)
         return model
@@ -397,5 +296,5 @@ class PopulationTuner(BaseTuner):
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""
-        done = [running.state.done for running, _ in self._schedule]
+        done = [running.state.done for running in self._rounds]
         self._bar.to(self.ended * self.job.steps + sum(done), self._describe(len(done)))

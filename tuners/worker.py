@@ -127,19 +127,16 @@ class HeldPopulation:
         idle = dataclasses.replace(member, settings=dataclasses.replace(member.settings, steps=1))
         members = [job.member(placed.values, placed.seed) if placed else idle for placed in piece.slots]
         self.population = job.population(first.values, members, AlonePopulation if piece.alone else Population)
-        self._in_slots = [(placed.number, 0) if placed else None for placed in piece.slots]
+        self._in_slots: list[tuple[int, int] | None] = [placed and (placed.number, 0) for placed in piece.slots]
 
     def take(self, piece: Piece) -> None:
         """Takes up a piece."""
         self.piece, self.key, self.turn = piece, piece.key, piece.turn
         for slot, placed in enumerate(piece.slots):
             now = self._in_slots[slot]
-            if placed is None:
-                self._in_slots[slot] = None if piece.steps else now  # it trains with the others, and nobody counts
+            if placed is None or now == (placed.number, placed.done):
                 continue
             self._in_slots[slot] = (placed.number, placed.done)
-            if now == self._in_slots[slot]:
-                continue
             if now is None or now[0] != placed.number or not placed.arrays:
                 self.population.replace(slot, self.job.member(placed.values, placed.seed))
             if placed.arrays:
@@ -148,6 +145,7 @@ class HeldPopulation:
     def run(self) -> None:
         """Trains; other populations may train in other threads at the same time."""
         if self.piece.steps:
+            self._in_slots = [None] * len(self._in_slots)  # those without a place train as well; it may be interrupted
             self._losses = self.job.advance(self.population, self.piece.steps)
 
     def stop(self) -> None:
@@ -161,14 +159,13 @@ class HeldPopulation:
     def _trained(self) -> dict[int, Trained]:
         piece, losses, population = self.piece, self._losses, self.population
         alive, arrays = population.alive, population.states()
-        progress = self.job.progress(population, losses) if piece.looks else None
+        progress = self.job.progress(population, losses) if piece.looks else ()
         trained = {}
         for slot, placed in enumerate(piece.slots):
             if placed is not None:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
-                looked = progress is not None and slot in piece.looks
-                seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if looked else math.nan
+                seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
                 trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot])
         return trained
 

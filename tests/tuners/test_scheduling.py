@@ -197,6 +197,28 @@ def work(worker, piece):
     return held.result()
 
 
+def test_a_search_that_was_interrupted_within_a_round_goes_on_from_the_round_before(tmp_path, monkeypatch):
+    job, real, calls = FakeJob(), FakeJob.advance, []
+
+    def advance(self, population, steps):
+        losses = real(self, population, steps)
+        calls.append(steps)
+        if len(calls) in (3, 8):
+            raise KeyboardInterrupt
+        return losses
+
+    monkeypatch.setattr(FakeJob, "advance", advance)
+    ended = []
+    shapes = list(range(3)) * 4
+    tuner = PopulationTuner(ShapesOracle(shapes), job, slots=4, on_end=ended.append, directory=tmp_path)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            tuner.search()
+    tuner.search()
+    assert sorted(trial.number for trial in ended) == list(range(len(shapes)))
+    assert {trial.steps for trial in ended} == {STEPS}  # and `measure` has seen that they made no more
+
+
 def placed(number, done):
     return Placed(number, number, {"shape": 0}, done, {"done": done} if done else {})
 

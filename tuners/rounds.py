@@ -1,0 +1,166 @@
+"""Trains all running trials at the same time, in rounds of equally many steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from keras_tuner.engine.trial import Trial
+
+from keras_rnncap.engines import make_engine
+from keras_rnncap.population import CannotShareError, Member
+from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.journal import TrialState
+from keras_rnncap.tuners.scheduling import Key, Place, Schedule
+from keras_rnncap.tuners.worker import Ended, Piece, Placed, Worker
+
+
+@dataclasses.dataclass(eq=False)
+class Running:
+    """A trial in training, or about to be.
+
+    Attributes:
+        trial: What KerasTuner knows of it.
+        values: Values of its active hyperparameters.
+        member: What they come to.
+        state: How far it has come.
+    """
+
+    trial: Trial
+    values: dict[str, Any]
+    member: Member
+    state: TrialState = dataclasses.field(default_factory=lambda: TrialState(0, [], 0, {}))
+
+    @property
+    def number(self) -> int:
+        """Counts the trials of a search."""
+        return int(self.trial.trial_id)
+
+    def placed(self, state: TrialState) -> Placed:
+        """Returns what a worker must know of it, in some state."""
+        return Placed(self.number, self.member.seed, self.values, state.done, state.arrays)
+
+
+class Outcome(NamedTuple):
+    """What became of a trial in a round.
+
+    Attributes:
+        running: The trial.
+        place: Where it trained.
+        over: Whether it has made all its steps, or diverged.
+        state: How far it has come now; of its history, the last entry is this round's.
+    """
+
+    running: Running
+    place: Place
+    over: bool
+    state: TrialState
+
+
+class Rounds:
+    """The running trials: which of them trains where, and the workers that train them.
+
+    Args:
+        job: What is trained.
+        largest: Slots of a population, at most.
+        engine: Where workers are, as `make_engine` takes it.
+    """
+
+    def __init__(self, job: Job, largest: int, engine: str) -> None:
+        self.job = job
+        self.alone: bool | None = None
+        self._engine = make_engine(engine, functools.partial(Worker, job))
+        self._schedule: Schedule[Running] = Schedule(largest, job.many_shapes)
+        self._turn = 0
+
+    def __iter__(self) -> Iterator[Running]:
+        """Yields the trials."""
+        return (running for running, _ in self._schedule)
+
+    def __len__(self) -> int:
+        """Returns how many there are."""
+        return sum(1 for _ in self)
+
+    def put(self, running: Running) -> None:
+        """Takes up a trial, in the place that it had if it has one in its state."""
+        state = running.state
+        had = (state.slot, state.size or self._schedule.largest) if state.arrays else None
+        self._schedule.put(running, self.job.shape(running.values), had)
+
+    def drop(self, running: Running) -> None:
+        """Forgets a trial."""
+        self._schedule.drop(running)
+
+    def cancel(self) -> None:
+        """Ends all workers."""
+        self._engine.cancel()
+
+    def find_out_whether_alone(self) -> str | None:
+        """Tries a population, and trains one model after another where its cell cannot share; returns why."""
+        self.alone = False
+        self._schedule.settle()
+        running, place = next(iter(self._schedule))
+        try:
+            self._do([self._piece(place.key, {running: running.state})])
+        except CannotShareError as error:
+            self.alone, trials = True, list(self)
+            self._schedule = Schedule(1, elastic=False)
+            for running in trials:
+                self._schedule.put(running, self.job.shape(running.values))
+            return str(error)
+        return None
+
+    def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Outcome]:
+        """Trains all trials for a round.
+
+        Args:
+            is_looked_at: From a trial and its steps after the round to whether its progress is asked for.
+
+        Returns:
+            What became of them, in an order that follows from their places.
+        """
+        self._turn += 1
+        self._schedule.settle()
+        steps, pieces = self.job.round_steps, []
+        for key, group in self._schedule.groups.items():
+            trials = {slot: running for slot, running in enumerate(group) if running}
+            looks = [slot for slot, running in trials.items() if is_looked_at(running, running.state.done + steps)]
+            states = {running: running.state for running in trials.values()}
+            pieces.append(self._piece(key, states, steps=steps, looks=tuple(looks)))
+        results = self._do(pieces)
+        places = sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number))
+        return [self._outcome(running, place, *results[place.key][place.slot]) for running, place in places]
+
+    def _outcome(
+        self, running: Running, place: Place, loss: float, alive: bool, progress: float, arrays: dict[str, Any]
+    ) -> Outcome:
+        done = min(running.state.done + self.job.round_steps, self.job.steps)
+        over = not alive or done >= self.job.steps
+        history = [*running.state.history, (done, loss, math.nan if over else progress)]
+        slot, size = self._schedule.kept(place)
+        return Outcome(running, place, over, TrialState(done, history, slot, arrays, size))
+
+    def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
+        """Returns what is known of trials that end."""
+        pieces = []
+        for key in {outcome.place.key: None for outcome in outcomes}:
+            here = [outcome for outcome in outcomes if outcome.place.key == key]
+            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in here}
+            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in here}, ends=losses))
+        results = self._do(pieces)
+        return [results[outcome.place.key][outcome.place.slot] for outcome in outcomes]
+
+    def _piece(self, key: Key, states: Mapping[Running, TrialState], **options: Any) -> Piece:
+        """Returns work on some trials of a population, in some states."""
+        trials = self._schedule.groups[key]
+        slots = (running.placed(states[running]) if running and running in states else None for running in trials)
+        return Piece(key, bool(self.alone), tuple(slots), self._turn, **options)
+
+    def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
+        """Has workers do some pieces; returns what came of each, by slot."""
+        for piece in pieces:
+            self._engine.submit(piece)
+        return {piece.key: result for piece, result in (self._engine.completed() for _ in pieces)}
