@@ -36,6 +36,8 @@ class Probe:
 
 
 SEED = 0
+ENGINE = "inline"
+"""Where trials train."""
 
 
 def run_folder(command: str, *names: object) -> Path:

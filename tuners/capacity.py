@@ -15,7 +15,7 @@ from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import capacity_input_dim
 from keras_rnncap.datasets.task import check_sample, check_set
-from keras_rnncap.defaults import SEED, Capacity, run_folder
+from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
 from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
@@ -96,7 +96,7 @@ def measure_capacity(
     length: int = Capacity.length,
     changes: Mapping[str, Any] | None = None,
     slots: int = SLOTS,
-    engine: str = "inline",
+    engine: str = ENGINE,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool | Literal["bar"] = False,

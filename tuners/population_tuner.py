@@ -15,6 +15,7 @@ import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from keras_rnncap.defaults import ENGINE
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import Member
@@ -110,7 +111,7 @@ class PopulationTuner(BaseTuner):
         on_ask: Callable[[int, int, dict[str, Any]], None] | None = None,
         on_round: Callable[[], None] | None = None,
         bar: WorkProgress | None = None,
-        engine: str = "inline",
+        engine: str = ENGINE,
         **options: Any,
     ) -> None:
         if oracle.objective != job.kt_objective:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import keras
 
+from keras_rnncap.defaults import ENGINE
 from keras_rnncap.runs import COMPLETED, INFEASIBLE, RunDirectory, append_rows, temporary_folder, write_rows
 from keras_rnncap.runs.rows import value_columns, values_of
 from keras_rnncap.saving import save_model, write_weights
@@ -82,7 +83,7 @@ class SearchRun:
         rule: QuantileRule | None = None,
         slots: int = SLOTS,
         progress: bool | Literal["bar"] = False,
-        engine: str = "inline",
+        engine: str = ENGINE,
     ) -> None:
         """Runs the trials that are missing.
 

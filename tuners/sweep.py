@@ -15,7 +15,7 @@ from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinat
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
 from keras_rnncap.datasets.task import check_set
-from keras_rnncap.defaults import SEED, Sweep, run_folder, task_words
+from keras_rnncap.defaults import ENGINE, SEED, Sweep, run_folder, task_words
 from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
@@ -102,7 +102,7 @@ def run_sweep(
     profile: str = Sweep.profile,
     stop_early: bool | None = None,
     slots: int = SLOTS,
-    engine: str = "inline",
+    engine: str = ENGINE,
     seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,

@@ -20,7 +20,7 @@ from keras_rnncap.cli.common import (
     import_keras,
     interruptible,
 )
-from keras_rnncap.defaults import SEED, Capacity
+from keras_rnncap.defaults import ENGINE, SEED, Capacity
 
 
 def capacity(
@@ -34,7 +34,7 @@ def capacity(
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
     length: Annotated[int, typer.Option(help="Time steps")] = Capacity.length,
     changes: Changes = None,
-    engine: Engine = "inline",
+    engine: Engine = ENGINE,
     out: Out = None,
     fresh: Fresh = False,
 ) -> None:

@@ -22,7 +22,7 @@ from keras_rnncap.cli.common import (
     import_keras,
     interruptible,
 )
-from keras_rnncap.defaults import SEED, Sweep, Train
+from keras_rnncap.defaults import ENGINE, SEED, Sweep, Train
 from keras_rnncap.errors import InputError
 
 
@@ -113,7 +113,7 @@ def sweep(
     ] = None,
     seed: Seed = SEED,
     data: Data = None,
-    engine: Engine = "inline",
+    engine: Engine = ENGINE,
     out: Out = None,
     fresh: Fresh = False,
     resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
