@@ -15,10 +15,10 @@ if (Path(__file__).parents[1] / "setup.cfg").is_file():
 # Importing Keras takes seconds. The command line, which imports this package before its own first line runs, does that
 # where it needs it; everybody else gets the cells registered with Keras here, so that saved models load.
 if TYPE_CHECKING or Path(sys.argv[0] if sys.argv else "").stem != "rnncap":
+    from keras_rnncap import api
     from keras_rnncap.api import *  # noqa: F403
-    from keras_rnncap.api import __all__ as _offered
 
-    __all__ = [*_offered, "__version__"]
+    __all__ = [*api.__all__, "__version__"]
 else:
     FUNCTIONS = (
         "bits_per_parameter",

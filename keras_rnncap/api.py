@@ -10,4 +10,6 @@ from keras_rnncap.information import bits_per_parameter as bits_per_parameter
 from keras_rnncap.information import mutual_information_bits as mutual_information_bits
 from keras_rnncap.models import sequence_model as sequence_model
 
-__all__ = sorted(name for name, value in globals().items() if inspect.isclass(value) or inspect.isfunction(value))
+__all__: list[str] = sorted(
+    name for name, value in globals().items() if inspect.isclass(value) or inspect.isfunction(value)
+)

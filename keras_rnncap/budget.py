@@ -33,7 +33,7 @@ class Budget(NamedTuple):
         breakdown: A row for each layer, a column for each part, as `count_parameters` gives it.
     """
 
-    units: int | tuple[int, ...]
+    units: Any
     parameters: int
     breakdown: pd.DataFrame
 

@@ -38,7 +38,7 @@ def cell_color(cell: str) -> str:
     if ":" in cell:
         return OTHER_COLORS[sum(cell.encode()) % len(OTHER_COLORS)]
     hue = zlib.crc32(cell.encode()) / 2**32
-    return CELL_COLORS.get(cell) or to_hex(hsv_to_rgb((hue, 0.7, 0.7)))
+    return CELL_COLORS.get(cell) or to_hex(tuple(hsv_to_rgb((hue, 0.7, 0.7))))
 
 
 def cell_order(cell: str) -> tuple[int, str]:

@@ -180,7 +180,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         By default the three matrices of its `blocks`. A subclass adds its own, or replaces them.
         """
         units, seen = self.units, vars(self)
-        made = [
+        made: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
             ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
             ("recurrent_kernel", "recurrent", (units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),

@@ -88,7 +88,7 @@ def one_name(cell: str | CellFactory) -> str:
     try:
         return name if not isinstance(cell, str) or get_cell(name) is found else cell
     except (InputError, ImportError):  # such as a partial, which has no name but the one that was given
-        return cell
+        return str(cell)
 
 
 def same_cell(name: Any, cell: str | CellFactory) -> Any:

@@ -37,7 +37,7 @@ def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, 
     {'depth_forget_bias': (0.0, 6.0, 1.0)}
     """
     kind, fixed = (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
-    declared = getattr(kind, "searched_numbers", dict)()
+    declared: dict[str, tuple[float, float]] = getattr(kind, "searched_numbers", dict)()
     numbers = {name: limits for name, limits in declared.items() if name not in fixed}
     made = cell(1) if numbers else None
     return {name: (low, high, min(max(getattr(made, name), low), high)) for name, (low, high) in numbers.items()}

@@ -78,7 +78,7 @@ class AddedL2(keras.regularizers.Regularizer):
 
     def __init__(self, l2: float, own: Any = None) -> None:
         self.l2 = l2
-        self.own = own.own if isinstance(own, AddedL2) else keras.regularizers.get(own)
+        self.own: Any = own.own if isinstance(own, AddedL2) else keras.regularizers.get(own)
 
     def __call__(self, x: Any) -> Any:
         """Returns the sum of both."""
