@@ -19,7 +19,7 @@ from keras_rnncap.cells import get_cell
 from keras_rnncap.datasets import make_task
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.studies import read_study
-from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.oracles.kerastuner import make_oracle
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -34,7 +34,7 @@ def numbers(trials: pd.DataFrame, seed: int) -> list[int | None]:
 def redrawn(settings: dict, seed: int, trials: pd.DataFrame, asked: list[int | None]) -> int:
     """Returns how many trials of a random search have the learning rate that one oracle draws for their number."""
     options = {key: settings[key] for key in ("params", "depth", "steps", "batch_size")}
-    job = TaskJob(make_task(settings["task"]), get_cell(settings["cell"]), seed=seed, **options)
+    job = Job(make_task(settings["task"]), get_cell(settings["cell"]), seed=seed, **options)
     oracle = make_oracle("random", job.kt_objective, job.hyperparameters, len(trials), seed)
     oracle.verbose = 0
     with tempfile.TemporaryDirectory() as folder:

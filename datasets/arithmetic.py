@@ -6,8 +6,8 @@ import math
 
 import keras
 import numpy as np
-from scipy.special import log_softmax
 
+from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, marginal_cross_entropy, one_hot
 from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import check_integer
@@ -20,13 +20,16 @@ LENGTH = 36
 class Arithmetic(GeneratedTask):
     """Adds two integers, read and answered character by character.
 
-    Source: Collins et al. (2017), appendix B: a hot-one problem such as `-343243+93851=`, both integers uniform in
-    [-10^7, 10^7], and the hot-one answer with spaces before it, `-249392`; 1 to 6 compute steps between the `=` and the
+    Source: Collins et al. (2017), appendix B: a one-hot problem such as `-343243+93851=`, both integers uniform in
+    [-10^7, 10^7], and the one-hot answer with spaces before it, `-249392`; 1 to 6 compute steps between the `=` and the
     answer's first character, a hyperparameter; 36 steps. The paper does not say where in the 36 steps these stand: here
     the problem starts at the first, and after the `=` come spaces; the target is a space wherever there is no answer,
     and all 36 count in the cross-entropy. A negative second integer reads `5+-3=`.
 
     Problems are divided among the splits, 8 : 1 : 1, by a hash of the two integers, so that none is in two.
+
+    The information is in bits per answer: the sum over the 36 steps of that on each step's character, beyond what is
+    known of the step alone. As these characters depend on each other, it may be more than that on the whole answer.
 
     Args:
         compute_steps: Steps between the `=` and the answer, 1 to 6.
@@ -76,10 +79,13 @@ class Arithmetic(GeneratedTask):
         """Returns the cross-entropy in nats, a mean over samples and characters."""
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
+    def answers(self) -> Symbols:
+        """Returns the characters of each step."""
+        return Symbols(len(SYMBOLS), LENGTH)
+
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the mean cross-entropy of each sample's characters, in nats."""
-        each = np.take_along_axis(log_softmax(outputs.astype("float64"), axis=-1), targets[..., np.newaxis], axis=-1)
-        return -each[..., 0].mean(axis=1)
+        return self.answers().losses(targets, outputs).mean(axis=1)
 
     def exact(self, model: keras.Model, split: Split = "test", samples: int = 1000) -> float:
         """Returns the fraction of problems of which a model has every character of the answer right."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from scipy.special import log_softmax
 
+from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
-from keras_rnncap.datasets.task import Sample, Split, Task
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 
 WARM_UP = 13
 """Steps at the start of a sample that are not scored."""
@@ -21,13 +21,14 @@ WARM_UP = 13
 class CharacterModelling(Task):
     """One-step-ahead prediction of the characters of a text.
 
-    Source: Collins et al. (2017), appendix B, text8: hot-one inputs and outputs, random pointers into the text, T = 50,
+    Source: Collins et al. (2017), appendix B, text8: one-hot inputs and outputs, random pointers into the text, T = 50,
     of which the first 13 steps "were used to initialize the RNN into a normal operating mode" and are not scored.
 
     One sample with T = 5: inputs `the_c`, targets `he_ca`.
 
     On held-out text the windows stand in a row, 37 characters apart, so that every character is scored once from the
-    first window's 14th to the last whole window's end. The unit is bits per character.
+    first window's 14th to the last whole window's end. The unit is bits per character, of the score and of the
+    information.
 
     Args:
         corpus: The text.
@@ -37,6 +38,7 @@ class CharacterModelling(Task):
     return_sequences = True
     score_name = "bits_per_character"
     score_direction = "min"
+    validation_limit = 512
     length = 50
     input_dim = output_dim = len(ALPHABET)
 
@@ -74,19 +76,18 @@ class CharacterModelling(Task):
         for first in range(0, len(starts), batch_size):
             yield self._windows(ids, starts[first : first + batch_size])
 
-    def score(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> float:
-        """Returns the bits per character of a model on a split, on its first `limit` windows only if that is given."""
-        nats, count = 0.0, 0
-        for batch in self.held_out(split, limit=limit):
-            logits = keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs))[:, WARM_UP:]
-            targets = batch.targets[:, WARM_UP:, np.newaxis]
-            nats -= np.take_along_axis(log_softmax(logits.astype("float64"), axis=-1), targets, axis=-1).sum()
-            count += targets.size
-        return float(nats / count / math.log(2))
+    def answers(self) -> Symbols:
+        """Returns the scored characters."""
+        return Symbols(len(ALPHABET))
 
-    def validation_score(self, model: keras.Model) -> float:
-        """Returns the bits per character on the first 512 windows, about 19,000 characters, of the validation text."""
-        return self.score(model, "validation", limit=512)
+    def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
+        """Yields a model's outputs for the scored steps of a split's windows, at most `limit` of them."""
+        for inputs, targets in self.held_out(split, limit=limit):
+            yield targets[:, WARM_UP:], predict(model, inputs)[:, WARM_UP:], None
+
+    def score_of(self, loss: float) -> float:
+        """Returns bits."""
+        return loss / math.log(2)
 
     def loaded(self) -> tuple[np.ndarray, ...]:
         """Returns the text of each split."""

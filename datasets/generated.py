@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.task import Sample, Split, Task
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -22,11 +22,10 @@ class GeneratedTask(Task):
 
     Attributes:
         test_samples: Samples that a score on a whole split is measured on.
-        validation_samples: Samples that `validation_score` is measured on.
     """
 
     test_samples = 10_000
-    validation_samples = 1_000
+    validation_limit = 1_000
 
     @abc.abstractmethod
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -48,17 +47,19 @@ class GeneratedTask(Task):
             rng = np.random.default_rng([EVALUATION, len(SPLITS), seed, number])
             yield self.sample(rng, min(BATCH, samples - first), "test")
 
-    def score(self, model: keras.Model, split: Split = "test", samples: int | None = None) -> float:
-        """Returns the mean score of a model on samples of a split; so many, or `test_samples`."""
-        found = [
-            self.sample_scores(batch.targets, keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)))
-            for batch in self.held_out(split, samples)
-        ]
-        return float(np.mean(np.concatenate(found)))
+    def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
+        """Yields a model's outputs for samples of a split; for so many, or for `test_samples`."""
+        for inputs, targets in self.held_out(split, limit):
+            weights = None if self.mask is None else np.broadcast_to(self.mask, targets.shape)
+            yield targets, predict(model, inputs), weights
 
-    def validation_score(self, model: keras.Model) -> float:
-        """Returns a quick score on the validation split."""
-        return self.score(model, "validation", self.validation_samples)
+    def measures_of(self, judged: Iterable[Judged]) -> dict[str, float]:
+        """Returns all that outputs show; the score is the mean of `sample_scores`."""
+        answers, scores = self.answers(), []
+        for targets, outputs, weights in judged:
+            answers.add(targets, outputs, weights)
+            scores.append(self.sample_scores(targets, outputs))
+        return answers.measures() | {self.score_name: float(np.mean(np.concatenate(scores)))}
 
 
 def split_number(split: Split) -> int:
@@ -105,7 +106,7 @@ def draw_of_split(
 
 
 def one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
-    """Returns ids as hot-one vectors along a new last axis, float32; an id below 0 has none.
+    """Returns ids as one-hot vectors along a new last axis, float32; an id below 0 has none.
 
     Example:
     >>> one_hot(np.array([1, -1]), 2).tolist()

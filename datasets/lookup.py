@@ -74,6 +74,17 @@ def task_arguments(name: str) -> dict[str, Any]:
     }
 
 
+def task_spec(task: Task) -> str:
+    """Returns how `make_task` is asked for a task.
+
+    Example:
+    >>> task_spec(ParenthesesCounting(streams=4))
+    'parentheses:length=175,streams=4'
+    """
+    options = ",".join(f"{name}={getattr(task, name)}" for name in task_arguments(task.name))
+    return f"{task.name}:{options}" if options else task.name
+
+
 def make_task(spec: str, path: Path | None = None) -> Task:
     """Returns a task from its name, or from a name with arguments: `"parentheses:length=30,streams=4"`.
 

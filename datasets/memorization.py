@@ -8,6 +8,7 @@ import string
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot
 from keras_rnncap.datasets.task import LONGEST, Sample, Split
 from keras_rnncap.errors import check_integer
@@ -21,8 +22,8 @@ class Memorization(GeneratedTask):
     Source: Jozefowicz et al. (2015), section 3.1: 5 symbols of 26, read and then reproduced, with teacher forcing: each
     symbol is predicted with the ones before it given. A cell passes their search's first stage at 95%.
 
-    The inputs are hot-one, 26 letters and a mark between the two parts; steps before the mark are not scored. Sequences
-    are divided among the splits, 8 : 1 : 1, by a hash, so that none is in two.
+    The inputs are one-hot, 26 letters and a mark between the two parts; steps before the mark are not scored. Sequences
+    are divided among the splits, 8 : 1 : 1, by a hash, so that none is in two. The information is in bits per symbol.
 
     One sample: inputs `abcde=abcd`, targets at the last five steps `abcde`.
 
@@ -74,9 +75,13 @@ class Memorization(GeneratedTask):
         """Returns the cross-entropy in nats, a mean over scored symbols."""
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
+    def answers(self) -> Symbols:
+        """Returns the scored symbols, one like another."""
+        return Symbols(len(LETTERS))
+
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the fraction of each sample's symbols that are said right."""
-        return (outputs.argmax(axis=-1) == targets)[:, self.symbols :].mean(axis=1)
+        return self.answers().right(targets, outputs)[:, self.symbols :].mean(axis=1)
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a sample as text."""

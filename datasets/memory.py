@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import Numbers
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator
 from keras_rnncap.datasets.task import Sample, Split, check_sample
 
@@ -17,7 +18,8 @@ class MemoryCapacity(GeneratedTask):
     are given at the other steps.
 
     A network that passes on n_h < 64 numbers can keep a subspace of n_h dimensions at best, if it is linear: the mean
-    squared error is then at least 1 - n_h / 64 (`linear_bound`).
+    squared error is then at least 1 - n_h / 64 (`linear_bound`). The information is in bits per sample, of all numbers
+    together, by `reconstruction_bits`.
 
     One sample with 2 inputs and 3 steps: inputs `(0.3, -1.2) (0, 0) (0, 0)`, target `(0.3, -1.2)`.
 
@@ -56,6 +58,10 @@ class MemoryCapacity(GeneratedTask):
     def loss(self) -> keras.losses.Loss:
         """Returns the squared error, a mean over samples and numbers."""
         return keras.losses.MeanSquaredError()
+
+    def answers(self) -> Numbers:
+        """Returns squared errors of each number, and the bits in all of them."""
+        return Numbers(self.input_dim)
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the mean squared error of each sample."""

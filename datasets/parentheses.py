@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import log_softmax
 
+from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, marginal_cross_entropy, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
 from keras_rnncap.datasets.task import Sample, Split, check_sample
@@ -27,10 +27,10 @@ class ParenthesesCounting(GeneratedTask):
     """Counts, in each of ten independent streams, the brackets of one kind that are open.
 
     Source: Collins et al. (2017), appendix B: 10 streams, one for each kind of bracket, of 20 brackets and 10 noise
-    characters, hot-one, 300 inputs in all; at each step a noise character or a bracket, 50% each. Brackets of other
+    characters, one-hot, 300 inputs in all; at each step a noise character or a bracket, 50% each. Brackets of other
     kinds are noise to a stream. The count of its own goes up when one opens, stays at 9, and down when one closes, not
     below 0. After T = 175 steps the network answers with ten counts; the loss is the sum of ten cross-entropies, and
-    the score the same, in nats.
+    the score the same, in nats. The information is in bits per answer, of all streams, which are independent.
 
     One stream of kind `<>`: `(a<a<bcb>[[[]]`, count 1.
 
@@ -95,7 +95,7 @@ class ParenthesesCounting(GeneratedTask):
             yield symbols, self.count(symbols)
 
     def unpack(self, packed: Any) -> Any:
-        """Returns symbols as hot-one vectors, all streams side by side."""
+        """Returns symbols as one-hot vectors, all streams side by side."""
         import tensorflow as tf
 
         return tf.reshape(tf.one_hot(packed, len(SYMBOLS)), (*packed.shape[:-1], self.input_dim))
@@ -104,11 +104,13 @@ class ParenthesesCounting(GeneratedTask):
         """Returns the sum of the streams' cross-entropies in nats, a mean over samples."""
         return SumOfCrossEntropies(self.streams, COUNTS)
 
+    def answers(self) -> Symbols:
+        """Returns the counts of each stream."""
+        return Symbols(COUNTS, self.streams)
+
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the sum of the streams' cross-entropies for each sample, in nats."""
-        logits = outputs.astype("float64").reshape(len(targets), self.streams, COUNTS)
-        each = np.take_along_axis(log_softmax(logits, axis=-1), targets[..., np.newaxis], axis=-1)
-        return -each.sum(axis=(1, 2))
+        return self.answers().losses(targets, outputs).sum(axis=1)
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns what models score that find all counts equally likely, or know how likely each is."""

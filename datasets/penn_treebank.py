@@ -36,7 +36,7 @@ class PennTreebank(SymbolStream):
 
     Source: Jozefowicz et al. (2015), section 3.5, "the precise setup of Mikolov et al. (2010)": lower case, numbers are
     `N`, 10,000 words of which one stands for the rare ones and `<eos>` ends a line; 929,589 words to train on, 73,760
-    and 82,430 for validation and test. Hot-one inputs, which the first matrix embeds: the smallest models have 3 units
+    and 82,430 for validation and test. One-hot inputs, which the first matrix embeds: the smallest models have 3 units
     for 100,000 parameters.
 
     The text is under copyright and comes with no licence, so it is not part of this package.
@@ -86,9 +86,9 @@ class PennTreebank(SymbolStream):
             ids = np.roll(ids, -int(np.random.default_rng([seed, epoch]).integers(len(ids))))
         return ids, None
 
-    def score_of(self, nats: float) -> float:
+    def score_of(self, loss: float) -> float:
         """Returns the perplexity."""
-        return float(np.exp(nats))
+        return float(np.exp(loss))
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a window as text."""

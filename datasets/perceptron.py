@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.task import Sample, Split, Task, check_sample, check_set
+from keras_rnncap.datasets.answers import StoredLabels
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
-from keras_rnncap.information import mutual_information_bits
+
+PER_PARAMETER = 10
+"""Most patterns for each parameter that a search tries, unless asked for more."""
 
 
 class PerceptronCapacity(Task):
@@ -48,6 +53,8 @@ class PerceptronCapacity(Task):
     return_sequences = False
     score_name = "mutual_information_bits"
     score_direction = "max"
+    sized = True
+    """Whether its size was chosen, rather than taken for want of a better one."""
 
     def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
@@ -61,10 +68,31 @@ class PerceptronCapacity(Task):
         self.output_dim = 1
         self.every_step = check_flag("every_step", every_step)
         self.seed = check_seed(seed)
-        vectors = _distinct_bits(np.random.default_rng([seed, 0]), patterns, self.input_dim)
-        self.inputs = np.zeros((patterns, self.length, self.input_dim), "float32")
-        self.inputs[:, : self.length if every_step else 1] = vectors[:, np.newaxis]
-        self.targets = np.random.default_rng([seed, 1]).integers(0, 2, (patterns, 1)).astype("float32")
+
+    @functools.cached_property
+    def vectors(self) -> np.ndarray:
+        """The patterns, `(patterns, input_dim)`, float32, drawn when first asked for; so for the next two."""
+        return _distinct_bits(np.random.default_rng([self.seed, 0]), self.patterns, self.input_dim).astype("float32")
+
+    @functools.cached_property
+    def inputs(self) -> np.ndarray:
+        """The same as inputs, `(patterns, time, input_dim)`."""
+        inputs = np.zeros((self.patterns, self.length, self.input_dim), "float32")
+        inputs[:, : self.length if self.every_step else 1] = self.vectors[:, np.newaxis]
+        return inputs
+
+    @functools.cached_property
+    def targets(self) -> np.ndarray:
+        """The labels, `(patterns, 1)`, 0 or 1, float32."""
+        return np.random.default_rng([self.seed, 1]).integers(0, 2, (self.patterns, 1)).astype("float32")
+
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns all patterns and labels."""
+        return self.vectors, self.targets
+
+    def for_budget(self, params: int, seed: int) -> PerceptronCapacity:
+        """Returns a task whose number of patterns is a hyperparameter, if this one's was not chosen; else this one."""
+        return self if self.sized else PerceptronSearch(params, seed=seed)
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws patterns with replacement. All splits are the same set: what was stored is measured on itself."""
@@ -76,28 +104,24 @@ class PerceptronCapacity(Task):
         """Returns the cross-entropy of one logit."""
         return keras.losses.BinaryCrossentropy(from_logits=True)
 
+    def answers(self) -> StoredLabels:
+        """Returns the labels, and what is stored of them."""
+        return StoredLabels()
+
+    def judged(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> Iterator[Judged]:
+        """Yields a model's outputs for all patterns, whatever the split."""
+        del split, limit
+        # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.
+        yield self.targets, keras.ops.convert_to_numpy(model(self.inputs, training=False)), None
+
     def accuracy(self, model: keras.Model) -> float:
         """Returns the fraction p of patterns whose logit has the right sign; an undefined logit is wrong."""
-        return self.accuracy_of(self.logits(model))
-
-    def accuracy_of(self, logits: np.ndarray) -> float:
-        """Returns the same for the logits of all patterns, `(patterns, 1)`."""
-        return float(np.mean(((logits > 0) == (self.targets > 0.5)) & np.isfinite(logits)))
-
-    def logits(self, model: keras.Model) -> np.ndarray:
-        """Returns a model's outputs for all patterns, `(patterns, 1)`."""
-        # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.
-        return keras.ops.convert_to_numpy(model(self.inputs, training=False))
+        return self.measures(model)["accuracy"]
 
     @property
     def infeasible_above(self) -> float:
         """Twice the loss of a model that always answers 1/2, in nats."""
         return 2 * math.log(2)
-
-    def score(self, model: keras.Model, split: Split = "test") -> float:
-        """Returns the mutual information in bits."""
-        del split
-        return mutual_information_bits(self.patterns, self.accuracy(model))
 
     @property
     def data(self) -> str:
@@ -111,7 +135,9 @@ class PerceptronCapacity(Task):
         """Returns a task of 1,000 patterns of 16 inputs: its numbers depend on what is to be measured."""
         if path is not None:
             raise InputError(f"{cls.name} takes no data from files; got {path}")
-        return cls(patterns=1000, input_dim=16)
+        task = PerceptronCapacity(patterns=1000, input_dim=16)
+        task.sized = False
+        return task
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a few patterns as text."""
@@ -136,6 +162,57 @@ class PerceptronCapacity(Task):
         import tensorflow as tf
 
         return tf.data.Dataset.from_tensors((self.inputs, self.targets)).cache().repeat(steps)
+
+
+class PerceptronSearch(PerceptronCapacity):
+    """Perceptron capacity whose number of patterns is a hyperparameter: a trial's are the first of one set.
+
+    Args:
+        params: Largest number of parameters of a model; up to 10 patterns for each are tried.
+        input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
+        length: Time steps before the answer, at least 1.
+        seed: Seed of the patterns and labels.
+
+    Raises:
+        InputError: If a number is out of range, or there are too few distinct inputs.
+
+    Example:
+    >>> task = PerceptronSearch(params=60)
+    >>> task.with_values({"patterns_per_parameter": 2.0, "every_step": True}, parameters=50).data
+    'perceptron (100 patterns of 16, 5 steps, at every step, seed 0)'
+    """
+
+    def __init__(self, params: int, input_dim: int | None = None, length: int = 5, seed: int = 0) -> None:
+        most = PER_PARAMETER * check_integer("params", params, 1)
+        width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
+        if width < (needed := (most - 1).bit_length()):
+            raise InputError(
+                f"input_dim={width} allows {2**width} distinct patterns; up to {PER_PARAMETER} for each of {params} "
+                f"parameters are tried: it must be at least {needed}"
+            )
+        length, width = check_sample(length, width)
+        check_set(f"patterns ({PER_PARAMETER} for each of params={params:,})", most, length * width)
+        super().__init__(most, width, length, seed=seed)
+
+    @property
+    def data(self) -> str:
+        """Its name: trials have sizes of their own."""
+        return self.name
+
+    def add_hyperparameters(self, hp: Any) -> None:
+        """Adds b as a multiple of the parameters, and whether the input is given at every step.
+
+        And one that the paper lacks, which trains by cross-entropy alone: the saturation of the loss, as the score
+        counts right answers. `--set loss_saturation=0` searches as the paper did.
+        """
+        hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
+        hp.Boolean("every_step", default=False)
+        hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
+
+    def with_values(self, values: Mapping[str, Any], parameters: int) -> PerceptronCapacity:
+        """Returns the task of a trial."""
+        patterns = max(1, round(values["patterns_per_parameter"] * parameters))
+        return PerceptronCapacity(patterns, self.input_dim, self.length, bool(values["every_step"]), self.seed)
 
 
 def capacity_input_dim(parameters: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import YesOrNo
 from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import LENGTH, StreamTask
@@ -32,7 +33,9 @@ class PolyphonicMusic(StreamTask):
 
     Source: Jozefowicz et al. (2015), section 3.5; Boulanger-Lewandowski et al. (2012), with their division into
     training, validation and test pieces. Inputs and targets are 88 zeros and ones, a note each. The pieces follow each
-    other in one stream, in another order in each epoch of training; the first step of a piece is not predicted.
+    other in one stream, in another order in each epoch of training; the first step of a piece is not predicted. The
+    information is that on each note, added up over the notes of a step; as chords are no independent notes, it may be
+    more than that on the whole step.
 
     Args:
         collection: `"nottingham"` or `"piano_midi"`, the two of the paper, `"jsb_chorales"` or `"musedata"`.
@@ -102,10 +105,9 @@ class PolyphonicMusic(StreamTask):
         """Returns the sum of the notes' cross-entropies in nats, a mean over steps."""
         return SumOfBinaryCrossEntropies()
 
-    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the negative log-likelihood of each step in nats."""
-        outputs = outputs.astype("float64")
-        return (np.logaddexp(0, outputs) - targets * outputs).sum(axis=-1)
+    def answers(self) -> YesOrNo:
+        """Returns the notes of each key."""
+        return YesOrNo(KEYS)
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns what models score that know nothing, or how often each note sounds in training (`frame-wise`)."""

@@ -7,6 +7,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import Numbers
 from keras_rnncap.datasets.generated import GeneratedTask
 from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
@@ -19,7 +20,8 @@ class RandomContinuousFunction(GeneratedTask):
     Gaussian target for each, all of variance 1 ("unit norm Gaussian"); the loss is the squared error after 50 steps, in
     which sample i has the weight beta_i = 1 / ((i + tau) Z), tau = 5000. Here samples are drawn with probability beta_i
     and count alike: the same loss on average, at less variance. As in perceptron capacity the vector is given at the
-    first step only or at every one. All splits are the same set: what is asked is how much a model can hold.
+    first step only or at every one. All splits are the same set: what is asked is how much a model can hold. The
+    information is in bits per sample as they are drawn, by `reconstruction_bits`.
 
     One sample with d = 2: inputs `(0.3, -1.2) (0, 0) ...`, target `0.7`.
 
@@ -101,6 +103,10 @@ class RandomContinuousFunction(GeneratedTask):
     def loss(self) -> keras.losses.Loss:
         """Returns the squared error."""
         return keras.losses.MeanSquaredError()
+
+    def answers(self) -> Numbers:
+        """Returns squared errors, and the bits in a sample's value."""
+        return Numbers()
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the squared error of each sample."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import YesOrNo
 from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_number
 from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import InputError, check_integer, check_seed, unknown
@@ -50,8 +51,8 @@ class SentimentSequences(GeneratedTask):
     length 10; 8,000, 2,000 and 3,000 for training, validation and test. `count`: there are more positive than negative
     words; `first`: the first word that is no stop word is positive; `xor`: the first two such words differ. Words are
     drawn uniformly; sequences of which the rule says nothing (as many positive as negative words, or too few of either)
-    are drawn anew. All sequences of the three splits are distinct. Words are hot-one inputs, which the first matrix
-    embeds.
+    are drawn anew. All sequences of the three splits are distinct. Words are one-hot inputs, which the first matrix
+    embeds. The information is in bits per answer.
 
     One sample, with stop words as dots: `. + . - . . - . . .` is negative by `count`, positive by `first` and `xor`.
 
@@ -133,6 +134,10 @@ class SentimentSequences(GeneratedTask):
     def loss(self) -> keras.losses.Loss:
         """Returns the cross-entropy of one logit."""
         return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def answers(self) -> YesOrNo:
+        """Returns the labels."""
+        return YesOrNo()
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns for each sample whether the logit has the right sign; 0, undecided, is half right."""

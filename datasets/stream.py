@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import one_hot, split_number
-from keras_rnncap.datasets.task import Sample, Split, Task
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
 
 LENGTH = 35
@@ -31,15 +32,14 @@ class StreamTask(Task):
     initial state. When the stream ends, the next epoch's begins.
 
     Scores read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has;
-    its state is reset before and after.
+    its state is reset before and after. The information is in bits per scored step.
     """
 
     length = LENGTH
     return_sequences = True
     carries_state = True
     score_direction = "min"
-    validation_steps: ClassVar[int] = 20_000
-    """Steps of the validation stream that `validation_score` reads."""
+    validation_limit = 20_000
 
     @abc.abstractmethod
     def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -53,13 +53,11 @@ class StreamTask(Task):
     def vectors(self, entries: np.ndarray) -> np.ndarray:
         """Returns a stretch of the stream as inputs, `(..., input_dim)`, float32."""
 
-    @abc.abstractmethod
-    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the loss of each step in nats, `(batch, time)`, given a model's outputs."""
-
-    def score_of(self, nats: float) -> float:
-        """Returns the score that belongs to a mean loss."""
-        return nats
+    @property
+    def scored_steps(self) -> int:
+        """How many steps of a window are scored, on average."""
+        _, weights = self._stream("train", 0, 0)
+        return self.length if weights is None else max(1, round(self.length * float(weights.mean())))
 
     # ---- windows
 
@@ -110,10 +108,10 @@ class StreamTask(Task):
 
     # ---- scores
 
-    def score(self, model: keras.Model, split: Split = "test", steps: int | None = None) -> float:
-        """Returns the score of a model on a split, or on its first `steps` steps."""
+    def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
+        """Yields a model's outputs for the windows of a split, or of its first `limit` steps."""
         entries, weights = self._stream(split, None, 0)
-        total = len(entries) - 1 if steps is None else min(steps, len(entries) - 1)
+        total = min(limit or len(entries), len(entries) - 1)
         rows = model.input_shape[0] or min(ROWS, total)  # a stateful model has a batch size of its own
         width = math.ceil(math.ceil(total / rows) / self.length) * self.length
         # Padded to whole windows; what is padded does not count.
@@ -121,32 +119,28 @@ class StreamTask(Task):
         counts = np.where(np.arange(rows * width + 1) <= total, 1.0, 0.0)
         stream = entries[places], counts if weights is None else counts * weights[places]
         _reset(model)
-        lost = counted = 0.0
         for number in range(width // self.length):
             inputs, targets, weight = self._window(stream, rows, number, width)
-            outputs = keras.ops.convert_to_numpy(model.predict_on_batch(self.vectors(inputs)))
-            lost += float((self.step_losses(targets, outputs) * weight).sum())
-            counted += float(weight.sum())
+            yield targets, predict(model, self.vectors(inputs)), weight
         _reset(model)
-        return self.score_of(lost / counted)
-
-    def validation_score(self, model: keras.Model) -> float:
-        """Returns a quick score on the start of the validation split."""
-        return self.score(model, "validation", self.validation_steps)
 
 
 class SymbolStream(StreamTask):
-    """Base of the streams of symbols: hot-one inputs, and the next symbol as the target."""
+    """Base of the streams of symbols: one-hot inputs, and the next symbol as the target."""
 
     symbols: ClassVar[str]
     """The symbols, in the order of their ids."""
 
-    def score_of(self, nats: float) -> float:
+    def answers(self) -> Symbols:
+        """Returns the scored symbols."""
+        return Symbols(self.output_dim)
+
+    def score_of(self, loss: float) -> float:
         """Returns bits."""
-        return nats / math.log(2)
+        return loss / math.log(2)
 
     def vectors(self, entries: np.ndarray) -> np.ndarray:
-        """Returns hot-one vectors."""
+        """Returns one-hot vectors."""
         return one_hot(entries, self.input_dim)
 
     def loss(self) -> keras.losses.Loss:
@@ -154,17 +148,10 @@ class SymbolStream(StreamTask):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
     def unpack(self, packed: Any) -> Any:
-        """Returns symbols as hot-one vectors."""
+        """Returns symbols as one-hot vectors."""
         import tensorflow as tf
 
         return tf.one_hot(packed, self.input_dim)
-
-    def step_losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the cross-entropy of each step in nats."""
-        # Not in float64 throughout, which for 10,000 words takes longer than the model.
-        logits = outputs - outputs.max(axis=-1, keepdims=True)
-        chosen = np.take_along_axis(logits, targets[..., np.newaxis], axis=-1)[..., 0].astype("float64")
-        return np.log(np.exp(logits).sum(axis=-1, dtype="float64")) - chosen
 
     def frequencies(self) -> np.ndarray:
         """Returns how frequent each symbol is among those predicted in training, one added to each count."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 
+from keras_rnncap.datasets.answers import BITS, Answers
 from keras_rnncap.errors import InputError, check_integer
 
 LONGEST, WIDEST = 100_000, 100_000
@@ -21,6 +22,9 @@ LARGEST_SAMPLE = 4_000_000
 LARGEST_SET = 4_000_000_000
 """Most numbers of a set of samples that is made as a whole: 16 GB."""
 Split: TypeAlias = Literal["train", "validation", "test"]
+Direction: TypeAlias = Literal["min", "max"]
+Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Targets of a batch, a model's outputs for them, and what each sample or time step counts, `None` where all do."""
 
 
 class Sample(NamedTuple):
@@ -50,16 +54,22 @@ class Task(abc.ABC):
         carries_state: Whether a batch continues where the one before it ended, so that a model may keep its state.
         weighted: Whether batches carry weights of their own, one for each sample and time step.
         needs_data: Whether `load` needs files.
+        validation_limit: Samples, or what else a task counts in, that a quick score is measured on; `None` takes all.
+        patterns: Size of the set that is trained on in order, again and again; 0 where batches are drawn.
+        every_step: Whether the input of a pattern is given at every time step, or at the first one only.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
     return_sequences: ClassVar[bool]
     score_name: ClassVar[str]
-    score_direction: ClassVar[Literal["min", "max"]]
+    score_direction: ClassVar[Direction]
     carries_state: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
+    validation_limit: ClassVar[int | None] = None
+    patterns: int = 0
+    every_step: bool = False
     input_dim: int
     output_dim: int
     length: int
@@ -92,13 +102,70 @@ class Task(abc.ABC):
     def loss(self) -> keras.losses.Loss:
         """Returns the training loss, a mean over samples (and over the time steps that `mask` scores)."""
 
+    # ---- hyperparameters
+
+    def for_budget(self, params: int, seed: int) -> Task:
+        """Returns the task for models of so many parameters, where its sizes follow from that; else itself."""
+        del params, seed
+        return self
+
+    def add_hyperparameters(self, hp: Any) -> None:
+        """Adds the task's own hyperparameters, if it has any, to a `keras_tuner.HyperParameters`."""
+        del hp
+
+    def with_values(self, values: Mapping[str, Any], parameters: int) -> Task:
+        """Returns the task as a trial has it, given the values of hyperparameters and the model's size."""
+        del values, parameters
+        return self
+
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns all `patterns`: inputs `(patterns, input_dim)` and targets."""
+        raise NotImplementedError(f"{self.name} has no fixed set of patterns")
+
+    # ---- measures
+
     @abc.abstractmethod
-    def score(self, model: keras.Model, split: Split = "test") -> float:
+    def answers(self) -> Answers:
+        """Returns what adds up how well a model answers; its bits are the task's information."""
+
+    @abc.abstractmethod
+    def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
+        """Yields a model's outputs for a split, or for its first `limit` samples, windows or steps."""
+
+    def measures_of(self, judged: Iterable[Judged]) -> dict[str, float]:
+        """Returns all that outputs show; see `measures`."""
+        answers = self.answers()
+        for batch in judged:
+            answers.add(*batch)
+        measured = answers.measures()
+        if self.score_name not in measured:
+            measured[self.score_name] = self.score_of(float(answers.loss.sum()))
+        return measured
+
+    def score_of(self, loss: float) -> float:
+        """Returns the score that belongs to a mean loss."""
+        return loss
+
+    def measures(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> dict[str, float]:
+        """Returns all that is measured of a model, in one pass over a split, or over its first `limit` samples.
+
+        The score, in the unit that `score_name` names; `mutual_information_bits`, what the model has captured at least;
+        and `accuracy`, the fraction of scored answers that are right, where they are symbols or labels.
+        """
+        return self.measures_of(self.judged(model, split, limit))
+
+    def score(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> float:
         """Returns the score of a model on a split, in the unit that `score_name` names."""
+        return self.measures(model, split, limit)[self.score_name]
 
     def validation_score(self, model: keras.Model) -> float:
         """Returns a quick score on the validation split, to watch while a model trains."""
-        return self.score(model, "validation")
+        return self.score(model, "validation", self.validation_limit)
+
+    @property
+    def objectives(self) -> dict[str, Direction]:
+        """What a search can go for, the task's score first: names in `measures`, and which direction is better."""
+        return {self.score_name: self.score_direction, BITS: "max"}
 
     @property
     def data(self) -> str:
@@ -149,6 +216,13 @@ class Task(abc.ABC):
         """Weight of each time step in loss and score, shape `(length,)`, or `None` where all count."""
         return None
 
+    @property
+    def scored_steps(self) -> int:
+        """How many time steps of a sample the loss is a mean of; where that differs among samples, the mean of all."""
+        if not self.return_sequences:
+            return 1
+        return self.length if self.mask is None else int(self.mask.sum())
+
     def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
         """Yields `(inputs, targets)` or `(inputs, targets, weights)` without end, in NumPy.
 
@@ -167,7 +241,7 @@ class Task(abc.ABC):
     ) -> Iterator[tuple[Any, ...]]:
         """Yields the same batches with inputs as small as they can be; `unpack` makes inputs of them.
 
-        A hot-one batch may be a thousand times as large as what it says, and costs more to hand over than to make.
+        A one-hot batch may be a thousand times as large as what it says, and costs more to hand over than to make.
         """
         return self.batches(batch_size, seed, start, split)
 
@@ -217,6 +291,11 @@ class Task(abc.ABC):
             return self.unpack(parts[0]), *parts[1:]
 
         return tf.data.Dataset.range(steps.start, steps.stop).map(mapped).prefetch(tf.data.AUTOTUNE)
+
+
+def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Returns a model's outputs for a batch."""
+    return keras.ops.convert_to_numpy(model.predict_on_batch(inputs))
 
 
 def check_sample(length: object, input_dim: object) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from keras_rnncap.budget import units_for_budget as units_for_budget
 from keras_rnncap.cells import *  # noqa: F403
 from keras_rnncap.information import bits_per_parameter as bits_per_parameter
 from keras_rnncap.information import mutual_information_bits as mutual_information_bits
+from keras_rnncap.metrics import MutualInformationBits as MutualInformationBits
 from keras_rnncap.models import sequence_model as sequence_model
 
 __all__: list[str] = sorted(

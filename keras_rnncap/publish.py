@@ -13,7 +13,7 @@ import keras
 import pandas as pd
 
 from keras_rnncap.cells import CELLS
-from keras_rnncap.datasets import Task, capacity_input_dim, make_task
+from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, Task, make_task, task_spec
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.finished_run import RESULTS, read_finished
@@ -232,16 +232,16 @@ def retrain(
         train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
         return folder
     # What a space got later is not on older cards, which were trained as without it.
-    later = {"loss_saturation": 0.0} if asked.get("task", "perceptron") == "perceptron" else {}
+    stored = asked.get("data", PerceptronCapacity.name) == PerceptronCapacity.name  # patterns as many as it chose
+    later = {"loss_saturation": 0.0} if stored else {}
     common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "out": folder, "progress": progress}
     if command == "capacity":
         sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
         measure_capacity(facts.cell, **common, **sizes, trials=trials)
     else:
-        searched = None if asked["task"] == "perceptron" else _same_task(facts, data)
-        run_sweep(
-            searched, facts.cell, **common, space=asked["space"], trials=trials, oracle="repeat", stop_early=False
-        )
+        options = {"space": asked["space"], "objective": asked.get("objective"), "trials": trials}
+        made = make_task(asked["task"]) if stored else _same_task(facts, data)
+        run_sweep(made, facts.cell, **common, **options, oracle="repeat", stop_early=False)
     return folder
 
 
@@ -276,25 +276,21 @@ def _task(
     identity: Mapping[str, Any], result: Mapping[str, Any], task: str | None, data: Path | None
 ) -> tuple[Task, str]:
     """Returns the task of a run's best model, and how `make_task` is asked for it."""
-    if identity["command"] == "capacity" or identity["task"] == "perceptron":
-        values = result["hyperparameters"]
-        if not {"patterns_per_parameter", "every_step"} <= {*values}:
-            raise InputError(
-                "the run's hyperparameters lack patterns_per_parameter or every_step: its files are damaged"
-            )
-        patterns = max(1, round(values["patterns_per_parameter"] * result["parameters"]))
-        sizes = {"patterns": patterns, "length": identity.get("length", 5)}
-        sizes["input_dim"] = identity.get("input_dim") or capacity_input_dim(identity["params"])
-        options = sizes | {"every_step": values["every_step"], "seed": identity["seed"]}
-        task = "perceptron:" + ",".join(f"{key}={value}" for key, value in options.items())
-    spec = task or identity["task"]
-    made = make_task(spec, data)
-    if made.name != identity.get("task", "perceptron") or (
-        identity["command"] != "capacity" and identity["task"] != "perceptron" and made.data != identity["data"]
-    ):
+    spec = task or identity.get("task", PerceptronCapacity.name)
+    if identity["command"] == "capacity":
+        made: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
+    else:
+        made = make_task(spec, data)
+    if identity["command"] == "sweep":
+        made = made.for_budget(identity["params"], identity["seed"])
+    if any(identity.get(key, known) != known for key, known in (("task", made.name), ("data", made.data))):
         raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {made.data}")
     _check_digest(identity, made)
-    return made, spec
+    try:
+        own = made.with_values(result.get("hyperparameters", {}), result["parameters"])
+    except KeyError as error:
+        raise InputError(f"the run's hyperparameters lack {error}: its files are damaged") from error
+    return own, spec if own is made else task_spec(own)
 
 
 def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -413,6 +413,15 @@ def test_a_sweep_on_text(invoke, tmp_path):
     assert (tmp_path / "runs" / "sweep-python-docs-ugrnn-2000x1-random-seed0" / "best" / "model.keras").exists()
 
 
+def test_a_sweep_for_information_has_a_folder_of_its_own(invoke, tmp_path):
+    arguments = ["--params", 200, "--steps", 10, "--trials", 2, "--profile", "smoke", "--oracle", "random"]
+    done = invoke("sweep", "memory:input_dim=2,length=2", "gru", *arguments, "--objective", "mutual_information_bits")
+    assert done.exit_code == 0, done.output
+    assert "mutual information bits" in words(done.stdout)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.endswith("-random-mutual_information_bits-seed0")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -424,6 +433,7 @@ def test_a_sweep_on_text(invoke, tmp_path):
             "no hyperparameter 'momentum' in this space: did you mean",
         ),
         (["sweep", "perceptron", "rnn", "--oracle", "grid"], "oracle must be one of gp, random, bayesian"),
+        (["sweep", "memory", "rnn", "--objective", "bits"], "unknown objective 'bits'"),
         (["sweep", "perceptron", "rnn", "--profile", "huge"], "profile must be one of smoke, laptop, paper"),
     ],
 )

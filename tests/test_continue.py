@@ -17,7 +17,7 @@ from keras_rnncap.training import train as train_module
 from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import capacity as capacity_module
 from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.trial_table import read_trials
 
@@ -147,4 +147,4 @@ def test_a_hyperparameter_may_have_the_name_of_any_column(tmp_path):
 
 
 def job_of(task):
-    return TaskJob(task, get_cell("rnn"), params=60, depth=1, steps=2, batch_size=2, seed=0)
+    return Job(task, get_cell("rnn"), params=60, depth=1, steps=2, batch_size=2, seed=0)

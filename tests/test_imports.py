@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors", "defaults"],
     ["initializers", "dropout", "information", "quantization", "versions", "terminal", "docs", "saved_models"],
-    ["cells", "datasets"],
+    ["cells", "datasets", "metrics"],
     ["training", "models", "runs"],
     ["budget", "saving", "analysis"],
     ["population", "training.train", "calibration", "api"],

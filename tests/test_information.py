@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import log_softmax
+from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
 from keras_rnncap import bits_per_parameter, mutual_information_bits
 from keras_rnncap.errors import InputError
+from keras_rnncap.information import prediction_bits, reconstruction_bits
 
 patterns = st.integers(0, 10**6)
 fractions = st.floats(0, 1)
@@ -90,3 +93,69 @@ def test_bits_per_parameter_divides():
 def test_bits_per_no_parameters_are_refused(parameters):
     with pytest.raises(InputError, match="parameters must be at least 1"):
         bits_per_parameter(10.0, parameters)
+
+
+@pytest.mark.parametrize("flipped", [0.0, 0.02, 0.11, 0.5])
+def test_predictions_behind_a_binary_symmetric_channel_hold_its_capacity(flipped):
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(0, 2, 200_000)
+    received = symbols ^ (rng.random(len(symbols)) < flipped)
+    p = np.where(received == symbols, 1 - flipped, flipped)  # of the right symbol, by who knows the channel
+    found = prediction_bits(np.bincount(symbols), -np.log(p).mean())
+    assert found == pytest.approx(1 - entropy([flipped, 1 - flipped], base=2), abs=0.01)
+
+
+def test_predictions_by_true_frequencies_hold_the_mutual_information_and_others_less():
+    rng = np.random.default_rng(1)
+    joint = rng.dirichlet(np.ones(12)).reshape(3, 4)  # of what is seen and the symbol
+    places = rng.choice(12, 100_000, p=joint.ravel())
+    seen, symbols = places // 4, places % 4
+    counts = np.bincount(symbols)
+    expected = mutual_info_score(seen, symbols) / math.log(2)
+    by_frequency = np.bincount(places, minlength=12).reshape(3, 4)
+    nats = -np.log((by_frequency / by_frequency.sum(axis=1, keepdims=True))[seen, symbols]).mean()
+    assert prediction_bits(counts, nats) == pytest.approx(expected, rel=1e-9)
+    logits = rng.normal(size=(3, 4)) + np.log(joint)
+    worse = -log_softmax(logits, axis=1)[seen, symbols].mean()
+    assert prediction_bits(counts, worse) < expected
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=6), st.integers(0, 1000))
+def test_predictions_without_an_input_hold_nothing(counts, seed):
+    q = np.random.default_rng(seed).dirichlet(np.ones(len(counts)))
+    total = max(sum(counts), 1)
+    assert prediction_bits(counts, -(counts @ np.log(q)) / total) == pytest.approx(0, abs=1e-9)
+    assert prediction_bits(counts, 0.0) == pytest.approx(entropy(counts, base=2) if sum(counts) else 0, abs=1e-9)
+
+
+def test_the_entropy_is_too_small_by_as_much_as_is_documented():
+    rng, samples, classes = np.random.default_rng(0), 500, 20
+    found = [prediction_bits(np.bincount(rng.integers(0, classes, samples), minlength=classes), 0) for _ in range(2000)]
+    assert math.log2(classes) - np.mean(found) == pytest.approx((classes - 1) / (2 * samples * math.log(2)), rel=0.05)
+
+
+@pytest.mark.parametrize("snr", [0.0, 0.1, 1.0, 30.0])
+def test_the_best_reconstruction_behind_a_gaussian_channel_holds_its_capacity(snr):
+    rng = np.random.default_rng(0)
+    sent = rng.normal(2.0, 3.0, (200_000, 2))
+    received = math.sqrt(snr) * (sent - 2.0) / 3.0 + rng.normal(size=sent.shape)
+    best = 2.0 + 3.0 * math.sqrt(snr) / (1 + snr) * received
+    found = reconstruction_bits(sent.var(axis=0), ((best - sent) ** 2).mean(axis=0))
+    np.testing.assert_allclose(found, 0.5 * math.log2(1 + snr), atol=0.01)
+
+
+def test_a_reconstruction_of_uniform_numbers_may_need_a_quarter_of_a_bit_less():
+    # A quantizer of n levels holds log2 n bits and has n^2 times less error than the variance.
+    assert reconstruction_bits(1.0, 1 / 8**2) == pytest.approx(math.log2(8))
+    assert 0.5 * math.log2(2 * math.pi * math.e / 12) == pytest.approx(0.2546, abs=1e-4)
+
+
+@pytest.mark.parametrize(("variance", "error", "bits"), [(1, 1, 0), (1, 5, 0), (0, 0, 0), (0, 1, 0), (4, 1, 1)])
+def test_errors_as_large_as_the_variance_hold_nothing(variance, error, bits):
+    assert reconstruction_bits(variance, error) == bits
+
+
+def test_no_error_is_as_good_as_float32_and_an_undefined_one_is_undefined():
+    assert reconstruction_bits(2.0, 0.0) == pytest.approx(23)
+    assert math.isnan(reconstruction_bits(1.0, math.nan))
+    assert math.isnan(prediction_bits([1, 1], math.nan))

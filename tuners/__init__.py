@@ -3,13 +3,12 @@
 from keras_rnncap.tuners.capacity import CapacityResult, measure_capacity
 from keras_rnncap.tuners.dashboards import to_optuna_study
 from keras_rnncap.tuners.importance import compute_importance
-from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.oracles.gp_bandit import GPBanditOracle
 from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner, QuantileRule
 from keras_rnncap.tuners.sweep import SweepResult, run_sweep
 
 __all__ = [
-    "CapacityJob",
     "CapacityResult",
     "EndedTrial",
     "GPBanditOracle",
@@ -17,7 +16,6 @@ __all__ = [
     "PopulationTuner",
     "QuantileRule",
     "SweepResult",
-    "TaskJob",
     "compute_importance",
     "measure_capacity",
     "run_sweep",

@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
-from keras_rnncap.datasets import capacity_input_dim
-from keras_rnncap.datasets.task import check_sample, check_set
+from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
 from keras_rnncap.engines import check_engine
-from keras_rnncap.errors import InputError, check_integer, check_seed
+from keras_rnncap.errors import check_integer, check_seed
 from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
-from keras_rnncap.tuners.jobs import CapacityJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import as_today, in_words
@@ -148,16 +147,7 @@ def measure_capacity(
     for name, value in {**counts, "batch_size": batch_size, "slots": slots}.items():
         check_integer(name, value, 1)
     check_seed(seed)
-    width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
-    needed = (10 * params - 1).bit_length()
-    if width < needed:
-        raise InputError(
-            f"input_dim={width} allows {2**width} distinct patterns; up to 10 for each of {params} parameters are "
-            f"tried: it must be at least {needed}"
-        )
-    check_sample(length, width)
-    check_set(f"patterns (10 for each of params={params:,})", 10 * params, length * width)
-    name = one_name(cell)
+    task, name = PerceptronSearch(params, input_dim, length, seed), one_name(cell)
     identity = {
         "command": "capacity",
         "cell": name,
@@ -166,28 +156,19 @@ def measure_capacity(
         "steps": steps,
         "batch_size": batch_size,
         "seed": seed,
-        "input_dim": width,
+        "input_dim": task.input_dim,
         "length": length,
         **code_of(factory),
     }
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
-    job = CapacityJob(
-        factory,
-        input_dim=width,
-        length=length,
-        params=params,
-        depth=depth,
-        steps=steps,
-        batch_size=batch_size,
-        seed=seed,
-        changes=changes,
-    )
-    job.budget()  # an error now if there is none
+    sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size}
+    job = Job(task, factory, params=params, depth=depth, seed=seed, changes=changes, **sizes)
+    job.check()
     check_engine(engine, job)
     if out is None:
-        sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length}
-        out = default_directory(name, params, depth, seed, **sizes, input_dim=input_dim, changes=changes)
+        sizes |= {"length": length, "input_dim": input_dim, "changes": changes}
+        out = default_directory(name, params, depth, seed, **sizes)
     with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
         run = SearchRun(directory, job, trials, _describe)
         try:
@@ -204,7 +185,7 @@ def measure_capacity(
     return result
 
 
-def _starts(job: CapacityJob) -> list[dict[str, float]]:
+def _starts(job: Job) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
     values = job.hyperparameters.values
     start = {name: START[name.split(".")[-1]] for name in values if name.split(".")[-1] in START}

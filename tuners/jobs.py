@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import keras
 import keras_tuner as kt
@@ -16,12 +15,12 @@ from keras_tuner.engine import hyperparameters as kinds
 
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, constructor_options
-from keras_rnncap.datasets import PerceptronCapacity, Task
-from keras_rnncap.information import bits_per_parameter, mutual_information_bits
-from keras_rnncap.models import sequence_model
+from keras_rnncap.datasets import BITS, Judged, Task
+from keras_rnncap.errors import unknown
+from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters, edit_space
+from keras_rnncap.tuners.spaces import CollinsSpace, edit_space
 
 Values: TypeAlias = Mapping[str, Any]
 Measured: TypeAlias = dict[str, Any] | None
@@ -44,45 +43,65 @@ class Space(Protocol):
         """Returns the hyperparameters of the training."""
 
 
-class Job(abc.ABC):
-    """A cell of a given size on a task, to be trained with any hyperparameters of a space.
+class Job:
+    """A cell of a given size on a task, to be trained with any hyperparameters of a space and of the task.
 
     Where the space has `depth` or `params`, they take the place of the arguments: trials of different shapes train in
-    different populations.
+    different populations. Members learn the first of the task's patterns in order, where it has a table of them, and
+    are measured on these; else each sees batches that follow from its own seed and steps, and is measured on the
+    validation split. A trial is infeasible whose loss is not finite, or at last above what the task allows.
 
     Args:
+        task: The task.
         cell: The cell.
-        space: The search space.
         params: Largest number of trainable parameters.
         depth: Number of layers.
         steps: Training steps of a trial.
         batch_size: Samples in a step.
         seed: Seed of the data.
+        space: The search space; `None` takes the `CollinsSpace` of the cell.
         changes: Changes of the space, as `edit_space` takes them.
-    """
+        objective: What is searched for, one of the task's `objectives`; `None` takes its score.
 
-    objective: str
-    direction: Literal["min", "max"]
+    Raises:
+        InputError: If the task has no such objective, or the space cannot be changed so.
+
+    Example:
+    >>> from keras_rnncap.cells import GRUCell
+    >>> from keras_rnncap.datasets import MemoryCapacity
+    >>> options = {"params": 100, "depth": 1, "steps": 20, "batch_size": 8, "seed": 0}
+    >>> Job(MemoryCapacity(4, 3), GRUCell, objective="mutual_information_bits", **options).direction
+    'max'
+    """
 
     def __init__(
         self,
+        task: Task,
         cell: CellFactory,
-        space: Space,
         *,
         params: int,
         depth: int,
         steps: int,
         batch_size: int,
         seed: int,
+        space: Space | None = None,
         changes: Mapping[str, Any] | None = None,
+        objective: str | None = None,
     ) -> None:
-        self.cell, self.space = cell, space
+        self.task, self.cell, self.space = task, cell, space or CollinsSpace(cell)
         self.params, self.depth = params, depth
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
-        self.hyperparameters = edit_space(self._hyperparameters(), changes or {})
+        self.objective = task.score_name if objective is None else objective
+        if self.objective not in task.objectives:
+            raise unknown("objective", self.objective, task.objectives)
+        self.direction = task.objectives[self.objective]
+        hp = self.space.hyperparameters()
+        task.add_hyperparameters(hp)
+        self.hyperparameters = edit_space(hp, changes or {})
 
-    def _hyperparameters(self) -> kt.HyperParameters:
-        return self.space.hyperparameters()
+    def check(self) -> None:
+        """Raises `InputError` if the budget buys no model, or the task cannot have the values that the space allows."""
+        self._largest_task(self.budget())
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""
@@ -136,25 +155,40 @@ class Job(abc.ABC):
     def _budget(self, depth: int, params: int) -> Budget:
         return units_for_budget(lambda units: self._builder(units, depth)(None), params)
 
-    @abc.abstractmethod
     def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
-        """Returns what builds a model."""
+        task = self.task
+        build = MemberBuilder(self.cell, units, depth, task.input_dim, task.output_dim, task.return_sequences)
+        return lambda member: build(member or Member(TrainingSettings(1)))
 
     # ---- members
 
+    def task_of(self, values: Values) -> Task:
+        """Returns the task as a trial with these values has it."""
+        return self.task.with_values(values, self.budget(values).parameters)
+
+    def _largest_task(self, budget: Budget) -> Task:
+        """Returns the task with the largest value of each hyperparameter."""
+        allowed = ((hp.name, getattr(hp, "max_value", None), hp) for hp in self.hyperparameters.space)
+        largest = {name: max(hp.values) if most is None else most for name, most, hp in allowed}
+        return self.task.with_values(largest, budget.parameters)
+
     def member(self, values: Values, seed: int) -> Member:
         """Returns the member with these values."""
+        settings, task = self.space.settings(values, self.steps), self.task_of(values)
+        if "loss_saturation" in values:  # rows of before it was a hyperparameter lack it
+            settings = dataclasses.replace(settings, loss_saturation=values["loss_saturation"])
         return Member(
-            self.space.settings(values, self.steps),
+            settings,
             self.space.cell_options(values),
             self.space.readout_options(values),
             seed=seed,
+            every_step=task.every_step,
+            patterns=max(task.patterns, 1),
         )
 
     def facts(self, member: Member) -> dict[str, Any]:
         """Returns what the rows of this job's trials say besides hyperparameters, also where they are infeasible."""
-        del member
-        return {}
+        return {"patterns": member.patterns} if self.task.patterns else {}
 
     def builder(self, values: Values) -> Callable[[Member], keras.Model]:
         """Returns what builds the models of the members that have the shape of these values."""
@@ -170,9 +204,10 @@ class Job(abc.ABC):
 
         return seeded
 
-    @abc.abstractmethod
     def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
         """Returns a compiled population of members that have the shape of these values.
+
+        Where the task has a table of patterns, so has the population, as large as the space allows.
 
         Args:
             values: The values of one of them.
@@ -182,173 +217,20 @@ class Job(abc.ABC):
         Raises:
             CannotShareError: If they do not take the cell.
         """
+        table, steps = None, min(STEPS_PER_EXECUTION, self.steps)
+        if self.task.patterns:
+            patterns, targets = self._largest_task(self.budget(values)).table()
+            table = PatternTable(patterns, targets, self.task.length, self.batch_size)
+        population = kind(self.builder(values), members, table)
+        population.compile_population(self.task.loss(), steps if table else max(1, steps // 10))
+        return population
 
-    @abc.abstractmethod
     def advance(self, population: Any, steps: int) -> np.ndarray:
         """Trains all members for so many steps; returns the mean loss of each."""
-
-    @abc.abstractmethod
-    def progress(self, population: Any, losses: np.ndarray) -> np.ndarray:
-        """Returns how well each member does, more being better, to compare trials after equal numbers of steps.
-
-        Args:
-            population: The population.
-            losses: What `advance` just returned.
-        """
-
-    @abc.abstractmethod
-    def measure(
-        self, population: Any, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
-    ) -> list[Measured]:
-        """Measures the members in some slots, given their values and what `advance` just returned for them."""
-
-
-class CapacityJob(Job):
-    """Perceptron capacity (`PerceptronCapacity`): the number of patterns is a hyperparameter, the score what is stored.
-
-    Args:
-        input_dim: Width of the patterns.
-        length: Time steps.
-        **options: As for `Job`.
-    """
-
-    objective = "mutual_information_bits"
-    direction = "max"
-
-    def __init__(self, cell: CellFactory, *, input_dim: int, length: int, **options: Any) -> None:
-        self.input_dim, self.length = input_dim, length
-        super().__init__(cell, options.pop("space", None) or CollinsSpace(cell), **options)
-        highest = next(hp for hp in self.hyperparameters.space if hp.name == "patterns_per_parameter")
-        self._most = getattr(highest, "max_value", None) or max(highest.values)
-
-    def _hyperparameters(self) -> kt.HyperParameters:
-        hp = super()._hyperparameters()
-        add_capacity_hyperparameters(hp)
-        return hp
-
-    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
-        build = MemberBuilder(self.cell, units, depth, self.input_dim, 1)
-        return lambda member: build(member or Member(TrainingSettings(1)))
-
-    def member(self, values: Values, seed: int) -> Member:
-        """Returns the member with these values."""
-        patterns = max(1, round(values["patterns_per_parameter"] * self.budget(values).parameters))
-        member = super().member(values, seed)
-        saturation = values.get("loss_saturation", 0.0)  # rows of before it was a hyperparameter lack it
-        settings = dataclasses.replace(member.settings, loss_saturation=saturation)
-        return dataclasses.replace(member, settings=settings, every_step=bool(values["every_step"]), patterns=patterns)
-
-    def facts(self, member: Member) -> dict[str, Any]:
-        """Returns the number of patterns."""
-        return {"patterns": member.patterns}
-
-    def task(self, member: Member) -> PerceptronCapacity:
-        """Returns the task of a member: the first of the patterns that all share."""
-        return PerceptronCapacity(member.patterns, self.input_dim, self.length, member.every_step, self.seed)
-
-    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
-        """Returns a compiled population, with a table of patterns for the largest that the space allows."""
-        most = math.ceil(self._most * self.budget(values).parameters)
-        task = PerceptronCapacity(max(most, 1), self.input_dim, self.length, seed=self.seed)
-        table = PatternTable(task.inputs[:, 0], task.targets, self.length, self.batch_size)
-        population = kind(self.builder(values), members, table)
-        population.compile_population(task.loss(), min(STEPS_PER_EXECUTION, self.steps))
-        return population
-
-    def advance(self, population: ParallelPopulation, steps: int) -> np.ndarray:
-        """Trains all members for so many steps; returns the mean loss of each."""
-        population.fit_steps(steps)
-        return population.take_losses()
-
-    def progress(self, population: ParallelPopulation, losses: np.ndarray) -> np.ndarray:
-        """Returns the bits that each member stores; those of one that diverged are none."""
-        del losses
-        outputs, alive = population.outputs_on_table(), population.alive
-        return np.array(
-            [
-                self._bits(self.task(member), logits) if well else 0.0
-                for member, logits, well in zip(population.members, outputs, alive, strict=True)
-            ]
-        )
-
-    @staticmethod
-    def _bits(task: PerceptronCapacity, logits: np.ndarray) -> float:
-        return mutual_information_bits(task.patterns, task.accuracy_of(logits[: task.patterns]))
-
-    def measure(
-        self, population: ParallelPopulation, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
-    ) -> list[Measured]:
-        """Measures the members in some slots on all their patterns."""
-        del losses
-        outputs, alive, members = population.outputs_on_table(), population.alive, population.members
-        return [
-            self._measured(one, members[slot], outputs[slot, : members[slot].patterns] if alive[slot] else None)
-            for slot, one in zip(slots, values, strict=True)
-        ]
-
-    def _measured(self, values: Values, member: Member, logits: np.ndarray | None) -> Measured:
-        task = self.task(member)
-        settings = member.settings
-        if logits is None or not (
-            float(settings.minimized(task.loss())(task.targets, logits)) <= settings.saturated(task.infeasible_above)
-        ):
-            return None
-        bits = self._bits(task, logits)
-        return {
-            "accuracy": task.accuracy_of(logits),
-            self.objective: bits,
-            "bits_per_parameter": bits_per_parameter(bits, self.budget(values).parameters),
-            "loss": float(task.loss()(task.targets, logits)),  # not saturated, to compare trials by
-        }
-
-
-class TaskJob(Job):
-    """Any task with samples of its own. Each trial sees batches that follow from its own seed and steps.
-
-    The score is the task's on its validation split; a trial is infeasible whose loss is not finite, or at last above
-    what the task allows.
-
-    Args:
-        task: The task.
-        **options: As for `Job`.
-    """
-
-    def __init__(self, task: Task, cell: CellFactory, **options: Any) -> None:
-        self.task = task
-        self.objective, self.direction = task.score_name, task.score_direction
-        super().__init__(cell, options.pop("space", None) or CollinsSpace(cell), **options)
-
-    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
-        task = self.task
-
-        def build(member: Member | None) -> keras.Model:
-            return sequence_model(
-                self.cell,
-                units,
-                depth,
-                input_dim=task.input_dim,
-                output_dim=task.output_dim,
-                return_sequences=task.return_sequences,
-                cell_options=member.cell_options if member else {},
-                readout_options=member.readout_options if member else {},
-                seed=member.seed if member else 0,
-            )
-
-        return build
-
-    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
-        """Returns a compiled population."""
-        population = kind(self.builder(values), members)
-        population.compile_population(self.task.loss(), self._steps_per_call)
-        return population
-
-    @property
-    def _steps_per_call(self) -> int:
-        return max(1, min(STEPS_PER_EXECUTION, self.steps) // 10)
-
-    def advance(self, population: ParallelPopulation, steps: int) -> np.ndarray:
-        """Trains all members for so many steps; returns the mean loss of each."""
-        population.fit_batches(self._batches, steps)
+        if self.task.patterns:
+            population.fit_steps(steps)
+        else:
+            population.fit_batches(self._batches, steps)
         return population.take_losses()
 
     def _batches(self, members: Sequence[Member], starts: Sequence[int], steps: int) -> Any:
@@ -363,24 +245,60 @@ class TaskJob(Job):
             self.task.member_batch(self.batch_size, seeds, [start + step for start in starts]) for step in range(steps)
         )
 
-    def progress(self, population: ParallelPopulation, losses: np.ndarray) -> np.ndarray:
-        """Returns the negative losses."""
-        del population
-        return -np.where(np.isfinite(losses), losses, np.inf)
+    def progress(self, population: Any, losses: np.ndarray) -> np.ndarray:
+        """Returns how well each member does, more being better, to compare trials after equal numbers of steps.
 
-    def measure(
-        self, population: ParallelPopulation, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
-    ) -> list[Measured]:
-        """Measures the members in some slots on the validation split."""
-        del values
-        alive, members = population.alive, population.members
+        Of patterns in a table, the bits that it stores, none if it diverged; else its negative loss.
+
+        Args:
+            population: The population.
+            losses: What `advance` just returned.
+        """
+        if not self.task.patterns:
+            return -np.where(np.isfinite(losses), losses, np.inf)
+        judged = zip(self._judged(population), population.alive, strict=True)
+        return np.array([self.task.measures_of([one])[BITS] if well else 0.0 for one, well in judged])
+
+    @staticmethod
+    def _judged(population: Any) -> list[Judged]:
+        """Returns the targets of each member's own patterns, and its outputs for them."""
+        targets, outputs = population.table.targets, population.outputs_on_table()
         return [
-            self._measured(functools.partial(population.member, slot), members[slot], loss if alive[slot] else math.nan)
-            for slot, loss in zip(slots, map(float, losses), strict=True)
+            (targets[: member.patterns], own[: member.patterns], None)
+            for member, own in zip(population.members, outputs, strict=True)
         ]
 
-    def _measured(self, model: Callable[[], keras.Model], member: Member, loss: float) -> Measured:
-        if not loss <= member.settings.saturated(self.task.infeasible_above):
+    def measure(
+        self, population: Any, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
+    ) -> list[Measured]:
+        """Measures the members in some slots, given their values and what `advance` just returned for them."""
+        alive, members = population.alive, population.members
+        judged = self._judged(population) if self.task.patterns else [None] * len(members)
+        return [
+            self._measured(members[slot].settings, functools.partial(population.member, slot), judged[slot], loss, own)
+            if alive[slot]
+            else None
+            for slot, own, loss in zip(slots, values, map(float, losses), strict=True)
+        ]
+
+    def _measured(
+        self,
+        settings: TrainingSettings,
+        model: Callable[[], keras.Model],
+        judged: Judged | None,
+        loss: float,
+        values: Values,
+    ) -> Measured:
+        """Measures a member on its own patterns, if it is judged by these, or on the validation split."""
+        task, minimized = self.task, loss
+        if judged is not None:
+            minimized = float(settings.minimized(task.loss())(*judged[:2]))
+            loss = float(task.loss()(*judged[:2]))  # not saturated, to compare trials by
+        if not minimized <= settings.saturated(task.infeasible_above):
             return None
-        score = self.task.validation_score(model())
-        return {self.objective: score, "loss": loss} if math.isfinite(score) else None
+        limit = task.validation_limit
+        measured = task.measures_of([judged]) if judged else task.measures(model(), "validation", limit)
+        if not all(map(math.isfinite, measured.values())):
+            return None
+        per_parameter = bits_per_parameter(measured[BITS], self.budget(values).parameters)
+        return {**measured, "bits_per_parameter": per_parameter, "loss": loss}

@@ -87,10 +87,11 @@ class PopulationTuner(BaseTuner):
 
     Example:
     >>> from keras_rnncap.cells import UGRNNCell
-    >>> from keras_rnncap.tuners import CapacityJob, GPBanditOracle
-    >>> job = CapacityJob(
-    ...     UGRNNCell, input_dim=10, length=2, params=60, depth=1, steps=20, batch_size=64, seed=0,
-    ...     changes={"patterns_per_parameter": (0.1, 4.0)},
+    >>> from keras_rnncap.datasets import PerceptronSearch
+    >>> from keras_rnncap.tuners import GPBanditOracle, Job
+    >>> job = Job(
+    ...     PerceptronSearch(60, input_dim=10, length=2), UGRNNCell, params=60, depth=1, steps=20, batch_size=64,
+    ...     seed=0, changes={"patterns_per_parameter": (0.1, 4.0)},
     ... )
     >>> oracle = GPBanditOracle(job.kt_objective, max_trials=3, hyperparameters=job.hyperparameters, seed=0)
     >>> tuner = PopulationTuner(oracle, job, directory=tmp_path)

@@ -13,8 +13,7 @@ import pandas as pd
 
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
 from keras_rnncap.cells import CellFactory, get_cell, one_name
-from keras_rnncap.datasets import PerceptronCapacity, Task, capacity_input_dim
-from keras_rnncap.datasets.task import check_set
+from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, run_folder, task_words
 from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
@@ -22,7 +21,7 @@ from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.dashboards import SPACE_FILE, SWEEP_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
-from keras_rnncap.tuners.jobs import CapacityJob, Job, TaskJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
 from keras_rnncap.tuners.oracles.kerastuner import check_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
@@ -51,7 +50,7 @@ class SweepResult:
         objective: Name and unit of the score.
         direction: Whether more (`"max"`) or less (`"min"`) is better.
         best_score: The best trial's score; `None` where no trial was feasible.
-        chance_score: The score of a model that knows nothing of the input.
+        chance_score: What a model has that knows nothing of the input.
         trials: Trials that ended, infeasible ones included.
         infeasible: Trials that diverged.
         stopped_early: Trials that the median rule ended before their time.
@@ -99,6 +98,7 @@ def run_sweep(
     oracle: str = Sweep.oracle,
     space: str = Sweep.space,
     changes: Mapping[str, Any] | None = None,
+    objective: str | None = None,
     profile: str = Sweep.profile,
     stop_early: bool | None = None,
     slots: int = SLOTS,
@@ -116,7 +116,8 @@ def run_sweep(
     continues where the last one stopped; one with more trials adds to them.
 
     Args:
-        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses.
+        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses, as it does for
+            `make_task("perceptron")`.
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters.
         depth: Number of layers.
@@ -127,13 +128,15 @@ def run_sweep(
             proposes the default values of the space, so that only weights and batches differ.
         space: `"collins"` or `"jozefowicz"`.
         changes: Changes of the space, as `edit_space` takes them.
+        objective: What to search for: `"mutual_information_bits"`, or `None` for the task's score.
         profile: `"smoke"`, `"laptop"` or `"paper"`.
         stop_early: Whether to stop trials that do worse than the median; `None` takes the profile's.
         slots: Trials that train at the same time.
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.
         seed: Seed of data, weights and proposals.
-        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`.
+        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with the name of another
+            objective than the task's score.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
@@ -155,10 +158,14 @@ def run_sweep(
     check_oracle(oracle)
     if space not in SPACES:
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
-    task_name = PerceptronCapacity.name if task is None else task.name
+    task = (task or PerceptronCapacity.load()).for_budget(params, seed)
+    options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    chosen = CollinsSpace(factory) if space == "collins" else JozefowiczSpace(factory, (params,), task.scored_steps)
+    job = Job(task, factory, space=chosen, changes=changes, objective=objective, **options)
+    job.check()
     identity = {
         "command": "sweep",
-        **({"task": task_name, "data": task_name} if task is None else task.identity),
+        **task.identity,
         "cell": name,
         "params": params,
         "depth": depth,
@@ -169,12 +176,11 @@ def run_sweep(
         "set": {key: in_words(value) for key, value in (changes or {}).items()},
         "stop_early": stop_early,
         "seed": seed,
+        **({"objective": job.objective} if job.objective != task.score_name else {}),
         **code_of(factory, type(task)),
     }
-    options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
-    job = _job(task, factory, space, {**options, "changes": changes})
     check_engine(engine, job)
-    directory = out or default_directory(task, cell, params, depth, oracle, seed)
+    directory = out or default_directory(task, cell, params, depth, oracle, seed, objective)
     with RunDirectory(directory, identity, overwrite, functools.partial(as_today, cell)) as folder:
         run = SearchRun(folder, job, trials)
         try:
@@ -182,34 +188,21 @@ def run_sweep(
                 oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress, engine=engine
             )
         finally:  # also when interrupted: what is finished is kept, and shown
-            result = _result(run, task, profile)
+            result = _result(run, profile)
             if run.rows:
                 _write(run, result)
     return result
 
 
 def default_directory(
-    task: Task | None, cell: str | CellFactory, params: int, depth: int, oracle: str, seed: int
+    task: Task, cell: str | CellFactory, params: int, depth: int, oracle: str, seed: int, objective: str | None = None
 ) -> Path:
     """Returns the folder of a sweep that was given none."""
-    words = PerceptronCapacity.name if task is None else task_words(task)
-    return run_folder("sweep", words, one_name(cell), f"{params}x{depth}", oracle, f"seed{seed}")
+    more = [objective] if objective and objective != task.score_name else []
+    return run_folder("sweep", task_words(task), one_name(cell), f"{params}x{depth}", oracle, *more, f"seed{seed}")
 
 
-def _job(task: Task | None, factory: CellFactory, space: str, options: dict[str, Any]) -> Job:
-    length = 1 if task is None or not task.return_sequences else task.length
-    chosen = CollinsSpace(factory) if space == "collins" else JozefowiczSpace(factory, (options["params"],), length)
-    if task is not None:
-        job: Job = TaskJob(task, factory, space=chosen, **options)
-    else:
-        width, patterns = capacity_input_dim(options["params"]), 10 * options["params"]
-        check_set(f"patterns (10 for each of params={options['params']:,})", patterns, 5 * width)
-        job = CapacityJob(factory, input_dim=width, length=5, space=chosen, **options)
-    job.budget()  # an error now if there is none
-    return job
-
-
-def _result(run: SearchRun, task: Task | None, profile: str) -> SweepResult:
+def _result(run: SearchRun, profile: str) -> SweepResult:
     job, identity, best = run.job, run.directory.identity, run.best() or {}
     values = run.values_of(best)
     budget = job.budget(values)
@@ -222,7 +215,7 @@ def _result(run: SearchRun, task: Task | None, profile: str) -> SweepResult:
         objective=job.objective,
         direction=job.direction,
         best_score=best.get(job.objective),
-        chance_score=0.0 if task is None else task.chance_score,
+        chance_score=0.0 if job.objective == BITS else job.task.chance_score,
         trials=len(run.rows),
         infeasible=sum(row["status"] == INFEASIBLE for row in run.rows),
         stopped_early=run.stopped_early,

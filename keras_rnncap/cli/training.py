@@ -107,6 +107,9 @@ def sweep(
     ] = Sweep.oracle,
     space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = Sweep.space,
     changes: Changes = None,
+    objective: Annotated[
+        str | None, typer.Option(help="What to search for: mutual_information_bits; the task's score if not given")
+    ] = None,
     profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = Sweep.profile,
     stop_early: Annotated[
         bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
@@ -120,13 +123,13 @@ def sweep(
 ) -> None:
     """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
     import_keras()
-    from keras_rnncap.datasets import PerceptronCapacity, make_task
+    from keras_rnncap.datasets import make_task
     from keras_rnncap.runs import IDENTITY
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
-    made = None if task == PerceptronCapacity.name and data is None else make_task(task, data)
-    directory = out or default_directory(made, cell, params, depth, oracle, seed)
+    made = make_task(task, data)
+    directory = out or default_directory(made, cell, params, depth, oracle, seed, objective)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
     result = interruptible(
@@ -142,6 +145,7 @@ def sweep(
             oracle=oracle,
             space=space,
             changes=parse_changes(changes or []),
+            objective=objective,
             profile=profile,
             stop_early=stop_early,
             seed=seed,

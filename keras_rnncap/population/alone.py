@@ -29,7 +29,7 @@ class AlonePopulation:
     def __init__(
         self, build: Callable[[Member], keras.Model], members: Sequence[Member], table: PatternTable | None = None
     ) -> None:
-        self._build, self._table = build, table
+        self._build, self.table = build, table
         self.members = list(members[:1])
         self._model = build(self.members[0])
         self._compiled: tuple[Any, ...] = ()
@@ -61,7 +61,7 @@ class AlonePopulation:
 
     def fit_steps(self, steps: int) -> None:
         """Trains for `steps` steps on the member's own patterns of the table."""
-        self._fit(lambda start, left: _pattern_batches(self._table, self.members[0], start, left), steps)
+        self._fit(lambda start, left: _pattern_batches(self.table, self.members[0], start, left), steps)
 
     def fit_batches(self, batches: Batches, steps: int) -> None:
         """Trains for `steps` steps on batches; see `ParallelPopulation.fit_batches`."""
@@ -91,7 +91,7 @@ class AlonePopulation:
 
     def outputs_on_table(self) -> np.ndarray:
         """Returns the outputs for every pattern of the table, `(1, patterns, output_dim)`."""
-        inputs = _sequences(self._table, self.members[0].every_step)
+        inputs = _sequences(self.table, self.members[0].every_step)
         return ops.convert_to_numpy(self._model(inputs, training=False))[np.newaxis]
 
     def replace(self, slot: int, member: Member) -> None:

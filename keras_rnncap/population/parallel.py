@@ -59,6 +59,7 @@ class ParallelPopulation:
     ) -> None:
         count = min(parts or populations_at_once(), len(members))
         chunks = np.array_split(np.arange(len(members)), max(count, 1))
+        self.table = table
         self.parts = [Population(build, [members[index] for index in chunk], table) for chunk in chunks]
         self._places = [(part, index) for part in self.parts for index in range(len(part.members))]
 

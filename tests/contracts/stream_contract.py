@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from contracts.task_contract import TaskContract
 
-from keras_rnncap.datasets import StreamTask
+from keras_rnncap.datasets import StreamTask, SymbolStream
 from keras_rnncap.models import sequence_model
+
+
+def step_losses(task: StreamTask, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """The loss of each step in nats, `(batch, time)`."""
+    return task.answers().losses(targets, outputs).reshape(*targets.shape[:2], -1).sum(axis=-1)
 
 
 class StreamContract(TaskContract):
@@ -26,9 +31,21 @@ class StreamContract(TaskContract):
     def test_the_loss_is_the_mean_of_what_scored_steps_lose(self, task: StreamTask):
         _, targets, *weights = next(task.batches(3, seed=1))
         outputs = np.random.default_rng(0).normal(size=(3, task.length, task.output_dim)).astype("float32")
-        losses = task.step_losses(targets, outputs.astype("float64"))
+        losses = step_losses(task, targets, outputs.astype("float64"))
         expected = np.average(losses, weights=weights[0] if weights else None)
         assert float(task.loss()(targets, outputs, *weights)) == pytest.approx(expected, rel=1e-5)
+
+    def test_accuracy_is_the_fraction_of_scored_steps_whose_symbol_is_the_most_likely(self, task: StreamTask):
+        model = sequence_model(
+            "gru", 3, input_dim=task.input_dim, output_dim=task.output_dim, return_sequences=True, seed=0
+        )
+        measured = task.measures(model, "validation", limit=700)
+        batches = list(task.judged(model, "validation", 700))
+        weights = np.concatenate([weight.ravel() for _, _, weight in batches])
+        assert ("accuracy" in measured) == isinstance(task, SymbolStream)
+        if isinstance(task, SymbolStream):
+            right = np.concatenate([(outputs.argmax(axis=-1) == targets).ravel() for targets, outputs, _ in batches])
+            assert measured["accuracy"] == pytest.approx(np.average(right, weights=weights))
 
     def test_all_epochs_are_as_long(self, task: StreamTask):
         streams = [task.stream("train", seed, epoch) for seed, epoch in ((0, 0), (0, 1), (3, 2))]
@@ -52,8 +69,8 @@ class StreamContract(TaskContract):
             "gru", 3, input_dim=task.input_dim, output_dim=task.output_dim, return_sequences=True, seed=0,
             stateful_batch=20 if stateful else None,
         )  # fmt: skip
-        score = task.score(model, "validation", steps=1000)
-        assert score == task.score(model, "validation", steps=1000)  # the state is reset
+        score = task.score(model, "validation", limit=1000)
+        assert score == task.score(model, "validation", limit=1000)  # the state is reset
         entries, weights = task._stream("validation", None, 0)
         total = min(1000, len(entries) - 1)
         width = math.ceil(math.ceil(total / 20) / 35) * 35
@@ -69,6 +86,6 @@ class StreamContract(TaskContract):
                 stop = min(first + (width if stateful else 35), total, start + width)
                 outputs = keras.ops.convert_to_numpy(plain(task.vectors(entries[None, first:stop])))
                 weight = np.ones(stop - first) if weights is None else weights[first + 1 : stop + 1]
-                losses = task.step_losses(entries[None, first + 1 : stop + 1], outputs.astype(float))
+                losses = step_losses(task, entries[None, first + 1 : stop + 1], outputs.astype(float))
                 lost, counted = lost + (losses[0] * weight).sum(), counted + weight.sum()
         assert score == pytest.approx(task.score_of(lost / counted), rel=1e-4)

@@ -17,9 +17,10 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 import keras_rnncap.datasets
-from keras_rnncap.datasets import ALPHABET, CharacterModelling, Task, decode
+from keras_rnncap.datasets import ALPHABET, CharacterModelling, Numbers, StoredLabels, Symbols, Task, decode
 from keras_rnncap.datasets.generated import split_number
 from keras_rnncap.errors import InputError
 
@@ -68,6 +69,36 @@ def know_nothing(task: Task) -> keras.Model:
     if not task.return_sequences:
         layers.append(keras.layers.GlobalAveragePooling1D())
     return keras.Sequential([*layers, keras.layers.Dense(task.output_dim, kernel_initializer="zeros")])
+
+
+def answer_always_the_same(task: Task, seed: int) -> keras.Model:
+    """Returns a model with random outputs that are the same whatever its input."""
+    model, rng = know_nothing(task), np.random.default_rng(seed)
+    model.layers[-1].set_weights([np.zeros((task.input_dim, task.output_dim)), rng.normal(size=task.output_dim)])
+    return model
+
+
+def know_all(task: Task, targets: np.ndarray) -> np.ndarray:
+    """Returns the outputs of a model that is certain of the right answers."""
+    answers = task.answers()
+    if isinstance(answers, Numbers):
+        return targets
+    if isinstance(answers, Symbols):
+        classes = task.output_dim // (1 if task.return_sequences else answers.columns)
+        return 40 * np.eye(classes)[targets]
+    return 80 * (targets - 0.5)
+
+
+def all_there_is(task: Task, targets: np.ndarray, weights: np.ndarray | None) -> float:
+    """Returns the entropy of targets in bits, by SciPy; of numbers what float32 can hold."""
+    answers = task.answers()
+    if isinstance(answers, Numbers):
+        return 23.0 * answers.columns
+    if isinstance(answers, StoredLabels):
+        return float(len(targets))
+    columns = targets.reshape(-1, answers.columns).astype(int).T
+    each = None if weights is None else weights.ravel()
+    return sum(entropy(np.bincount(column, each), base=2) for column in columns)
 
 
 class TaskContract:
@@ -148,6 +179,45 @@ class TaskContract:
         for split in SPLITS:
             assert task.score(model, split) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
             assert task.validation_score(model) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
+
+    def test_all_that_is_measured_comes_at_once_and_can_be_searched_for(self, task):
+        model = answer_always_the_same(task, seed=0)
+        measured = task.measures(model, "validation", task.validation_limit)
+        assert measured[task.score_name] == task.validation_score(model)
+        assert set(task.objectives) <= set(measured)
+        assert task.objectives[task.score_name] == task.score_direction
+        assert task.objectives["mutual_information_bits"] == "max"
+        assert next(iter(task.objectives)) == task.score_name
+        assert all(type(value) is float for value in measured.values())
+
+    def test_outputs_that_do_not_depend_on_the_input_hold_no_information(self, task):
+        stored = self.chance_tolerance if issubclass(type(task.answers()), StoredLabels) else 1e-9
+        for model in (know_nothing(task), *(answer_always_the_same(task, seed) for seed in range(2))):
+            measured = task.measures(model, "validation", task.validation_limit)
+            assert 0 <= measured["mutual_information_bits"] <= stored
+
+    def test_certainty_of_the_right_answers_holds_all_information_there_is(self, task):
+        _, targets, *given = next(task.batches(50, seed=0))
+        weights = given[0] if given else None
+        measured = task.measures_of([(targets, know_all(task, targets), weights)])
+        assert measured["mutual_information_bits"] == pytest.approx(all_there_is(task, targets, weights), rel=1e-6)
+        assert measured["mutual_information_bits"] > 0
+        assert measured.get("accuracy", 1.0) == pytest.approx(1.0)
+
+    def test_only_scored_steps_count_in_what_is_measured(self, task):
+        _, targets, *weights = next(task.batches(20, seed=0))
+        assert 1 <= task.scored_steps <= task.length
+        if not weights:
+            assert task.scored_steps == (task.length if task.return_sequences else 1)
+            return
+        outputs = np.random.default_rng(1).normal(size=(20, task.length, task.output_dim))
+        others = np.where(weights[0][..., np.newaxis] > 0, outputs, -outputs)
+        one, other = (task.answers() for _ in range(2))
+        one.add(targets, outputs, weights[0])
+        other.add(targets, others, weights[0])
+        assert one.measures() == other.measures()
+        many = np.concatenate([batch[2] for batch in itertools.islice(task.batches(50, seed=0), 20)])
+        assert task.scored_steps == pytest.approx(many.sum(axis=1).mean(), rel=0.05, abs=0.5)
 
     def test_perfect_is_better_than_chance_in_the_direction_declared(self, task):
         assert task.score_direction in ("min", "max")

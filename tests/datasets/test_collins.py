@@ -162,6 +162,15 @@ class TestArithmetic(TaskContract):
         with pytest.raises(InputError, match="compute_steps must be"):
             Arithmetic(steps)
 
+    def test_who_knows_the_step_but_not_the_problem_has_no_information(self, task):
+        targets = np.concatenate([batch.targets for batch in task.held_out("validation", 1000)])
+        frequencies = np.stack([np.bincount(column, minlength=14) / len(targets) for column in targets.T])
+        outputs = np.broadcast_to(np.log(frequencies + 1e-30), (*targets.shape, 14))
+        measured = task.measures_of([(targets, outputs, None)])
+        assert measured["mutual_information_bits"] == pytest.approx(0, abs=1e-9)
+        assert measured[task.score_name] < 1  # though it knows where spaces are
+        assert measured["accuracy"] > 0.7
+
     def test_exact_counts_whole_answers(self, task):
         class Oracle:
             def predict_on_batch(self, _):

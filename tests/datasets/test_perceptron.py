@@ -7,7 +7,7 @@ import pytest
 from contracts.task_contract import TaskContract
 from scipy import stats
 
-from keras_rnncap.datasets import PerceptronCapacity, capacity_input_dim
+from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, capacity_input_dim, make_task
 from keras_rnncap.errors import InputError
 
 
@@ -25,6 +25,39 @@ class TestPerceptronCapacityAtEveryStep(TaskContract):
     expression = "PerceptronCapacity(patterns=300, input_dim=24, length=3, every_step=True, seed=5)"
     splits_are_one = True
     chance_tolerance = 8.0
+
+
+class TestPerceptronSearch(TaskContract):
+    expression = "PerceptronSearch(50)"
+    splits_are_one = True
+    chance_tolerance = 8.0
+
+    def test_a_trial_has_the_first_patterns_of_the_largest_task(self, task):
+        assert (task.patterns, task.name, task.data) == (500, "perceptron", "perceptron")
+        trial = task.with_values({"patterns_per_parameter": 2.5, "every_step": True}, parameters=41)
+        assert (trial.patterns, trial.every_step, trial.length) == (102, True, 5)
+        for part, whole in zip(trial.table(), task.table(), strict=True):
+            np.testing.assert_array_equal(part, whole[:102])
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"input_dim": 8}, "allows 256 distinct patterns; up to 10 for each of 50 parameters .* at least 9"),
+            ({"params": 0}, "params must be"),
+            ({"length": 0}, "length must be"),
+            ({"params": 10**9}, r"patterns \(10 for each of params=1,000,000,000\)"),
+        ],
+    )
+    def test_bad_sizes_are_named_before_anything_is_drawn(self, wrong, said):
+        with pytest.raises(InputError, match=said):
+            PerceptronSearch(**{"params": 50, **wrong})
+
+    def test_a_task_whose_size_was_not_chosen_takes_one_from_the_budget(self):
+        chosen = make_task("perceptron").for_budget(300, seed=4)
+        assert (chosen.patterns, chosen.input_dim, chosen.length, chosen.seed) == (3000, 16, 5, 4)
+        fixed = make_task("perceptron:patterns=20,input_dim=8")
+        assert fixed.for_budget(300, seed=4) is fixed
+        assert make_task("perceptron").data == "perceptron (1,000 patterns of 16, 5 steps, seed 0)"
 
 
 class KnowsByHeart:

@@ -16,7 +16,7 @@ from keras_rnncap.population import (
     Population,
 )
 from keras_rnncap.training import TrainingSettings
-from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.jobs import Job
 
 TASK = PerceptronCapacity(40, 6, 3, seed=1)
 TABLE = PatternTable(TASK.inputs[:, 0], TASK.targets, 3, batch_size=16)
@@ -123,7 +123,7 @@ def test_patterns_come_in_order_and_again_from_the_first(monkeypatch):
 def test_batches_of_a_task_are_its_own_and_one_that_diverged_stops():
     task = ParenthesesCounting(length=4, streams=1)
     sizes = {"params": 300, "depth": 1, "steps": 20, "batch_size": 8, "seed": 0}
-    job = TaskJob(task, keras.layers.GRUCell, **sizes)
+    job = Job(task, keras.layers.GRUCell, **sizes)
     values = job.hyperparameters.values | {"optimizer": "sgd", "learning_rate": 1e30, "clip_norm": 1e30}
     alone = job.population(values, [job.member(values, 1)], AlonePopulation)
     assert not np.isfinite(job.advance(alone, 20)).any()

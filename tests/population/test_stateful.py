@@ -96,7 +96,7 @@ def test_states_are_kept_with_a_member_and_those_of_a_new_one_are_zero():
 
 def test_scores_of_a_stream_carry_states_and_leave_zeros_to_those_scored_alone(monkeypatch):
     task = DistractorArithmetic()
-    monkeypatch.setattr(type(task), "validation_steps", 400)
+    monkeypatch.setattr(type(task), "validation_limit", 400)
     make = MemberBuilder("lstm", 4, 1, task.input_dim, task.output_dim, return_sequences=True, stateful_batch=BATCH)
     population = compiled(make)
     batch = next(task.batches(BATCH, 0))

@@ -19,11 +19,11 @@ import keras_rnncap.population.alone as alone_module
 import keras_rnncap.saving as saving_module
 from keras_rnncap import RecurrentCell
 from keras_rnncap.cells import get_cell
-from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import Population
 from keras_rnncap.runs import temporary_folder
-from keras_rnncap.tuners import CapacityJob, measure_capacity
+from keras_rnncap.tuners import Job, measure_capacity
 from keras_rnncap.tuners.capacity import _starts, default_directory
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import JozefowiczSpace
@@ -119,15 +119,20 @@ def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_
     np.testing.assert_allclose(loaded.serve(task.inputs), model(task.inputs), atol=1e-5)
 
 
+def small_job(**options):
+    sizes = {"params": 60, "depth": 1, "steps": 20, "batch_size": 64, "seed": 0}
+    return Job(PerceptronSearch(60, 10, 2), get_cell("rnn"), **sizes, **options)
+
+
 @pytest.mark.parametrize(("changes", "first"), [({}, 5.0), ({"loss_saturation": 0}, 3.0)])
 def test_by_cross_entropy_a_measurement_starts_at_fewer_patterns(changes, first):
-    job = CapacityJob(get_cell("rnn"), input_dim=10, depth=1, seed=0, changes=changes, **SMALL)
+    job = small_job(changes=changes)
     assert _starts(job)[0]["patterns_per_parameter"] == first
 
 
 @pytest.mark.parametrize("space", [None, JozefowiczSpace(get_cell("rnn"), [60])])
 def test_members_have_the_saturation_of_their_trial_in_any_space(space):
-    job = CapacityJob(get_cell("rnn"), input_dim=10, depth=1, seed=0, space=space, **SMALL)
+    job = small_job(space=space)
     values = {**job.hyperparameters.values, "loss_saturation": 0.7}
     assert job.member(values, 0).settings.loss_saturation == 0.7
 

@@ -9,7 +9,8 @@ import pytest
 
 from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
-from keras_rnncap.tuners.spaces import CollinsSpace, add_capacity_hyperparameters
+from keras_rnncap.datasets import PerceptronSearch
+from keras_rnncap.tuners.spaces import CollinsSpace
 
 # Equations 1-20: the affine maps of each cell, and which b^fg it has.
 MAPS = {"rnn": 1, "irnn": 1, "ugrnn": 2, "gru": 3, "lstm": 4, "+rnn": 4}
@@ -68,14 +69,14 @@ def test_each_cell_has_between_10_and_27_dimensions(cell, dimensions):
     """Appendix A: "each RNN variant had between 10 and 27 HP dimensions". The task's own two come on top."""
     hp = CollinsSpace(CELLS[cell]).hyperparameters()
     assert len(hp.space) == dimensions
-    add_capacity_hyperparameters(hp)
+    PerceptronSearch(100).add_hyperparameters(hp)
     assert 10 <= len(hp.space) <= 27
 
 
 def test_the_perceptron_task_adds_the_number_of_patterns_when_they_are_shown_and_what_hopeless_ones_count():
     hp = CollinsSpace(CELLS["irnn"]).hyperparameters()
     before = {one.name for one in hp.space}
-    add_capacity_hyperparameters(hp)
+    PerceptronSearch(100).add_hyperparameters(hp)
     own = {one.name: one for one in hp.space if one.name not in before}
     assert set(own) == {"patterns_per_parameter", "every_step", "loss_saturation"}
     assert described(own["loss_saturation"]) == (0.0, 1.0, "linear")

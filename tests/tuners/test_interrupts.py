@@ -15,7 +15,7 @@ from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import Population
 from keras_rnncap.runs import RunDirectory
 from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.jobs import TaskJob
+from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.journal import ASKED, RUNNING, Journal, TrialState
 from keras_rnncap.tuners.search_run import SearchRun
 
@@ -214,7 +214,7 @@ def test_trials_in_training_come_back_as_they_were_kept(tmp_path):
 
 
 def test_what_a_trial_sees_follows_from_its_seed_and_steps_alone(tmp_path):
-    job = TaskJob(TASK, RNNCell, params=100, depth=1, steps=40, batch_size=8, seed=0)
+    job = Job(TASK, RNNCell, params=100, depth=1, steps=40, batch_size=8, seed=0)
     members = [job.member(job.hyperparameters.values, seed) for seed in (5, 9, 5)]
     inputs, targets = next(iter(job._batches(members, [3, 0, 7], 4)))
     for slot, start in enumerate((3, 0, 7)):

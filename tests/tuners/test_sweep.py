@@ -12,15 +12,15 @@ import pytest
 import tensorflow as tf
 
 import keras_rnncap.saving as saving_module
+import keras_rnncap.tuners.sweep as sweep_module
 from keras_rnncap.cells import RNNCell, UGRNNCell
-from keras_rnncap.datasets import PerceptronCapacity, PythonDocs
+from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, PythonDocs, make_task
 from keras_rnncap.errors import InputError
 from keras_rnncap.tuners import (
-    CapacityJob,
     GPBanditOracle,
+    Job,
     PopulationTuner,
     QuantileRule,
-    TaskJob,
     compute_importance,
     run_sweep,
     to_optuna_study,
@@ -117,6 +117,66 @@ def test_a_task_with_samples_its_score_and_what_was_set(tmp_path):
     assert docs.validation_score(model) == pytest.approx(result.best_score, rel=1e-5)
 
 
+def test_a_sweep_for_information_has_the_most_bits_and_rows_with_all_measures(tmp_path):
+    options = {"params": 3000, "trials": 3, "steps": 60, "batch_size": 16, "profile": "smoke", "seed": 2}
+    changes = {"optimizer": "adam", "learning_rate": "0.01..0.05"}
+    docs = PythonDocs()
+    result = run_sweep(
+        docs, "ugrnn", out=tmp_path / "run", objective="mutual_information_bits", changes=changes, **options
+    )
+    assert (result.objective, result.direction, result.chance_score) == ("mutual_information_bits", "max", 0.0)
+    rows = [row for row in rows_in(tmp_path / "run") if row["status"] == "completed"]
+    bits = [float(row["mutual_information_bits"]) for row in rows]
+    assert result.best_score == max(bits) > 0
+    best = docs.measures(keras.saving.load_model(tmp_path / "run" / "best" / "model.keras"), "validation", 512)
+    row = rows[int(np.argmax(bits))]
+    for name in ("mutual_information_bits", "accuracy", docs.score_name):
+        assert float(row[name]) == pytest.approx(best[name], rel=1e-5)
+    assert float(row["bits_per_parameter"]) == pytest.approx(max(bits) / result.parameters)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["objective"] == "mutual_information_bits"
+    with pytest.raises(InputError, match="holds another run"):
+        run_sweep(docs, "ugrnn", out=tmp_path / "run", changes=changes, **options)
+
+
+def test_a_folder_of_before_rows_had_information_goes_on(tmp_path):
+    task, options = make_task("memory:input_dim=3,length=2"), {**SMALL, "trials": 2, "oracle": "random"}
+    run_sweep(task, "rnn", out=tmp_path / "run", **options)
+    assert "objective" not in json.loads((tmp_path / "run" / "run.json").read_text())
+    file = tmp_path / "run" / "trials.csv"
+    old = pd.read_csv(file).drop(columns=["mutual_information_bits", "bits_per_parameter"])
+    old.to_csv(file, index=False)
+    run_sweep(task, "rnn", out=tmp_path / "run", **{**options, "trials": 3})
+    new = pd.read_csv(file)
+    assert new["mutual_information_bits"].notna().tolist() == [False, False, True]
+    assert new["mean_squared_error"][:2].tolist() == old["mean_squared_error"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("task", "steps"),
+    [
+        ("perceptron", 1),
+        ("parentheses:length=4,streams=1", 1),
+        ("memorization", 5),
+        ("python-docs", 37),
+        ("arithmetic", 36),
+        ("xml", 35),
+        ("distractor-arithmetic", 9),
+    ],
+)
+def test_jozefowicz_scales_by_the_steps_that_are_scored(tmp_path, monkeypatch, task, steps):
+    class SeenError(Exception):
+        pass
+
+    def job(*_, space, **__):
+        settings = space.settings({"learning_rate": 0.5, "clip_norm": 10.0}, 1)
+        raise SeenError(settings.learning_rate, settings.clip_norm)
+
+    monkeypatch.setattr(sweep_module, "Job", job)
+    with pytest.raises(SeenError) as seen:
+        run_sweep(make_task(task), "gru", space="jozefowicz", out=tmp_path / "run", **{**SMALL, "params": 2000})
+    assert seen.value.args == (0.5 * steps, 10.0 / steps)
+
+
 @pytest.mark.parametrize("oracle", ["random", "bayesian"])
 def test_keras_tuners_own_oracles_and_a_cell_that_trains_alone(tmp_path, oracle):
     result = run_sweep(
@@ -128,7 +188,7 @@ def test_keras_tuners_own_oracles_and_a_cell_that_trains_alone(tmp_path, oracle)
 def test_shapes_of_one_search_train_in_populations_of_their_own_and_all_slots_are_busy(tmp_path, monkeypatch):
     space = JozefowiczSpace(UGRNNCell, (60, 100))
     options = {"params": 60, "depth": 1, "steps": 20, "batch_size": 64, "seed": 0}
-    job = CapacityJob(UGRNNCell, input_dim=10, length=2, space=space, changes={"depth": [1, 2]}, **options)
+    job = Job(PerceptronSearch(60, 10, 2), UGRNNCell, space=space, changes={"depth": [1, 2]}, **options)
     busy, real = [], job.advance
 
     def advance(population, steps):
@@ -166,7 +226,7 @@ def test_rows_do_not_depend_on_where_trials_train(tmp_path):
 
 def job(**options):
     sizes = {"params": 60, "depth": 1, "steps": 200, "batch_size": 64, "seed": 0}
-    return CapacityJob(RNNCell, input_dim=10, length=2, **{**sizes, **options})
+    return Job(PerceptronSearch(60, 10, 2), RNNCell, **{**sizes, **options})
 
 
 def search(job, tmp_path, rule=None, trials=24, slots=8):
@@ -224,8 +284,7 @@ def test_a_tuner_of_its_own_keeps_the_best_model(tmp_path):
     tuner = PopulationTuner(oracle, one, directory=tmp_path)
     tuner.search()
     best = oracle.get_best_trials(1)[0]
-    member = one.member(best.hyperparameters.values, 0)
-    assert one.task(member).score(tuner.get_best_models()[0]) == best.score
+    assert one.task_of(best.hyperparameters.values).score(tuner.get_best_models()[0]) == best.score
     with pytest.raises(InputError, match="num_models"):
         tuner.get_best_models(2)
     with pytest.raises(InputError, match="no arguments"):
@@ -246,6 +305,7 @@ def test_an_oracle_with_another_objective_is_refused(tmp_path):
         ({"profile": "big"}, "profile must be one of smoke, laptop, paper"),
         ({"changes": {"learning_rat": "1"}}, "did you mean 'learning_rate'"),
         ({"trials": 0}, "trials must be"),
+        ({"objective": "accuracy"}, "unknown objective 'accuracy'.*mutual_information_bits"),
         ({"params": 5}, "budget of 5 parameters"),
     ],
 )
@@ -344,7 +404,7 @@ def test_places_are_those_of_the_values(finished):
 
 def test_a_job_of_a_task_counts_its_batches(tmp_path):
     docs = PythonDocs()
-    one = TaskJob(docs, UGRNNCell, params=1500, depth=1, steps=10, batch_size=4, seed=0)
+    one = Job(docs, UGRNNCell, params=1500, depth=1, steps=10, batch_size=4, seed=0)
     values = one.hyperparameters.values
     population = one.population(values, [one.member(values, seed) for seed in range(2)])
     losses = [one.advance(population, 5) for _ in range(2)]
@@ -355,8 +415,8 @@ def test_a_job_of_a_task_counts_its_batches(tmp_path):
 
 def test_a_new_member_does_not_touch_the_global_seed_where_its_cell_takes_one(monkeypatch):
     """TensorFlow would make every compiled function ready anew, 1.6 MB that it keeps each time."""
-    sizes = {"input_dim": 8, "length": 2, "params": 60, "depth": 1, "steps": 1, "batch_size": 8, "seed": 0}
-    job = CapacityJob(RNNCell, **sizes)
+    sizes = {"params": 60, "depth": 1, "steps": 1, "batch_size": 8, "seed": 0}
+    job = Job(PerceptronSearch(60, 10, 2), RNNCell, **sizes)
     values = {hp.name: hp.default for hp in job.hyperparameters.space}
     monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: pytest.fail(f"set_random_seed({seed})"))
     one, again = (job.builder(values)(job.member(values, 1)).get_weights() for _ in range(2))
@@ -379,8 +439,8 @@ def test_members_of_a_cell_without_a_seed_are_reproducible_too():
             h = keras.ops.tanh(inputs @ self.kernel) + states[0]
             return h, [h]
 
-    sizes = {"input_dim": 8, "length": 2, "params": 60, "depth": 1, "steps": 1, "batch_size": 8, "seed": 0}
-    job = CapacityJob(UnseededCell, **sizes)
+    sizes = {"params": 60, "depth": 1, "steps": 1, "batch_size": 8, "seed": 0}
+    job = Job(PerceptronSearch(60, 10, 2), UnseededCell, **sizes)
     values = {hp.name: hp.default for hp in job.hyperparameters.space}
     one, again, other = (job.builder(values)(job.member(values, seed)).get_weights()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)

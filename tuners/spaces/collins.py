@@ -122,14 +122,3 @@ class CollinsSpace:
 
 def _by_block(drawn: dict[str, Any]) -> Any:
     return drawn[""] if "" in drawn else {prefix.removesuffix("."): one for prefix, one in drawn.items()}
-
-
-def add_capacity_hyperparameters(hp: kt.HyperParameters) -> None:
-    """Adds the perceptron task's own: b as a multiple of the parameters, and when the input is given.
-
-    And one that the paper lacks, which trains by cross-entropy alone: the saturation of the loss, as the score counts
-    right answers. `--set loss_saturation=0` searches as the paper did.
-    """
-    hp.Float("patterns_per_parameter", 0.1, 10.0, default=5.0)
-    hp.Boolean("every_step", default=False)
-    hp.Float("loss_saturation", 0.0, 1.0, default=0.4)

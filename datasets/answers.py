@@ -1,0 +1,197 @@
+"""What a model's outputs are worth for a kind of target, added up over batches: losses, accuracy, information."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+from keras_rnncap.information import mutual_information_bits, prediction_bits, reconstruction_bits
+
+BITS = "mutual_information_bits"
+"""Name of the information in rows, and as an objective."""
+
+
+class Answers(abc.ABC):
+    """Base of the kinds of targets. A task makes one for each time that a model is measured.
+
+    Args:
+        columns: Targets of a sample, or of each of its time steps, that are told apart. The bits of all are added: they
+            bound the information on all of them together where these are independent, else on each of them.
+
+    Attributes:
+        loss: Mean loss of each column, in nats or squares, `(columns,)`.
+        bits: The information captured, at least, in bits.
+    """
+
+    def __init__(self, columns: int = 1) -> None:
+        self.columns = columns
+        self.weight = 0.0
+        self._losses, self._right = np.zeros(columns), np.zeros(columns)
+
+    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Adds a batch.
+
+        Args:
+            targets: Shape `(..., columns)`, or `(...)` where there is one column.
+            outputs: A model's outputs for them.
+            weights: What each sample, or time step, counts, `(...)`; `None` where all count alike.
+        """
+        rows = targets.reshape(-1, self.columns)
+        each = np.ones(len(rows)) if weights is None else np.ravel(weights).astype(float)
+        with np.errstate(invalid="ignore", over="ignore"):  # a model that diverged has any outputs
+            losses, right = self.losses(targets, outputs), self.right(targets, outputs)
+        self.weight += float(each.sum())
+        self._losses += each @ losses.reshape(rows.shape)
+        if right is not None:
+            self._right += each @ right.reshape(rows.shape)
+        self._count(rows, each)
+
+    @abc.abstractmethod
+    def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the loss of each target, in the targets' shape."""
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Returns whether each target is what the model finds most likely; `None` where that says little."""
+        del targets, outputs
+        return None
+
+    @abc.abstractmethod
+    def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Counts targets, `(rows, columns)`, for their distribution."""
+
+    @property
+    def loss(self) -> np.ndarray:
+        """The mean loss of each column."""
+        return self._losses / self.weight
+
+    @property
+    @abc.abstractmethod
+    def bits(self) -> float:
+        """The information."""
+
+    def measures(self) -> dict[str, float]:
+        """Returns the information."""
+        return {BITS: self.bits}
+
+
+class Symbols(Answers):
+    """Targets that are each one of several symbols: class numbers; logits `(..., columns * classes)`.
+
+    Args:
+        classes: Symbols.
+        columns: As for `Answers`.
+
+    Example:
+    >>> answers = Symbols(classes=2)
+    >>> answers.add(np.array([0, 1, 1, 0]), 20.0 * np.array([[1, 0], [0, 1], [0, 1], [1, 0]]))
+    >>> {name: round(value, 6) for name, value in answers.measures().items()}
+    {'accuracy': 1.0, 'mutual_information_bits': 1.0}
+    """
+
+    def __init__(self, classes: int, columns: int = 1) -> None:
+        super().__init__(columns)
+        self._counts = np.zeros((columns, classes))
+
+    def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the cross-entropies in nats."""
+        # Not in float64 throughout, which for 10,000 words takes longer than the model.
+        logits = self._logits(targets, outputs)
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        chosen = np.take_along_axis(logits, targets[..., np.newaxis], axis=-1)[..., 0].astype("float64")
+        return np.log(np.exp(logits).sum(axis=-1, dtype="float64")) - chosen
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns whether the symbol has the largest logit."""
+        return self._logits(targets, outputs).argmax(axis=-1) == targets
+
+    def _logits(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return outputs.reshape(*targets.shape, self._counts.shape[1])
+
+    def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        places = targets + np.arange(self.columns) * self._counts.shape[1]
+        each = np.repeat(weights, self.columns)
+        self._counts += np.bincount(places.ravel(), each, self._counts.size).reshape(self._counts.shape)
+
+    @property
+    def bits(self) -> float:
+        """The information in predictions of all columns, `prediction_bits`."""
+        return float(prediction_bits(self._counts, self.loss).sum())
+
+    def measures(self) -> dict[str, float]:
+        """Returns the fraction that is right, and the information."""
+        return {"accuracy": float(self._right.sum() / self.weight / self.columns), **super().measures()}
+
+
+class YesOrNo(Answers):
+    """Targets that are 0 or 1, and a logit for each."""
+
+    def __init__(self, columns: int = 1) -> None:
+        super().__init__(columns)
+        self._ones = np.zeros(columns)
+
+    def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the cross-entropies in nats."""
+        logits = outputs.astype("float64")
+        return np.logaddexp(0, logits) - targets * logits
+
+    def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        self._ones += weights @ targets
+
+    @property
+    def bits(self) -> float:
+        """The information in predictions of all columns, `prediction_bits`."""
+        counts = np.stack([self.weight - self._ones, self._ones], axis=-1)
+        return float(prediction_bits(counts, self.loss).sum())
+
+
+class StoredLabels(YesOrNo):
+    """Random labels, 0 or 1, that a model was trained on: what is asked is how many it has learned by heart."""
+
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns whether the logit has the right sign; an undefined one has not."""
+        return ((outputs > 0) == (targets > 0.5)) & np.isfinite(outputs)
+
+    @property
+    def bits(self) -> float:
+        """The information stored about all labels, eq. 22 of Collins et al. (2017)."""
+        return mutual_information_bits(self.weight, self.accuracy)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of labels that are right."""
+        return float(self._right[0] / self.weight)
+
+    def measures(self) -> dict[str, float]:
+        """Returns the fraction that is right, and the information."""
+        return {"accuracy": self.accuracy, **super().measures()}
+
+
+class Numbers(Answers):
+    """Targets that are numbers, and an output for each.
+
+    Example:
+    >>> answers, numbers = Numbers(columns=2), np.random.default_rng(0).normal(size=(1000, 2))
+    >>> answers.add(numbers, np.stack([numbers[:, 0], 0 * numbers[:, 1]], axis=1))
+    >>> round(answers.bits, 6)  # all that float32 can hold of the first, nothing of the second
+    23.0
+    """
+
+    def __init__(self, columns: int = 1) -> None:
+        super().__init__(columns)
+        self._sums, self._squares = np.zeros(columns), np.zeros(columns)
+
+    def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Returns the squared errors."""
+        return (outputs.astype("float64") - targets) ** 2
+
+    def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
+        numbers = targets.astype("float64")
+        self._sums += weights @ numbers
+        self._squares += weights @ numbers**2
+
+    @property
+    def bits(self) -> float:
+        """The information in all columns together, `reconstruction_bits`."""
+        variances = self._squares / self.weight - (self._sums / self.weight) ** 2
+        return float(reconstruction_bits(np.maximum(variances, 0), self.loss).sum())
