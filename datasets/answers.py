@@ -18,16 +18,13 @@ class Answers(abc.ABC):
     Args:
         columns: Targets of a sample, or of each of its time steps, that are told apart. The bits of all are added: they
             bound the information on all of them together where these are independent, else on each of them.
-
-    Attributes:
-        loss: Mean loss of each column, in nats or squares, `(columns,)`.
-        bits: The information captured, at least, in bits.
     """
 
     def __init__(self, columns: int = 1) -> None:
         self.columns = columns
         self.weight = 0.0
-        self._losses, self._right = np.zeros(columns), np.zeros(columns)
+        self._losses = np.zeros(columns)
+        self._right: np.ndarray | None = None
 
     def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Adds a batch.
@@ -44,7 +41,7 @@ class Answers(abc.ABC):
         self.weight += float(each.sum())
         self._losses += each @ losses.reshape(rows.shape)
         if right is not None:
-            self._right += each @ right.reshape(rows.shape)
+            self._right = each @ right.reshape(rows.shape) + (0.0 if self._right is None else self._right)
         self._count(rows, each)
 
     @abc.abstractmethod
@@ -62,17 +59,23 @@ class Answers(abc.ABC):
 
     @property
     def loss(self) -> np.ndarray:
-        """The mean loss of each column."""
+        """The mean loss of each column, in nats or squares, `(columns,)`."""
         return self._losses / self.weight
+
+    @property
+    def accuracy(self) -> float | None:
+        """The fraction of targets that are right."""
+        return None if self._right is None else float(self._right.mean() / self.weight)
 
     @property
     @abc.abstractmethod
     def bits(self) -> float:
-        """The information."""
+        """The information captured, at least, in bits."""
 
     def measures(self) -> dict[str, float]:
-        """Returns the information."""
-        return {BITS: self.bits}
+        """Returns the `accuracy`, if there is one, and the information."""
+        accuracy = {} if self.accuracy is None else {"accuracy": self.accuracy}
+        return {**accuracy, BITS: self.bits}
 
 
 class Symbols(Answers):
@@ -91,58 +94,46 @@ class Symbols(Answers):
 
     def __init__(self, classes: int, columns: int = 1) -> None:
         super().__init__(columns)
-        self._counts = np.zeros((columns, classes))
+        self.classes = classes
+        self._counts = np.zeros(columns * classes)
 
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the cross-entropies in nats."""
         # Not in float64 throughout, which for 10,000 words takes longer than the model.
-        logits = self._logits(targets, outputs)
+        logits = outputs.reshape(*targets.shape, self.classes)
         logits = logits - logits.max(axis=-1, keepdims=True)
         chosen = np.take_along_axis(logits, targets[..., np.newaxis], axis=-1)[..., 0].astype("float64")
         return np.log(np.exp(logits).sum(axis=-1, dtype="float64")) - chosen
 
-    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
         """Returns whether the symbol has the largest logit."""
-        return self._logits(targets, outputs).argmax(axis=-1) == targets
-
-    def _logits(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        return outputs.reshape(*targets.shape, self._counts.shape[1])
+        return outputs.reshape(*targets.shape, self.classes).argmax(axis=-1) == targets
 
     def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        places = targets + np.arange(self.columns) * self._counts.shape[1]
-        each = np.repeat(weights, self.columns)
-        self._counts += np.bincount(places.ravel(), each, self._counts.size).reshape(self._counts.shape)
+        places = targets.astype(int) + np.arange(self.columns) * self.classes
+        self._counts += np.bincount(places.ravel(), np.repeat(weights, self.columns), self._counts.size)
 
     @property
     def bits(self) -> float:
         """The information in predictions of all columns, `prediction_bits`."""
-        return float(prediction_bits(self._counts, self.loss).sum())
-
-    def measures(self) -> dict[str, float]:
-        """Returns the fraction that is right, and the information."""
-        return {"accuracy": float(self._right.sum() / self.weight / self.columns), **super().measures()}
+        return float(prediction_bits(self._counts.reshape(self.columns, self.classes), self.loss).sum())
 
 
-class YesOrNo(Answers):
+class YesOrNo(Symbols):
     """Targets that are 0 or 1, and a logit for each."""
 
     def __init__(self, columns: int = 1) -> None:
-        super().__init__(columns)
-        self._ones = np.zeros(columns)
+        super().__init__(2, columns)
 
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the cross-entropies in nats."""
         logits = outputs.astype("float64")
         return np.logaddexp(0, logits) - targets * logits
 
-    def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        self._ones += weights @ targets
-
-    @property
-    def bits(self) -> float:
-        """The information in predictions of all columns, `prediction_bits`."""
-        counts = np.stack([self.weight - self._ones, self._ones], axis=-1)
-        return float(prediction_bits(counts, self.loss).sum())
+    def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Returns nothing: where few are 1, always 0 would be right most of the time."""
+        del targets, outputs
+        return None
 
 
 class StoredLabels(YesOrNo):
@@ -157,15 +148,6 @@ class StoredLabels(YesOrNo):
         """The information stored about all labels, eq. 22 of Collins et al. (2017)."""
         return mutual_information_bits(self.weight, self.accuracy)
 
-    @property
-    def accuracy(self) -> float:
-        """The fraction of labels that are right."""
-        return float(self._right[0] / self.weight)
-
-    def measures(self) -> dict[str, float]:
-        """Returns the fraction that is right, and the information."""
-        return {"accuracy": self.accuracy, **super().measures()}
-
 
 class Numbers(Answers):
     """Targets that are numbers, and an output for each.
@@ -179,7 +161,7 @@ class Numbers(Answers):
 
     def __init__(self, columns: int = 1) -> None:
         super().__init__(columns)
-        self._sums, self._squares = np.zeros(columns), np.zeros(columns)
+        self._moments = np.zeros((2, columns))
 
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the squared errors."""
@@ -187,11 +169,10 @@ class Numbers(Answers):
 
     def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
         numbers = targets.astype("float64")
-        self._sums += weights @ numbers
-        self._squares += weights @ numbers**2
+        self._moments += weights @ numbers, weights @ numbers**2
 
     @property
     def bits(self) -> float:
         """The information in all columns together, `reconstruction_bits`."""
-        variances = self._squares / self.weight - (self._sums / self.weight) ** 2
-        return float(reconstruction_bits(np.maximum(variances, 0), self.loss).sum())
+        mean, square = self._moments / self.weight
+        return float(reconstruction_bits(np.maximum(square - mean**2, 0), self.loss).sum())

@@ -83,10 +83,6 @@ class Arithmetic(GeneratedTask):
         """Returns the characters of each step."""
         return Symbols(len(SYMBOLS), LENGTH)
 
-    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the mean cross-entropy of each sample's characters, in nats."""
-        return self.answers().losses(targets, outputs).mean(axis=1)
-
     def exact(self, model: keras.Model, split: Split = "test", samples: int = 1000) -> float:
         """Returns the fraction of problems of which a model has every character of the answer right."""
         right = [

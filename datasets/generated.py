@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -27,9 +26,9 @@ class GeneratedTask(Task):
     test_samples = 10_000
     validation_limit = 1_000
 
-    @abc.abstractmethod
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the score of each sample, given a model's outputs for them."""
+        """Returns the score of each sample, given a model's outputs for them: unless said otherwise, its mean loss."""
+        return self.answers().losses(targets, outputs).mean(axis=-1)
 
     def held_out(self, split: Split, samples: int | None = None) -> Iterator[Sample]:
         """Yields the samples that scores are measured on, in batches."""

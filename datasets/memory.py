@@ -63,10 +63,6 @@ class MemoryCapacity(GeneratedTask):
         """Returns squared errors of each number, and the bits in all of them."""
         return Numbers(self.input_dim)
 
-    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the mean squared error of each sample."""
-        return np.mean((outputs.astype("float64") - targets) ** 2, axis=-1)
-
     def linear_bound(self, units: int) -> float:
         """Returns the least mean squared error of a linear network whose state has so many units."""
         return max(0.0, 1 - units / self.input_dim)

@@ -108,10 +108,6 @@ class RandomContinuousFunction(GeneratedTask):
         """Returns squared errors, and the bits in a sample's value."""
         return Numbers()
 
-    def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns the squared error of each sample."""
-        return np.mean((outputs.astype("float64") - targets) ** 2, axis=-1)
-
     def worked_example(self, seed: int = 0) -> str:
         """Returns a sample as text."""
         batch = self.sample(np.random.default_rng(seed), 1)

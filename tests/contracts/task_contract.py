@@ -20,7 +20,7 @@ import pytest
 from scipy.stats import entropy
 
 import keras_rnncap.datasets
-from keras_rnncap.datasets import ALPHABET, CharacterModelling, Numbers, StoredLabels, Symbols, Task, decode
+from keras_rnncap.datasets import ALPHABET, CharacterModelling, Numbers, StoredLabels, Task, YesOrNo, decode
 from keras_rnncap.datasets.generated import split_number
 from keras_rnncap.errors import InputError
 
@@ -83,10 +83,7 @@ def know_all(task: Task, targets: np.ndarray) -> np.ndarray:
     answers = task.answers()
     if isinstance(answers, Numbers):
         return targets
-    if isinstance(answers, Symbols):
-        classes = task.output_dim // (1 if task.return_sequences else answers.columns)
-        return 40 * np.eye(classes)[targets]
-    return 80 * (targets - 0.5)
+    return 80 * (targets - 0.5) if isinstance(answers, YesOrNo) else 40 * np.eye(answers.classes)[targets]
 
 
 def all_there_is(task: Task, targets: np.ndarray, weights: np.ndarray | None) -> float:
