@@ -99,7 +99,7 @@ def test_a_search_before_the_saturation_of_the_loss_is_repeated_without_it_and_a
     old = dataclasses.replace(facts, hyperparameters=known)
     monkeypatch.setattr(presets_module, "describe", lambda _: old)
     rows = read_rows(retrain("old", trials=3, out=tmp_path / "again") / "trials.csv")
-    assert [row["loss_saturation"] for row in rows] == [0.0] * 3
+    assert [row["hp.loss_saturation"] for row in rows] == [0.0] * 3
     assert len({row["loss"] for row in rows}) == 3  # other weights each time
 
 
