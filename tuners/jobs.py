@@ -16,9 +16,18 @@ from keras_tuner.engine import hyperparameters as kinds
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, constructor_options
 from keras_rnncap.datasets import BITS, Judged, Task
-from keras_rnncap.errors import unknown
+from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.information import bits_per_parameter
-from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation, PatternTable
+from keras_rnncap.population import (
+    Member,
+    MemberBuilder,
+    ParallelPopulation,
+    PatternTable,
+    due,
+    listen,
+    steps_to_epoch_end,
+    validation_scores,
+)
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
 from keras_rnncap.tuners.spaces import CollinsSpace, edit_space
 
@@ -175,6 +184,11 @@ class Job:
     def member(self, values: Values, seed: int) -> Member:
         """Returns the member with these values."""
         settings, task = self.space.settings(values, self.steps), self.task_of(values)
+        if task.patterns and (settings.schedule or settings.dropout):
+            raise InputError(
+                f"schedule and dropout must be left at their defaults: {task.name} has no validation split, and its "
+                "patterns are to be stored"
+            )
         if "loss_saturation" in values:  # rows of before it was a hyperparameter lack it
             settings = dataclasses.replace(settings, loss_saturation=values["loss_saturation"])
         return Member(
@@ -226,11 +240,18 @@ class Job:
         return population
 
     def advance(self, population: Any, steps: int) -> np.ndarray:
-        """Trains all members for so many steps; returns the mean loss of each."""
+        """Trains all members for so many steps; returns the mean loss of each. Schedules hear of each epoch's end."""
         if self.task.patterns:
             population.fit_steps(steps)
-        else:
+        elif not any(population.schedules):
             population.fit_batches(self._batches, steps)
+        else:
+            while chunk := min(steps, steps_to_epoch_end(population)):
+                population.fit_batches(self._batches, chunk)
+                if slots := due(population):
+                    scores = validation_scores(population, self.task, slots)
+                    listen(population, scores, self.task.score_direction)
+                steps -= chunk
         return population.take_losses()
 
     def _batches(self, members: Sequence[Member], starts: Sequence[int], steps: int) -> Any:

@@ -15,7 +15,7 @@ from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.journal import TrialState
 from keras_rnncap.tuners.scheduling import Key, Place, Schedule
-from keras_rnncap.tuners.worker import Ended, Piece, Placed, Worker
+from keras_rnncap.tuners.worker import Ended, Piece, Placed, Trained, Worker
 
 
 @dataclasses.dataclass(eq=False)
@@ -132,16 +132,14 @@ class Rounds:
             pieces.append(self._piece(key, states, steps=steps, looks=tuple(looks)))
         results = self._do(pieces)
         places = sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number))
-        return [self._outcome(running, place, *results[place.key][place.slot]) for running, place in places]
+        return [self._outcome(running, place, results[place.key][place.slot]) for running, place in places]
 
-    def _outcome(
-        self, running: Running, place: Place, loss: float, alive: bool, progress: float, arrays: dict[str, Any]
-    ) -> Outcome:
-        done = min(running.state.done + self.job.round_steps, self.job.steps)
-        over = not alive or done >= self.job.steps
-        history = [*running.state.history, (done, loss, math.nan if over else progress)]
+    def _outcome(self, running: Running, place: Place, trained: Trained) -> Outcome:
+        done = trained.stopped or min(running.state.done + self.job.round_steps, self.job.steps)
+        over = not trained.alive or trained.stopped is not None or done >= self.job.steps
+        history = [*running.state.history, (done, trained.loss, math.nan if over else trained.progress)]
         slot, size = self._schedule.kept(place)
-        return Outcome(running, place, over, TrialState(done, history, slot, arrays, size))
+        return Outcome(running, place, over, TrialState(done, history, slot, trained.arrays, size))
 
     def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
         """Returns what is known of trials that end."""

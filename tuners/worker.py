@@ -67,12 +67,14 @@ class Trained(NamedTuple):
         alive: Whether it has not diverged.
         progress: How well it does, where that was asked for; otherwise NaN.
         arrays: What a population restores it from.
+        stopped: The step at which its schedule has stopped it, `None` where it trains on.
     """
 
     loss: float
     alive: bool
     progress: float
     arrays: dict[str, np.ndarray]
+    stopped: int | None
 
 
 class Ended(NamedTuple):
@@ -158,7 +160,7 @@ class HeldPopulation:
 
     def _trained(self) -> dict[int, Trained]:
         piece, losses, population = self.piece, self._losses, self.population
-        alive, arrays = population.alive, population.states()
+        alive, made, arrays = population.alive, population.steps_done, population.states()
         progress = self.job.progress(population, losses) if piece.looks else ()
         trained = {}
         for slot, placed in enumerate(piece.slots):
@@ -166,7 +168,8 @@ class HeldPopulation:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
                 seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
-                trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot])
+                stopped = int(made[slot]) if alive[slot] and population.ended[slot] and made[slot] < done else None
+                trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot], stopped)
         return trained
 
     def _ended(self) -> dict[int, Ended]:

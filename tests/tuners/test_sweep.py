@@ -1,6 +1,7 @@
 """Sweeps: their files, their continuation, tasks with samples, cells that train alone, and what they tell others."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -14,8 +15,9 @@ import tensorflow as tf
 import keras_rnncap.saving as saving_module
 import keras_rnncap.tuners.sweep as sweep_module
 from keras_rnncap.cells import RNNCell, UGRNNCell
-from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, PythonDocs, make_task
+from keras_rnncap.datasets import MemoryCapacity, PerceptronCapacity, PerceptronSearch, PythonDocs, make_task
 from keras_rnncap.errors import InputError
+from keras_rnncap.training import Schedule
 from keras_rnncap.tuners import (
     GPBanditOracle,
     Job,
@@ -25,7 +27,7 @@ from keras_rnncap.tuners import (
     run_sweep,
     to_optuna_study,
 )
-from keras_rnncap.tuners.spaces import JozefowiczSpace
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
 
 SMALL = {"params": 60, "steps": 20, "trials": 12, "profile": "smoke"}
 USUAL = {
@@ -456,3 +458,29 @@ def test_members_of_a_cell_without_a_seed_are_reproducible_too():
     one, again, other = (job.builder(values)(job.member(values, seed)).get_weights()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-3
+
+
+class ListeningSpace(CollinsSpace):
+    """Trials halve their rates after an epoch without gain, and stop after two of them."""
+
+    def settings(self, values, steps):
+        schedule = Schedule("plateau", epoch_steps=10, stop_patience=2)
+        return dataclasses.replace(super().settings(values, steps), schedule=schedule)
+
+
+def test_trials_follow_schedules_of_their_own_whatever_their_company(tmp_path):
+    sizes = {"params": 60, "depth": 1, "steps": 120, "batch_size": 16, "seed": 0, "changes": {"optimizer": "adam"}}
+    one = Job(MemoryCapacity(4, 3), RNNCell, space=ListeningSpace(RNNCell), **sizes)
+    few, _ = search(one, tmp_path / "a", trials=5, slots=1)
+    many, _ = search(one, tmp_path / "b", trials=5, slots=5)
+    steps = {ended.number: ended.steps for ended in many}
+    assert steps == {ended.number: ended.steps for ended in few}
+    assert min(steps.values()) < 120
+    assert all(made % 10 == 0 for made in steps.values())
+    scores = [sorted((ended.number, ended.measured[one.objective]) for ended in ended_) for ended_ in (few, many)]
+    np.testing.assert_allclose(*scores, rtol=1e-3)
+
+
+def test_patterns_have_no_validation_split_for_a_schedule(tmp_path):
+    with pytest.raises(InputError, match="schedule and dropout"):
+        search(job(space=ListeningSpace(RNNCell)), tmp_path)
