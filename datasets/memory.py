@@ -33,6 +33,7 @@ class MemoryCapacity(GeneratedTask):
     """
 
     name = "memory"
+    usual_params = 9_000
     source = "Collins et al. 2017, section 2.2"
     return_sequences = False
     score_name = "mean_squared_error"

@@ -45,6 +45,7 @@ class ParenthesesCounting(GeneratedTask):
     """
 
     name = "parentheses"
+    usual_params = 5_000
     source = "Collins et al. 2017, appendix B"
     return_sequences = False
     score_name = "cross_entropy_nats"

@@ -55,6 +55,7 @@ class PennTreebank(SymbolStream):
     """
 
     name = "penn-treebank"
+    usual_params = 1_000_000
     source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "perplexity"
     needs_data = True

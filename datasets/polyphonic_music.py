@@ -53,6 +53,7 @@ class PolyphonicMusic(StreamTask):
     """
 
     name = "polyphonic-music"
+    usual_params = 5_000
     source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "nats_per_step"
     weighted = True

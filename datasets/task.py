@@ -54,6 +54,8 @@ class Task(abc.ABC):
         carries_state: Whether a batch continues where the one before it ended, so that a model may keep its state.
         weighted: Whether batches carry weights of their own, one for each sample and time step.
         needs_data: Whether `load` needs files.
+        usual_params: Parameters that a model should have at least: inputs or outputs are so wide that smaller ones have
+            few units or none. Budgets that are not given are no smaller.
         validation_limit: Samples, or what else a task counts in, that a quick score is measured on; `None` takes all.
         patterns: Size of the set that is trained on in order, again and again; 0 where batches are drawn.
         every_step: Whether the input of a pattern is given at every time step, or at the first one only.
@@ -67,6 +69,7 @@ class Task(abc.ABC):
     carries_state: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
+    usual_params: ClassVar[int] = 1
     validation_limit: ClassVar[int | None] = None
     patterns: int = 0
     every_step: bool = False

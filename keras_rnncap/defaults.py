@@ -35,6 +35,11 @@ class Probe:
     depth, trials, steps = 1, 12, 500
 
 
+def params_for(task: Any, params: int | None, usual: int) -> int:
+    """Returns the budget that is asked for, else the usual one, or the task's where that is larger."""
+    return max(usual, task.usual_params) if params is None else params
+
+
 SEED = 0
 ENGINE = "inline"
 """Where trials train."""

@@ -14,7 +14,7 @@ import pandas as pd
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
-from keras_rnncap.defaults import ENGINE, SEED, Sweep, run_folder, task_words
+from keras_rnncap.defaults import ENGINE, SEED, Sweep, params_for, run_folder, task_words
 from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
@@ -90,7 +90,7 @@ def run_sweep(
     task: Task | None,
     cell: str | CellFactory,
     *,
-    params: int = Sweep.params,
+    params: int | None = None,
     depth: int = Sweep.depth,
     trials: int | None = None,
     steps: int | None = None,
@@ -119,7 +119,7 @@ def run_sweep(
         task: The task; `None` is perceptron capacity, whose number of patterns the search chooses, as it does for
             `make_task("perceptron")`.
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
-        params: Largest number of trainable parameters.
+        params: Largest number of trainable parameters; `None` takes 300, or more where the task says so.
         depth: Number of layers.
         trials: Number of trials; `None` takes the profile's.
         steps: Training steps of a trial; `None` takes the profile's.
@@ -148,6 +148,8 @@ def run_sweep(
     >>> result.objective, result.trials
     ('mutual_information_bits', 2)
     """
+    task = task or PerceptronCapacity.load()
+    params = params_for(task, params, Sweep.params)
     factory, name, spent = get_cell(cell), one_name(cell), get_profile(profile)
     trials = spent.trials if trials is None else check_integer("trials", trials, 1)
     steps = spent.steps if steps is None else check_integer("steps", steps, 1)
@@ -158,7 +160,7 @@ def run_sweep(
     check_oracle(oracle)
     if space not in SPACES:
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
-    task = (task or PerceptronCapacity.load()).for_budget(params, seed)
+    task = task.for_budget(params, seed)
     options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
     chosen = CollinsSpace(factory) if space == "collins" else JozefowiczSpace(factory, (params,), task.scored_steps)
     job = Job(task, factory, space=chosen, changes=changes, objective=objective, **options)

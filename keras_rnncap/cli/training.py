@@ -22,14 +22,16 @@ from keras_rnncap.cli.common import (
     import_keras,
     interruptible,
 )
-from keras_rnncap.defaults import ENGINE, SEED, Sweep, Train
+from keras_rnncap.defaults import ENGINE, SEED, Sweep, Train, params_for
 from keras_rnncap.errors import InputError
 
 
 def train(
     task: TaskSpec,
     cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Train.params,
+    params: Annotated[
+        int | None, typer.Option(help="Largest number of trainable parameters; default 20,000 or what the task needs")
+    ] = None,
     depth: Depth = Train.depth,
     steps: Annotated[int, typer.Option(help="Training steps")] = Train.steps,
     batch_size: Annotated[int, typer.Option(help="Samples in a step")] = Train.batch_size,
@@ -58,6 +60,7 @@ def train(
     numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
     made = make_task(task, data)
+    params = params_for(made, params, Train.params)
     directory = out or default_directory(made, cell, params, depth, seed)
     result = interruptible(
         directory,
@@ -96,7 +99,9 @@ def train(
 def sweep(
     task: TaskSpec,
     cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Sweep.params,
+    params: Annotated[
+        int | None, typer.Option(help="Largest number of trainable parameters; default 300 or what the task needs")
+    ] = None,
     depth: Depth = Sweep.depth,
     trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
@@ -129,6 +134,7 @@ def sweep(
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
     made = make_task(task, data)
+    params = params_for(made, params, Sweep.params)
     directory = out or default_directory(made, cell, params, depth, oracle, seed, objective)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")

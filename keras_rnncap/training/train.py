@@ -17,7 +17,7 @@ from keras_rnncap.analysis.learning_curve import plot_learning_curve
 from keras_rnncap.budget import Budget, units_for_budget
 from keras_rnncap.cells import CellFactory, constructor_options, get_cell, one_name, same_cell
 from keras_rnncap.datasets import Task
-from keras_rnncap.defaults import SEED, Train, run_folder, task_words
+from keras_rnncap.defaults import SEED, Train, params_for, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer, check_seed
 from keras_rnncap.models import sequence_model
 from keras_rnncap.runs import RunDirectory, check_kinds, read_json, read_rows, replacing, write_json, write_rows
@@ -88,7 +88,7 @@ def train_model(
     task: Task,
     cell: str | CellFactory,
     *,
-    params: int = Train.params,
+    params: int | None = None,
     depth: int = Train.depth,
     settings: TrainingSettings | None = None,
     batch_size: int = Train.batch_size,
@@ -111,7 +111,7 @@ def train_model(
     Args:
         task: The task.
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
-        params: Largest number of trainable parameters.
+        params: Largest number of trainable parameters; `None` takes 20,000, or more where the task says so.
         depth: Number of layers.
         settings: Hyperparameters of the training; `None` takes 10,000 steps of Adam.
         batch_size: Samples in a step.
@@ -132,7 +132,7 @@ def train_model(
     """
     settings = settings or TrainingSettings(Train.steps, learning_rate=Train.learning_rate, clip_norm=Train.clip_norm)
     factory = get_cell(cell)
-    check_integer("params", params, 1)
+    params = check_integer("params", params_for(task, params, Train.params), 1)
     check_integer("depth", depth, 1)
     check_integer("batch_size", batch_size, 1)
     check_seed(seed)

@@ -4,8 +4,10 @@ import tracemalloc
 
 import pytest
 
+from keras_rnncap import sequence_model, units_for_budget
 from keras_rnncap.datasets import TASKS, ParenthesesCounting, PerceptronCapacity, make_task, task_arguments
 from keras_rnncap.datasets.task import LARGEST_SAMPLE, LARGEST_SET
+from keras_rnncap.defaults import Sweep, Train, params_for
 from keras_rnncap.errors import InputError
 
 
@@ -84,3 +86,14 @@ def test_sizes_that_are_fine_each_may_be_too_large_together():
         PerceptronCapacity(patterns, 40)
     with pytest.raises(InputError, match="100,000,000 samples of 50 numbers are 5,000,000,000 in all"):
         make_task("random-function:samples=100000000")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "+rnn"])
+@pytest.mark.parametrize("name", TASKS)
+def test_the_usual_budget_buys_a_model_of_every_task(name, cell):
+    task = TASKS[name].described()
+    shape = {"input_dim": task.input_dim, "output_dim": task.output_dim, "return_sequences": task.return_sequences}
+    for usual in (Sweep.params, Train.params):
+        budget = params_for(task, None, usual)
+        assert units_for_budget(lambda units: sequence_model(cell, units, **shape), budget).units >= 1
+    assert params_for(task, 7, Sweep.params) == 7
