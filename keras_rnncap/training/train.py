@@ -232,7 +232,9 @@ class _TrainingRun:
         self.rows = [row for row in _read_history(directory / "history.csv") if row["step"] <= self.step]
         schedule = settings.schedule
         self.every = schedule.epoch_steps if schedule else max(1, math.ceil(settings.steps / RECORDS))
-        if (last := self.rows[-1]["step"] if self.rows else 0) < self.step - self.every:
+        last = self.rows[-1]["step"] if self.rows else 0
+        # An interrupt at a record may leave its row out.
+        if last < self.step - self.every or (not last and self.step >= settings.steps):
             raise damaged(directory / "history.csv", f"it ends at step {last}, and the checkpoint is of {self.step}")
 
     @property
