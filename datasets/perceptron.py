@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import StoredLabels
+from keras_rnncap.datasets.generated import split_number
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
@@ -96,7 +97,7 @@ class PerceptronCapacity(Task):
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws patterns with replacement. All splits are the same set: what was stored is measured on itself."""
-        del split
+        split_number(split)
         rows = rng.integers(0, self.patterns, size)
         return Sample(self.inputs[rows], self.targets[rows])
 
@@ -110,7 +111,8 @@ class PerceptronCapacity(Task):
 
     def judged(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> Iterator[Judged]:
         """Yields a model's outputs for all patterns, whatever the split."""
-        del split, limit
+        del limit
+        split_number(split)
         # Not model.predict, which compiles anew for each of a sweep's models: slower, and TensorFlow warns.
         yield self.targets, keras.ops.convert_to_numpy(model(self.inputs, training=False)), None
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
-from keras_rnncap.datasets.generated import GeneratedTask
+from keras_rnncap.datasets.generated import GeneratedTask, split_number
 from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
@@ -93,7 +93,7 @@ class RandomContinuousFunction(GeneratedTask):
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws samples with probability beta_i."""
-        del split
+        split_number(split)
         rows = np.searchsorted(self._cumulative, rng.random(size), side="right")
         rows = np.minimum(rows, self.samples - 1)
         inputs = np.zeros((size, self.length, self.input_dim), "float32")

@@ -55,10 +55,6 @@ def all_diverge(monkeypatch):
     monkeypatch.setattr(SearchRun, "record", lambda run, ended: real(run, ended._replace(measured=None)))
 
 
-def diverge(model, data, callbacks):
-    return float("nan")
-
-
 def words(text):
     return " ".join(re.sub(r"[│┃┏┓┗┛┡┩└┘─━┳┴╇┬┼╭╮╰╯]", " ", text).split())
 

@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+def wait_for(event):
+    deadline = time.monotonic() + 60
+    while not event() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return event()
+
+
 class MadePiece(NamedTuple):
     key: str
     do: str = "work"
@@ -36,10 +43,10 @@ class MadeWork:
             os.kill(os.getpid(), signal.SIGKILL)
         if do == "wait":
             (folder / "pid").write_text(str(os.getpid()))
-            deadline = time.monotonic() + 60
-            while not self.stopped and time.monotonic() < deadline:
-                time.sleep(0.01)
+            if wait_for(lambda: self.stopped):
+                (folder / "stopped").touch()
         if do == "interrupt":
+            wait_for((folder / "pid").exists)  # until the one beside it waits
             raise KeyboardInterrupt
 
     def stop(self):

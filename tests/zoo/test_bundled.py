@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -65,9 +64,7 @@ def test_presets_of_every_task_are_bundled_and_small():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundled_preset_is_whole_and_answers_as_it_did(name):
     zoo.verify(name)
-    start = time.perf_counter()
     facts, model = zoo.describe(name), zoo.load(name)
-    assert time.perf_counter() - start < 10  # meant to be under 2 s; this is no benchmark, and machines are busy
     assert facts.handle == name
     assert sum(keras.ops.convert_to_numpy(weight).size for weight in model.trainable_weights) == facts.parameters
     assert_as_before(name, answers(model))
