@@ -1,71 +1,40 @@
-"""Tasks: what a recurrent model is trained on and how it is scored."""
+"""Tasks: what a recurrent model is trained on and how it is scored.
+
+A new task is a file and a line here; tables list the tasks in the order of these lines: those of Collins et al.,
+Jozefowicz et al. and Mehta as in their papers, and ours.
+"""
 
 import contextlib
 
-from keras_rnncap.datasets.answers import BITS, Answers, Numbers, StoredLabels, Symbols, YesOrNo
-from keras_rnncap.datasets.arithmetic import Arithmetic
-from keras_rnncap.datasets.characters import CharacterModelling
-from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode, encode
-from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic
-from keras_rnncap.datasets.generated import GeneratedTask
-from keras_rnncap.datasets.lookup import TASKS, get_task_class, make_task, task_arguments, task_spec
-from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies, SumOfCrossEntropies
-from keras_rnncap.datasets.memorization import Memorization
-from keras_rnncap.datasets.memory import MemoryCapacity
-from keras_rnncap.datasets.parentheses import ParenthesesCounting
-from keras_rnncap.datasets.penn_treebank import PennTreebank
-from keras_rnncap.datasets.perceptron import PerceptronCapacity, PerceptronSearch, capacity_input_dim
-from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic
-from keras_rnncap.datasets.python_docs import PythonDocs
-from keras_rnncap.datasets.random_function import RandomContinuousFunction
-from keras_rnncap.datasets.sentiment import SentimentSequences
-from keras_rnncap.datasets.stream import StreamTask, SymbolStream
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task
-from keras_rnncap.datasets.text8 import Text8
-from keras_rnncap.datasets.xml_modelling import XMLModelling
+from keras_rnncap.by_name import by_name as _by_name
+from keras_rnncap.datasets.answers import BITS as BITS, Answers as Answers, Numbers as Numbers
+from keras_rnncap.datasets.answers import StoredLabels as StoredLabels, Symbols as Symbols, YesOrNo as YesOrNo
+from keras_rnncap.datasets.characters import CharacterModelling as CharacterModelling
+from keras_rnncap.datasets.corpus import ALPHABET as ALPHABET, Corpus as Corpus, decode as decode, encode as encode
+from keras_rnncap.datasets.generated import GeneratedTask as GeneratedTask
+from keras_rnncap.datasets.lookup import TASKS as TASKS, get_task_class as get_task_class, make_task as make_task
+from keras_rnncap.datasets.lookup import task_arguments as task_arguments, task_spec as task_spec
+from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies as SumOfBinaryCrossEntropies
+from keras_rnncap.datasets.losses import SumOfCrossEntropies as SumOfCrossEntropies
+from keras_rnncap.datasets.stream import StreamTask as StreamTask, SymbolStream as SymbolStream
+from keras_rnncap.datasets.task import Judged as Judged, Sample as Sample, Split as Split, Task as Task
+from keras_rnncap.datasets.perceptron import PerceptronCapacity as PerceptronCapacity
+from keras_rnncap.datasets.perceptron import PerceptronSearch as PerceptronSearch
+from keras_rnncap.datasets.perceptron import capacity_input_dim as capacity_input_dim
+from keras_rnncap.datasets.memory import MemoryCapacity as MemoryCapacity
+from keras_rnncap.datasets.random_function import RandomContinuousFunction as RandomContinuousFunction
+from keras_rnncap.datasets.text8 import Text8 as Text8
+from keras_rnncap.datasets.parentheses import ParenthesesCounting as ParenthesesCounting
+from keras_rnncap.datasets.arithmetic import Arithmetic as Arithmetic
+from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic as DistractorArithmetic
+from keras_rnncap.datasets.xml_modelling import XMLModelling as XMLModelling
+from keras_rnncap.datasets.penn_treebank import PennTreebank as PennTreebank
+from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic as PolyphonicMusic
+from keras_rnncap.datasets.memorization import Memorization as Memorization
+from keras_rnncap.datasets.sentiment import SentimentSequences as SentimentSequences
+from keras_rnncap.datasets.python_docs import PythonDocs as PythonDocs
+
+TASKS |= _by_name(globals(), Task)
 
 with contextlib.suppress(ImportError):  # a machine with JAX alone needs no TensorFlow Datasets
     import keras_rnncap.datasets.builders  # noqa: F401  registers them with `tfds.load`
-
-__all__ = [
-    "ALPHABET",
-    "BITS",
-    "TASKS",
-    "Answers",
-    "Arithmetic",
-    "CharacterModelling",
-    "Corpus",
-    "DistractorArithmetic",
-    "GeneratedTask",
-    "Judged",
-    "Memorization",
-    "MemoryCapacity",
-    "Numbers",
-    "ParenthesesCounting",
-    "PennTreebank",
-    "PerceptronCapacity",
-    "PerceptronSearch",
-    "PolyphonicMusic",
-    "PythonDocs",
-    "RandomContinuousFunction",
-    "Sample",
-    "SentimentSequences",
-    "Split",
-    "StoredLabels",
-    "StreamTask",
-    "SumOfBinaryCrossEntropies",
-    "SumOfCrossEntropies",
-    "SymbolStream",
-    "Symbols",
-    "Task",
-    "Text8",
-    "XMLModelling",
-    "YesOrNo",
-    "capacity_input_dim",
-    "decode",
-    "encode",
-    "get_task_class",
-    "make_task",
-    "task_arguments",
-    "task_spec",
-]

@@ -7,41 +7,11 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from keras_rnncap.datasets.arithmetic import Arithmetic
-from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic
-from keras_rnncap.datasets.memorization import Memorization
-from keras_rnncap.datasets.memory import MemoryCapacity
-from keras_rnncap.datasets.parentheses import ParenthesesCounting
-from keras_rnncap.datasets.penn_treebank import PennTreebank
-from keras_rnncap.datasets.perceptron import PerceptronCapacity
-from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic
-from keras_rnncap.datasets.python_docs import PythonDocs
-from keras_rnncap.datasets.random_function import RandomContinuousFunction
-from keras_rnncap.datasets.sentiment import SentimentSequences
 from keras_rnncap.datasets.task import Task
-from keras_rnncap.datasets.text8 import Text8
-from keras_rnncap.datasets.xml_modelling import XMLModelling
 from keras_rnncap.errors import InputError, unknown
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task
-    for task in (
-        PerceptronCapacity,
-        MemoryCapacity,
-        RandomContinuousFunction,
-        Text8,
-        ParenthesesCounting,
-        Arithmetic,
-        DistractorArithmetic,
-        XMLModelling,
-        PennTreebank,
-        PolyphonicMusic,
-        Memorization,
-        SentimentSequences,
-        PythonDocs,
-    )
-}
-"""All tasks, by name: those of Collins et al., Jozefowicz et al. and Mehta in the order of their papers, and ours."""
+TASKS: dict[str, type[Task]] = {}
+"""All tasks that `keras_rnncap.datasets` exports, by name."""
 
 
 def get_task_class(name: str) -> type[Task]:
@@ -78,6 +48,7 @@ def task_spec(task: Task) -> str:
     """Returns how `make_task` is asked for a task.
 
     Example:
+    >>> from keras_rnncap.datasets import ParenthesesCounting
     >>> task_spec(ParenthesesCounting(streams=4))
     'parentheses:length=175,streams=4'
     """

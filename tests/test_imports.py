@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    ["version", "errors", "defaults"],
+    ["version", "errors", "defaults", "by_name"],
     ["initializers", "dropout", "information", "quantization", "versions", "terminal", "docs", "saved_models"],
     ["cells", "datasets", "metrics"],
     ["training", "models", "runs"],

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import keras_tuner as kt
@@ -29,27 +29,11 @@ from keras_rnncap.population import (
     validation_scores,
 )
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
-from keras_rnncap.tuners.spaces import CollinsSpace, edit_space
+from keras_rnncap.tuners.spaces import CollinsSpace, Space, edit_space
+from keras_rnncap.tuners.spaces.space import Values
 
-Values: TypeAlias = Mapping[str, Any]
 Measured: TypeAlias = dict[str, Any] | None
 """What is known of a trained member, the objective and the `loss` among it; `None` where it is infeasible."""
-
-
-class Space(Protocol):
-    """A search space, and what its values mean for a model and its training; `CollinsSpace` is one."""
-
-    def hyperparameters(self) -> kt.HyperParameters:
-        """Returns the space."""
-
-    def cell_options(self, values: Values) -> dict[str, Any]:
-        """Returns the arguments of the cell's constructor."""
-
-    def readout_options(self, values: Values) -> dict[str, Any]:
-        """Returns the arguments of the readout."""
-
-    def settings(self, values: Values, steps: int) -> TrainingSettings:
-        """Returns the hyperparameters of the training."""
 
 
 class Job:

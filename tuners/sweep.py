@@ -27,10 +27,8 @@ from keras_rnncap.tuners.oracles.kerastuner import check_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.search_run import SearchRun
-from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace, as_today, in_words
+from keras_rnncap.tuners.spaces import SPACES, as_today, in_words
 from keras_rnncap.versions import versions
-
-SPACES = ("collins", "jozefowicz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +124,7 @@ def run_sweep(
         batch_size: Samples in a step.
         oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, which always
             proposes the default values of the space, so that only weights and batches differ.
-        space: `"collins"` or `"jozefowicz"`.
+        space: `"collins"`, `"jozefowicz"` or another of `keras_rnncap.tuners.spaces.SPACES`.
         changes: Changes of the space, as `edit_space` takes them.
         objective: What to search for: `"mutual_information_bits"`, or `None` for the task's score.
         profile: `"smoke"`, `"laptop"` or `"paper"`.
@@ -162,7 +160,7 @@ def run_sweep(
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
     task = task.for_budget(params, seed)
     options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
-    chosen = CollinsSpace(factory) if space == "collins" else JozefowiczSpace(factory, (params,), task.scored_steps)
+    chosen = SPACES[space].for_search(factory, params, task.scored_steps)
     job = Job(task, factory, space=chosen, changes=changes, objective=objective, **options)
     job.check()
     identity = {

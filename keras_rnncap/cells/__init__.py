@@ -2,7 +2,6 @@
 
 A new cell is a file and a line here; tables list the cells in the order of these lines.
 """
-# ruff: noqa: I001
 
 import inspect
 

@@ -110,7 +110,7 @@ def sweep(
         str,
         typer.Option(help="What proposes trials: gp, random, bayesian (KerasTuner's own), or repeat, the same again"),
     ] = Sweep.oracle,
-    space: Annotated[str, typer.Option(help="Search space: collins or jozefowicz")] = Sweep.space,
+    space: Annotated[str, typer.Option(help="Search space, such as collins or jozefowicz")] = Sweep.space,
     changes: Changes = None,
     objective: Annotated[
         str | None, typer.Option(help="What to search for: mutual_information_bits; the task's score if not given")

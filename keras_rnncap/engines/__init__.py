@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_rnncap.engines.engine import Engine, Worker
-from keras_rnncap.engines.inline import InlineEngine
-from keras_rnncap.engines.processes import ProcessEngine, check_sendable
+from keras_rnncap.engines.engine import Engine as Engine, Worker as Worker
+from keras_rnncap.engines.inline import InlineEngine as InlineEngine
+from keras_rnncap.engines.processes import ProcessEngine as ProcessEngine, check_sendable as check_sendable
 from keras_rnncap.errors import check_integer, unknown
-
-__all__ = ["ENGINES", "Engine", "InlineEngine", "ProcessEngine", "Worker", "check_engine", "make_engine"]
 
 ENGINES: dict[str, Callable[..., Engine]] = {"inline": InlineEngine, "processes": ProcessEngine}
 

@@ -1,27 +1,12 @@
 """Populations: hundreds of models trained as one."""
 
-from keras_rnncap.population.alone import AlonePopulation
-from keras_rnncap.population.epochs import due, fit_epochs, listen, steps_to_epoch_end, validation_scores
-from keras_rnncap.population.forward import CannotShareError
-from keras_rnncap.population.history import MemberHistory
-from keras_rnncap.population.member import Member, MemberBuilder
-from keras_rnncap.population.model import PatternTable, Population
-from keras_rnncap.population.optimizer import RowOptimizer
-from keras_rnncap.population.parallel import ParallelPopulation
-
-__all__ = [
-    "AlonePopulation",
-    "CannotShareError",
-    "Member",
-    "MemberBuilder",
-    "MemberHistory",
-    "ParallelPopulation",
-    "PatternTable",
-    "Population",
-    "RowOptimizer",
-    "due",
-    "fit_epochs",
-    "listen",
-    "steps_to_epoch_end",
-    "validation_scores",
-]
+from keras_rnncap.population.alone import AlonePopulation as AlonePopulation
+from keras_rnncap.population.epochs import due as due, fit_epochs as fit_epochs, listen as listen
+from keras_rnncap.population.epochs import steps_to_epoch_end as steps_to_epoch_end
+from keras_rnncap.population.epochs import validation_scores as validation_scores
+from keras_rnncap.population.forward import CannotShareError as CannotShareError
+from keras_rnncap.population.history import MemberHistory as MemberHistory
+from keras_rnncap.population.member import Member as Member, MemberBuilder as MemberBuilder
+from keras_rnncap.population.model import PatternTable as PatternTable, Population as Population
+from keras_rnncap.population.optimizer import RowOptimizer as RowOptimizer
+from keras_rnncap.population.parallel import ParallelPopulation as ParallelPopulation

@@ -1,31 +1,8 @@
 """The folder of a run, its files and its rows."""
 
-from keras_rnncap.runs.files import (
-    check_kinds,
-    disk_trouble,
-    read_json,
-    remove_leftovers,
-    replacing,
-    temporary_folder,
-    write_json,
-)
-from keras_rnncap.runs.folder import IDENTITY, LOCK, RunDirectory
-from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, append_rows, read_rows, write_rows
-
-__all__ = [
-    "COMPLETED",
-    "IDENTITY",
-    "INFEASIBLE",
-    "LOCK",
-    "RunDirectory",
-    "append_rows",
-    "check_kinds",
-    "disk_trouble",
-    "read_json",
-    "read_rows",
-    "remove_leftovers",
-    "replacing",
-    "temporary_folder",
-    "write_json",
-    "write_rows",
-]
+from keras_rnncap.runs.files import check_kinds as check_kinds, disk_trouble as disk_trouble, read_json as read_json
+from keras_rnncap.runs.files import remove_leftovers as remove_leftovers, replacing as replacing
+from keras_rnncap.runs.files import temporary_folder as temporary_folder, write_json as write_json
+from keras_rnncap.runs.folder import IDENTITY as IDENTITY, LOCK as LOCK, RunDirectory as RunDirectory
+from keras_rnncap.runs.rows import COMPLETED as COMPLETED, INFEASIBLE as INFEASIBLE, append_rows as append_rows
+from keras_rnncap.runs.rows import read_rows as read_rows, write_rows as write_rows

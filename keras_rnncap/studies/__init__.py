@@ -1,7 +1,19 @@
-"""The studies of Collins et al. (2017), each a command."""
+"""The studies of Collins et al. (2017), each a command.
 
-from keras_rnncap.studies.lookup import STUDIES, get_study
-from keras_rnncap.studies.run import Plan, in_words, read_study, run_study
-from keras_rnncap.studies.study import Grid, Piece, Study
+A new study is a file and a line here; reports show the studies in the order of these lines.
+"""
 
-__all__ = ["STUDIES", "Grid", "Piece", "Plan", "Study", "get_study", "in_words", "read_study", "run_study"]
+from keras_rnncap.by_name import by_name as _by_name
+from keras_rnncap.studies.lookup import STUDIES as STUDIES, get_study as get_study
+from keras_rnncap.studies.run import Plan as Plan, in_words as in_words, read_study as read_study
+from keras_rnncap.studies.run import run_study as run_study
+from keras_rnncap.studies.study import Grid as Grid, Piece as Piece, Study as Study
+from keras_rnncap.studies.capacity import CapacityStudy as CapacityStudy
+from keras_rnncap.studies.memory import MemoryStudy as MemoryStudy
+from keras_rnncap.studies.scaling import ScalingStudy as ScalingStudy
+from keras_rnncap.studies.trainability import TrainabilityStudy as TrainabilityStudy
+from keras_rnncap.studies.trainability import RobustnessStudy as RobustnessStudy
+from keras_rnncap.studies.quantization import QuantizationStudy as QuantizationStudy
+from keras_rnncap.studies.zoo import ZooStudy as ZooStudy
+
+STUDIES |= _by_name(globals(), Study)

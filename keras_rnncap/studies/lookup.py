@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from keras_rnncap.errors import unknown
-from keras_rnncap.studies.capacity import CapacityStudy
-from keras_rnncap.studies.memory import MemoryStudy
-from keras_rnncap.studies.quantization import QuantizationStudy
-from keras_rnncap.studies.scaling import ScalingStudy
 from keras_rnncap.studies.study import Study
-from keras_rnncap.studies.trainability import RobustnessStudy, TrainabilityStudy
-from keras_rnncap.studies.zoo import ZooStudy
 
-STUDIES: dict[str, type[Study]] = {
-    study.name: study
-    for study in (
-        CapacityStudy,
-        MemoryStudy,
-        ScalingStudy,
-        TrainabilityStudy,
-        RobustnessStudy,
-        QuantizationStudy,
-        ZooStudy,
-    )
-}
+STUDIES: dict[str, type[Study]] = {}
+"""All studies that `keras_rnncap.studies` exports, by name."""
 
 
 def get_study(name: str) -> Study:

@@ -1,14 +1,13 @@
-"""Search spaces, a file for each paper, and how to change them."""
+"""Search spaces, a file for each paper, and how to change them.
 
-from keras_rnncap.tuners.spaces.collins import CollinsSpace
-from keras_rnncap.tuners.spaces.edit import as_today, edit_space, in_words, parse_changes
-from keras_rnncap.tuners.spaces.jozefowicz import JozefowiczSpace
+A new space is a file and a line here.
+"""
 
-__all__ = [
-    "CollinsSpace",
-    "JozefowiczSpace",
-    "as_today",
-    "edit_space",
-    "in_words",
-    "parse_changes",
-]
+from keras_rnncap.by_name import by_name as _by_name
+from keras_rnncap.tuners.spaces.edit import as_today as as_today, edit_space as edit_space, in_words as in_words
+from keras_rnncap.tuners.spaces.edit import parse_changes as parse_changes
+from keras_rnncap.tuners.spaces.space import Space as Space
+from keras_rnncap.tuners.spaces.collins import CollinsSpace as CollinsSpace
+from keras_rnncap.tuners.spaces.jozefowicz import JozefowiczSpace as JozefowiczSpace
+
+SPACES: dict[str, type[Space]] = _by_name(globals(), Space)

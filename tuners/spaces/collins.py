@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, get_args
 
 import keras_tuner as kt
 
-from keras_rnncap.cells import CellFactory, constructor_options, searched_numbers
+from keras_rnncap.cells import CellFactory, get_cell, searched_numbers
 from keras_rnncap.initializers import bias_initializer, matrix_initializer
 from keras_rnncap.training import OptimizerName, TrainingSettings
+from keras_rnncap.tuners.spaces.space import Space, Values
 
-Values = Mapping[str, Any]
 
-
-class CollinsSpace:
+class CollinsSpace(Space):
     """The hyperparameters of one cell, and what they mean for a model and its training.
 
     Ranges are the paper's. "Exponentially distributed in [a, b]" is log-uniform; the momentum is the sigmoid of
@@ -28,8 +26,11 @@ class CollinsSpace:
         cell: The cell.
     """
 
-    def __init__(self, cell: CellFactory) -> None:
-        self._options = constructor_options(cell)
+    name = "collins"
+
+    def __init__(self, cell: str | CellFactory) -> None:
+        super().__init__(cell)
+        cell = get_cell(cell)
         self._blocks: dict[str, tuple[str, ...] | None] = {
             matrix: getattr(cell, f"{matrix}_blocks", None) for matrix in ("kernel", "recurrent")
         }

@@ -7,16 +7,16 @@ from typing import Any
 import keras
 import keras_tuner as kt
 
-from keras_rnncap.cells import CellFactory, constructor_options, get_cell
+from keras_rnncap.cells import CellFactory
 from keras_rnncap.errors import check_integer
 from keras_rnncap.training import TrainingSettings
-from keras_rnncap.tuners.spaces.collins import Values
+from keras_rnncap.tuners.spaces.space import Space, Values
 
 LAST_RATE = 1 / 16
 """What the learning rate is multiplied by at the end: the paper halves it four times."""
 
 
-class JozefowiczSpace:
+class JozefowiczSpace(Space):
     """The grid of Jozefowicz et al. (2015), section 3.7, for any cell: 3,360 points with two numbers of parameters.
 
     All matrices start uniform in [-x, x], x = `init_scale` / sqrt(units); in Keras' own cells, which draw the input
@@ -40,10 +40,17 @@ class JozefowiczSpace:
     ['init_scale', 'learning_rate', 'clip_norm', 'depth', 'params']
     """
 
+    name = "jozefowicz"
+
     def __init__(self, cell: str | CellFactory, params: tuple[int, ...], scored_steps: int = 1) -> None:
-        self._options = constructor_options(get_cell(cell))
+        super().__init__(cell)
         self._params = tuple(check_integer("params", one, 1) for one in params)
         self._scored_steps = check_integer("scored_steps", scored_steps, 1)
+
+    @classmethod
+    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> JozefowiczSpace:
+        """Returns the space with one number of parameters."""
+        return cls(cell, (params,), scored_steps)
 
     def hyperparameters(self) -> kt.HyperParameters:
         """Returns the space."""
