@@ -21,11 +21,9 @@ from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.population import (
     Member,
     MemberBuilder,
-    ParallelPopulation,
     PatternTable,
-    due,
-    listen,
-    steps_to_epoch_end,
+    Population,
+    fit_epochs,
     validation_scores,
 )
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
@@ -202,7 +200,7 @@ class Job:
 
         return seeded
 
-    def population(self, values: Values, members: Sequence[Member], kind: Any = ParallelPopulation) -> Any:
+    def population(self, values: Values, members: Sequence[Member], kind: Any = Population) -> Any:
         """Returns a compiled population of members that have the shape of these values.
 
         Where the task has a table of patterns, so has the population, as large as the space allows.
@@ -230,12 +228,13 @@ class Job:
         elif not any(population.schedules):
             population.fit_batches(self._batches, steps)
         else:
-            while chunk := min(steps, steps_to_epoch_end(population)):
-                population.fit_batches(self._batches, chunk)
-                if slots := due(population):
-                    scores = validation_scores(population, self.task, slots)
-                    listen(population, scores, self.task.score_direction)
-                steps -= chunk
+            fit_epochs(
+                population,
+                functools.partial(population.fit_batches, self._batches),
+                functools.partial(validation_scores, population, self.task),
+                self.task.score_direction,
+                steps,
+            )
         return population.take_losses()
 
     def _batches(self, members: Sequence[Member], starts: Sequence[int], steps: int) -> Any:

@@ -9,4 +9,3 @@ from keras_rnncap.population.history import MemberHistory as MemberHistory
 from keras_rnncap.population.member import Member as Member, MemberBuilder as MemberBuilder
 from keras_rnncap.population.model import PatternTable as PatternTable, Population as Population
 from keras_rnncap.population.optimizer import RowOptimizer as RowOptimizer
-from keras_rnncap.population.parallel import ParallelPopulation as ParallelPopulation

@@ -64,7 +64,7 @@ class AlonePopulation:
         self._fit(lambda start, left: _pattern_batches(self.table, self.members[0], start, left), steps)
 
     def fit_batches(self, batches: Batches, steps: int) -> None:
-        """Trains for `steps` steps on batches; see `ParallelPopulation.fit_batches`."""
+        """Trains for `steps` steps on batches; see `Population.fit_batches`."""
 
         def first(*parts: Any) -> tuple[Any, ...]:
             return tuple(part[0] for part in parts)

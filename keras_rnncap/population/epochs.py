@@ -1,11 +1,12 @@
 """Epochs of the members of a population: validation scores of all at once, and the schedules that follow them.
 
-`Population`, `ParallelPopulation` and `AlonePopulation` have what is asked for here: `members`, `schedules` (where the
-schedule of each is, `None` for those without), `follow`, `steps_done`, `ended` and `member`.
+`Population` and `AlonePopulation` have what is asked for here: `members`, `schedules` (where the schedule of each is,
+`None` for those without), `follow`, `steps_done`, `ended` and `member`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -66,19 +67,22 @@ def fit_epochs(
     train: Callable[[int], Any],
     score: Callable[[Sequence[int]], Mapping[int, float]],
     direction: Literal["min", "max"],
+    steps: float = math.inf,
 ) -> None:
-    """Trains until all members have made their steps, or their schedules have stopped them.
+    """Trains for a number of steps, or until all members have made theirs or were stopped by their schedules.
 
     Args:
         population: A compiled population.
         train: Trains it for so many steps.
         score: From slots to the validation scores of their members.
         direction: Whether more or less of them is better.
+        steps: The number of steps.
     """
-    while steps := steps_to_epoch_end(population):
-        train(steps)
+    while chunk := min(steps_to_epoch_end(population), steps):
+        train(int(chunk))
         if slots := due(population):
             listen(population, score(slots), direction)
+        steps -= chunk
 
 
 def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict[int, float]:

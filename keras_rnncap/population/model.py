@@ -175,19 +175,6 @@ class Population(keras.Model):
             ]
         )
 
-    @classmethod
-    def from_models(
-        cls,
-        build: Callable[[Member], keras.Model],
-        members: Sequence[Member],
-        models: Sequence[keras.Model],
-        table: PatternTable | None = None,
-    ) -> Population:
-        """Returns the population whose members have these models' weights."""
-        population = cls(build, members, table)
-        population.rows.assign(np.stack([population._row_of(model) for model in models]))
-        return population
-
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model with its present weights."""
         model = self._build(self.members[index])

@@ -46,11 +46,6 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self._initial = np.stack([_row(one) for one in settings])
         self._groups = groups or Groups(len(settings))
 
-    @property
-    def group_size(self) -> int:
-        """Rows that move in one call."""
-        return self._groups.size
-
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the moments and the settings."""
         if self.built:

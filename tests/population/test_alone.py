@@ -10,7 +10,6 @@ from keras_rnncap.population import (
     AlonePopulation,
     Member,
     MemberBuilder,
-    ParallelPopulation,
     PatternTable,
     Population,
 )
@@ -71,7 +70,7 @@ def test_its_loss_is_that_of_a_member_over_whole_shorter_and_several_stretches(w
         return tf.data.Dataset.from_tensor_slices(tuple(np.stack(part) for part in parts))
 
     found = []
-    for kind in (AlonePopulation, ParallelPopulation):
+    for kind in (AlonePopulation, Population):
         population, losses = kind(build, [member]), []
         population.compile_population(loss, steps_per_execution=1)
         for steps in ((10,), (3, 4), (10,), (10,)):

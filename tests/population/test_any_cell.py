@@ -197,5 +197,5 @@ def test_memory_limit_holds_for_arrays(size):
     parts = grouped(whole.memory_needed(size or 32, 6, 2))
     for population in (whole, parts):
         population.fit(*batches(64, 0), batch_size=size, verbose=0, shuffle=False)
-    assert parts.optimizer.group_size == 2
+    assert parts._groups.size == 2
     np.testing.assert_allclose(parts.rows, whole.rows, rtol=1e-5, atol=1e-7)

@@ -7,9 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from keras_rnncap.population import Member, MemberBuilder, ParallelPopulation
 from keras_rnncap.population.parallel import cores, populations_at_once
-from keras_rnncap.training import TrainingSettings
 
 
 @pytest.fixture
@@ -39,10 +37,3 @@ def test_jax_says_what_there_is_and_tensorflow_is_not_imported(monkeypatch, two_
 def test_another_backend_takes_the_cores(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     assert populations_at_once() == cores()
-
-
-def test_on_a_gpu_members_are_one_population(monkeypatch, two_cores):
-    members = [Member(TrainingSettings(5), seed=seed) for seed in range(4)]
-    assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 2
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: ["a GPU"])
-    assert len(ParallelPopulation(MemberBuilder("rnn", 2), members).parts) == 1

@@ -14,7 +14,6 @@ from keras_rnncap.population import (
     AlonePopulation,
     Member,
     MemberBuilder,
-    ParallelPopulation,
     Population,
     due,
     fit_epochs,
@@ -65,10 +64,6 @@ def compiled(kind, members):
     return population
 
 
-def together(build, members):
-    return ParallelPopulation(build, members, parts=1)
-
-
 def train(population, steps=None):
     """Trains in epochs, to the end or for a while, going by SCORES."""
 
@@ -106,9 +101,8 @@ def assert_close(ours, theirs):
         np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(np.abs(other).max(), 0.003))
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_members_with_schedules_of_all_kinds_equal_models_alone(parts):
-    population = compiled(lambda *a: ParallelPopulation(*a, parts=parts), [member for member, _ in MEMBERS])
+def test_members_with_schedules_of_all_kinds_equal_models_alone():
+    population = compiled(Population, [member for member, _ in MEMBERS])
     train(population)
     assert population.ended.all()
     assert population.alive.all()
@@ -122,10 +116,10 @@ def test_members_with_schedules_of_all_kinds_equal_models_alone(parts):
         max(np.abs(one - other).max() for one, other in zip(weights(population.member(0)), constant, strict=True))
         > 1e-3
     )
-    before = keras.ops.convert_to_numpy(population.parts[0].rows)
+    before = keras.ops.convert_to_numpy(population.rows)
     population.take_losses()
     population.fit_batches(batches, 3)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(population.parts[0].rows), before)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(population.rows), before)
     assert np.isnan(population.take_losses()).all()
 
 
@@ -147,10 +141,10 @@ def test_so_does_a_population_of_one(index):
 def test_members_go_on_from_where_they_were_kept_in_other_places_and_company(stop):
     """In the midst of an epoch, or after one, when some have been stopped."""
     chosen = [member for member, _ in MEMBERS]
-    whole, first = compiled(together, chosen), compiled(together, chosen)
+    whole, first = compiled(Population, chosen), compiled(Population, chosen)
     train(whole)
     train(first, stop)
-    later = compiled(together, chosen[::-1])
+    later = compiled(Population, chosen[::-1])
     for slot, state in enumerate(first.states()):
         later.restore(len(chosen) - 1 - slot, state)
     assert later.steps_done.tolist() == first.steps_done.tolist()[::-1]
@@ -163,7 +157,7 @@ def test_members_go_on_from_where_they_were_kept_in_other_places_and_company(sto
 
 
 def test_one_that_was_stopped_gives_its_place_to_another_that_starts_afresh():
-    population = compiled(together, [MEMBERS[4][0], MEMBERS[0][0]])
+    population = compiled(Population, [MEMBERS[4][0], MEMBERS[0][0]])
     train(population, 24)
     assert population.ended.tolist() == [True, False]
     population.replace(0, MEMBERS[1][0])
@@ -174,7 +168,7 @@ def test_one_that_was_stopped_gives_its_place_to_another_that_starts_afresh():
         assert_close(weights(population.member(slot)), by_hand(*MEMBERS[index])[0])
 
 
-@pytest.mark.parametrize("kind", [together, AlonePopulation])
+@pytest.mark.parametrize("kind", [Population, AlonePopulation])
 def test_scores_of_all_at_once_are_those_of_each_model(kind, monkeypatch):
     task = ParenthesesCounting(length=6, streams=1)
     build = MemberBuilder("ugrnn", 5, 1, task.input_dim, task.output_dim, task.return_sequences)
@@ -204,7 +198,7 @@ def test_outputs_are_the_same_in_parts_that_fit_in_memory():
 
 def test_members_without_schedules_are_asked_for_no_score():
     plain = [dataclasses.replace(member, settings=TrainingSettings(7)) for member, _ in MEMBERS[:2]]
-    population = compiled(together, plain)
+    population = compiled(Population, plain)
     assert (steps_to_epoch_end(population), due(population), population.schedules) == (7, [], [None, None])
     train(population)
     assert (steps_to_epoch_end(population), population.ended.all()) == (0, True)

@@ -14,7 +14,6 @@ from keras_rnncap.population import (
     Member,
     MemberBuilder,
     MemberHistory,
-    ParallelPopulation,
     PatternTable,
     Population,
 )
@@ -161,7 +160,7 @@ def test_groups_that_fit_into_less_memory_give_the_same(cell, diverging):
     for population in (whole, groups):
         trained(population, 20)
         rows.append((keras.ops.convert_to_numpy(population.rows), population.take_losses()))
-    assert groups.optimizer.group_size == 2  # 5 members in 3 groups, the last of which overlaps the one before it
+    assert groups._groups.size == 2  # 5 members in 3 groups, the last of which overlaps the one before it
     assert groups.steps_done.tolist() == [20] * 5
     for one, other in zip(*rows, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -183,35 +182,7 @@ def test_groups_on_sequences_give_the_same():
                 population.train_on_batch(x, y)
         np.testing.assert_allclose(whole.take_losses(), groups.take_losses(), rtol=1e-4)
         np.testing.assert_allclose(groups.rows, whole.rows, rtol=1e-4, atol=1e-6)
-    assert groups.optimizer.group_size == 1
-
-
-def test_members_on_several_cores_are_what_they_are_on_one():
-    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
-    one, parallel = Population(build, members("ugrnn"), TABLE), ParallelPopulation(build, members("ugrnn"), TABLE, 3)
-    assert [len(part.members) for part in parallel.parts] == [2, 1, 1]
-    for population in (one, parallel):
-        population.compile_population(TASK.loss(), 10)
-        population.fit_steps(30)
-        population.replace(3, members("ugrnn")[0])
-        population.fit_steps(30)
-    np.testing.assert_allclose(parallel.outputs_on_table(), one.outputs_on_table(), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(parallel.take_losses(), one.take_losses(), rtol=1e-3)
-    assert parallel.steps_done.tolist() == one.steps_done.tolist() == [50, 50, 50, 30]
-    assert parallel.ended.tolist() == one.ended.tolist() == [True, True, True, False]
-    assert parallel.alive.all()
-    assert [member.settings.optimizer for member in parallel.members] == ["sgd", "momentum", "rmsprop", "sgd"]
-    for slot in range(4):
-        assert_close(weights(parallel.member(slot)), weights(one.member(slot)))
-
-
-def test_an_error_in_one_core_is_not_swallowed(monkeypatch):
-    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
-    parallel = ParallelPopulation(build, members("ugrnn"), TABLE, 2)
-    parallel.compile_population(TASK.loss(), 10)
-    monkeypatch.setattr(parallel.parts[1], "fit_steps", lambda steps: steps // 0)
-    with pytest.raises(ZeroDivisionError):
-        parallel.fit_steps(10)
+    assert groups._groups.size == 1
 
 
 def test_the_history_has_a_row_for_each_member_until_it_ends(diverging):
@@ -304,7 +275,8 @@ def test_losses_and_outputs_are_each_members_own():
 def test_models_go_in_and_come_out_as_they_are():
     build = MemberBuilder("lstm", 3, 2, 5, 2)
     models = [sequence_model("lstm", 3, 2, input_dim=5, output_dim=2, seed=seed) for seed in (7, 8)]
-    population = Population.from_models(build, [Member(TrainingSettings(1))] * 2, models)
+    population = Population(build, [Member(TrainingSettings(1))] * 2)
+    population.rows.assign(np.stack([population._row_of(model) for model in models]))
     for index, model in enumerate(models):
         for one, other in zip(weights(population.member(index)), weights(model), strict=True):
             np.testing.assert_array_equal(one, other)

@@ -67,7 +67,7 @@ def test_a_member_equals_the_stateful_model_trained_alone(cell, depth, length, o
     population = compiled(make, **limit)
     for x, y in zip(*data, strict=True):
         population.train_on_batch(x, y)
-    assert population.optimizer.group_size == (2 if groups else 3)
+    assert population._groups.size == (2 if groups else 3)
     for slot in range(3):
         assert_close(weights(population.member(slot)), alone(make, slot, data, own))
     without = alone(build(cell, depth, None), 0, data, own)[-2]  # another trajectory
