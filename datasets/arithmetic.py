@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 import numpy as np
 
@@ -108,21 +106,6 @@ class Arithmetic(GeneratedTask):
             for label, ids in (("input ", hot.argmax(axis=-1)), ("target", target)):
                 lines.append(f"{label}  {''.join(SYMBOLS[index] for index in ids)}".replace(" ", "·"))
         return "\n".join(lines)
-
-    @property
-    def chance_score(self) -> float:
-        """All characters equally likely."""
-        return math.log(len(SYMBOLS))
-
-    @property
-    def perfect_score(self) -> float:
-        """Certainty."""
-        return 0.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """A nat more than the uniform distribution."""
-        return math.log(len(SYMBOLS)) + 1
 
 
 _TABLE = np.zeros(128, np.int64)

@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 
@@ -65,20 +64,12 @@ class CharacterModelling(Task):
         """1 where a step is scored: all but the first 13."""
         return (np.arange(self.length) >= WARM_UP).astype("float32")
 
-    def loss(self) -> keras.losses.Loss:
-        """Returns the cross-entropy in nats, a mean over scored characters."""
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
-
     def held_out(self, split: Split, batch_size: int = 256, limit: int | None = None) -> Iterator[Sample]:
         """Yields the windows of a split in order, at most `limit` of them."""
         ids = self.corpus.split(split)
         starts = np.arange(0, len(ids) - self.length, self.length - WARM_UP)[:limit]
         for first in range(0, len(starts), batch_size):
             yield self._windows(ids, starts[first : first + batch_size])
-
-    def answers(self) -> Symbols:
-        """Returns the scored characters."""
-        return Symbols(len(ALPHABET))
 
     def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
         """Yields a model's outputs for the scored steps of a split's windows, at most `limit` of them."""
@@ -133,13 +124,3 @@ class CharacterModelling(Task):
     def chance_score(self) -> float:
         """All characters equally likely."""
         return math.log2(len(ALPHABET))
-
-    @property
-    def perfect_score(self) -> float:
-        """A bound that no model of a text reaches: certainty."""
-        return 0.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """One nat more than the uniform distribution."""
-        return math.log(len(ALPHABET)) + 1.0

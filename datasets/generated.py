@@ -61,6 +61,27 @@ class GeneratedTask(Task):
         return answers.measures() | {self.score_name: float(np.mean(np.concatenate(scores)))}
 
 
+class SquaredErrorTask(GeneratedTask):
+    """Base of the tasks whose targets are numbers of mean 0 and variance 1, read out at the end."""
+
+    return_sequences = False
+    score_direction = "min"
+
+    def loss(self) -> keras.losses.Loss:
+        """Returns the squared error, a mean over samples and numbers."""
+        return keras.losses.MeanSquaredError()
+
+    @property
+    def chance_score(self) -> float:
+        """Always 0: the variance of the targets."""
+        return 1.0
+
+    @property
+    def infeasible_above(self) -> float:
+        """Twice the error of always answering 0."""
+        return 2.0
+
+
 def split_number(split: Split) -> int:
     """Returns the place of a split in train, validation, test.
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import string
 
-import keras
 import numpy as np
 
-from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot
 from keras_rnncap.datasets.task import LONGEST, Sample, Split
 from keras_rnncap.errors import check_integer
@@ -71,14 +68,6 @@ class Memorization(GeneratedTask):
         """1 where a symbol is to be said."""
         return (np.arange(self.length) >= self.symbols).astype("float32")
 
-    def loss(self) -> keras.losses.Loss:
-        """Returns the cross-entropy in nats, a mean over scored symbols."""
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
-
-    def answers(self) -> Symbols:
-        """Returns the scored symbols, one like another."""
-        return Symbols(len(LETTERS))
-
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the fraction of each sample's symbols that are said right."""
         return (outputs.argmax(axis=-1) == targets)[:, self.symbols :].mean(axis=1)
@@ -94,13 +83,3 @@ class Memorization(GeneratedTask):
     def chance_score(self) -> float:
         """Always the same letter."""
         return 1 / len(LETTERS)
-
-    @property
-    def perfect_score(self) -> float:
-        """All."""
-        return 1.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """A nat more than the uniform distribution."""
-        return math.log(len(LETTERS)) + 1

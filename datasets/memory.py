@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
-from keras_rnncap.datasets.generated import GeneratedTask, split_generator
+from keras_rnncap.datasets.generated import SquaredErrorTask, split_generator
 from keras_rnncap.datasets.task import Sample, Split, check_sample
 
 
-class MemoryCapacity(GeneratedTask):
+class MemoryCapacity(SquaredErrorTask):
     """Reconstruction of a random vector some steps after it was seen.
 
     Source: Collins et al. (2017), section 2.2 and appendix B: 64 inputs, uniform in [-sqrt 3, sqrt 3], of variance 1,
@@ -35,9 +34,7 @@ class MemoryCapacity(GeneratedTask):
     name = "memory"
     usual_params = 9_000
     source = "Collins et al. 2017, section 2.2"
-    return_sequences = False
     score_name = "mean_squared_error"
-    score_direction = "min"
     test_samples = 5_000
 
     def __init__(self, input_dim: int = 64, length: int = 12) -> None:
@@ -56,10 +53,6 @@ class MemoryCapacity(GeneratedTask):
         inputs[:, 0] = vectors
         return Sample(inputs, vectors)
 
-    def loss(self) -> keras.losses.Loss:
-        """Returns the squared error, a mean over samples and numbers."""
-        return keras.losses.MeanSquaredError()
-
     def answers(self) -> Numbers:
         """Returns squared errors of each number, and the bits in all of them."""
         return Numbers(self.input_dim)
@@ -76,18 +69,3 @@ class MemoryCapacity(GeneratedTask):
             f"step 1:  {numbers}{more}\nsteps 2 to {self.length}:  zeros\n"
             f"wanted after step {self.length}:  {numbers}{more}"
         )
-
-    @property
-    def chance_score(self) -> float:
-        """Always 0: the variance of the inputs."""
-        return 1.0
-
-    @property
-    def perfect_score(self) -> float:
-        """No error."""
-        return 0.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the error of always answering 0."""
-        return 2.0

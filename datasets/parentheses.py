@@ -135,11 +135,6 @@ class ParenthesesCounting(GeneratedTask):
         return self.streams * math.log(COUNTS)
 
     @property
-    def perfect_score(self) -> float:
-        """Certainty."""
-        return 0.0
-
-    @property
     def infeasible_above(self) -> float:
         """A nat more for each stream than the uniform distribution."""
         return self.streams * (math.log(COUNTS) + 1)

@@ -135,11 +135,6 @@ class PolyphonicMusic(StreamTask):
         return KEYS * math.log(2)
 
     @property
-    def perfect_score(self) -> float:
-        """Certainty, which no model of music reaches."""
-        return 0.0
-
-    @property
     def infeasible_above(self) -> float:
         """Twice the loss of knowing nothing."""
         return 2 * KEYS * math.log(2)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 
-import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
-from keras_rnncap.datasets.generated import GeneratedTask, split_number
+from keras_rnncap.datasets.generated import SquaredErrorTask, split_number
 from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
 
-class RandomContinuousFunction(GeneratedTask):
+class RandomContinuousFunction(SquaredErrorTask):
     """Random numbers, one for each of a fixed set of random vectors, to be learned by heart.
 
     Source: Collins et al. (2017), section 2.3 and appendix B: N = 10^6 Gaussian vectors of d = 50 numbers and a
@@ -41,9 +40,7 @@ class RandomContinuousFunction(GeneratedTask):
 
     name = "random-function"
     source = "Collins et al. 2017, section 2.3"
-    return_sequences = False
     score_name = "weighted_squared_error"
-    score_direction = "min"
 
     def __init__(
         self,
@@ -100,10 +97,6 @@ class RandomContinuousFunction(GeneratedTask):
         inputs[:, : self.length if self.every_step else 1] = self.vectors[rows][:, np.newaxis]
         return Sample(inputs, self.values[rows])
 
-    def loss(self) -> keras.losses.Loss:
-        """Returns the squared error."""
-        return keras.losses.MeanSquaredError()
-
     def answers(self) -> Numbers:
         """Returns squared errors, and the bits in a sample's value."""
         return Numbers()
@@ -117,18 +110,3 @@ class RandomContinuousFunction(GeneratedTask):
             f"{steps}:  {numbers}{' ...' if self.input_dim > 6 else ''}\n"
             f"wanted after step {self.length}:  {batch.targets[0, 0]:+.2f}"
         )
-
-    @property
-    def chance_score(self) -> float:
-        """Always 0: the variance of the targets."""
-        return 1.0
-
-    @property
-    def perfect_score(self) -> float:
-        """No error."""
-        return 0.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the error of always answering 0."""
-        return 2.0

@@ -158,11 +158,6 @@ class SentimentSequences(GeneratedTask):
         return 0.5
 
     @property
-    def perfect_score(self) -> float:
-        """All."""
-        return 1.0
-
-    @property
     def infeasible_above(self) -> float:
         """Twice the loss of a model that always answers 1/2, in nats."""
         return 2 * math.log(2)

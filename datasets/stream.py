@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import one_hot, split_number
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
@@ -131,10 +130,6 @@ class SymbolStream(StreamTask):
     symbols: ClassVar[str]
     """The symbols, in the order of their ids."""
 
-    def answers(self) -> Symbols:
-        """Returns the scored symbols."""
-        return Symbols(self.output_dim)
-
     def score_of(self, loss: float) -> float:
         """Returns bits."""
         return loss / math.log(2)
@@ -142,10 +137,6 @@ class SymbolStream(StreamTask):
     def vectors(self, entries: np.ndarray) -> np.ndarray:
         """Returns one-hot vectors."""
         return one_hot(entries, self.input_dim)
-
-    def loss(self) -> keras.losses.Loss:
-        """Returns the cross-entropy in nats, a mean over scored steps."""
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
     def unpack(self, packed: Any) -> Any:
         """Returns symbols as one-hot vectors."""
@@ -168,19 +159,9 @@ class SymbolStream(StreamTask):
         return {"uniform": self.chance_score, "unigram": self.score_of(float(mean))}
 
     @property
-    def chance_score(self) -> float:
-        """All symbols equally likely."""
-        return self.score_of(math.log(self.output_dim))
-
-    @property
     def perfect_score(self) -> float:
         """A bound that no model of a stream with anything random in it reaches: certainty."""
         return self.score_of(0.0)
-
-    @property
-    def infeasible_above(self) -> float:
-        """A nat more than the uniform distribution."""
-        return math.log(self.output_dim) + 1
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns the start of a stream as text, and below it which symbols are predicted, where not all are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.answers import BITS, Answers
+from keras_rnncap.datasets.answers import BITS, Answers, Symbols
 from keras_rnncap.errors import InputError, check_integer
 
 LONGEST, WIDEST = 100_000, 100_000
@@ -101,9 +102,12 @@ class Task(abc.ABC):
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws `size` samples of a split from a generator: the same state of `rng`, the same samples."""
 
-    @abc.abstractmethod
     def loss(self) -> keras.losses.Loss:
-        """Returns the training loss, a mean over samples (and over the time steps that `mask` scores)."""
+        """Returns the training loss, a mean over samples (and over the time steps that `mask` scores).
+
+        By default the cross-entropy in nats of class numbers, with `output_dim` logits.
+        """
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
     # ---- hyperparameters
 
@@ -127,9 +131,9 @@ class Task(abc.ABC):
 
     # ---- measures
 
-    @abc.abstractmethod
     def answers(self) -> Answers:
         """Returns what adds up how well a model answers; its bits are the task's information."""
+        return Symbols(self.output_dim)
 
     @abc.abstractmethod
     def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
@@ -195,19 +199,19 @@ class Task(abc.ABC):
         return {key: value for key, value in known.items() if value}
 
     @property
-    @abc.abstractmethod
     def chance_score(self) -> float:
-        """The score of a model that knows nothing of the input."""
+        """The score of a model that knows nothing of the input: by default, all classes equally likely."""
+        return self.score_of(math.log(self.output_dim))
 
     @property
-    @abc.abstractmethod
     def perfect_score(self) -> float:
-        """The best score that a model could have, or a bound on it."""
+        """The best score that a model could have, or a bound on it: by default no error, or all answers right."""
+        return 0.0 if self.score_direction == "min" else 1.0
 
     @property
-    @abc.abstractmethod
     def infeasible_above(self) -> float:
-        """The loss above which a training run counts as diverged: chance, and a margin that the task states."""
+        """The loss above which a training run counts as diverged: by default 1 nat above that of chance."""
+        return math.log(self.output_dim) + 1
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns scores to beat on a split, by name, in increasing order of difficulty."""
