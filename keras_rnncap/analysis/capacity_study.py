@@ -11,9 +11,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from keras_rnncap.analysis.capacity import PAPER_ESTIMATE, PAPER_RANGE
-from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
+from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, decide, of_paper, open_claim
 from keras_rnncap.analysis.statistics import LEVEL, Estimate, compute_mean, significant, verdict_within
-from keras_rnncap.analysis.style import cell_color, cell_order, log_axes, new_figure, plain
+from keras_rnncap.analysis.style import (
+    add_legend,
+    cell_color,
+    cell_order,
+    draw_line,
+    each_cell,
+    log_axes,
+    new_figure,
+    new_grid,
+    plain,
+)
 
 PAPER_ORDER = ("rnn", "ugrnn", "gru", "lstm", "+rnn")
 """The cells of figure 1, from most bits per parameter to least; the IRNN, below all, is held to ReLU."""
@@ -21,10 +31,9 @@ PAPER_ORDER = ("rnn", "ugrnn", "gru", "lstm", "+rnn")
 
 def compute_points(pieces: pd.DataFrame, part: str = "size") -> pd.DataFrame:
     """Returns what each point of a part stores, with an interval over seeds where there are several."""
-    own = pieces[pieces["part"] == part].dropna(subset=["bits_per_parameter"])
     keys = ["cell", "depth", "params", "length"]
     rows = []
-    for key, group in own.groupby(keys):
+    for key, group in pieces[pieces["part"] == part].dropna(subset=["bits_per_parameter"]).groupby(keys):
         estimate = compute_mean(group["bits_per_parameter"])
         rows.append(
             dict(zip(keys, key, strict=True))
@@ -72,8 +81,8 @@ def compute_exponent(points: pd.DataFrame) -> Estimate:
     Least squares on logarithms, from which each group's mean is taken; the interval is of Student's t.
 
     Example:
-    >>> made = pd.DataFrame({"cell": "rnn", "depth": 1, "parameters": [1, 10, 100], "bits": [3, 31, 290]})
-    >>> round(compute_exponent(made).value, 2)
+    >>> points = pd.DataFrame({"cell": "rnn", "depth": 1, "parameters": [1, 10, 100], "bits": [3, 31, 290]})
+    >>> round(compute_exponent(points).value, 2)
     0.99
     """
     known = points[points["bits"] > 0]
@@ -107,14 +116,23 @@ def compute_ratios(points: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 def _lines(axes: Axes, points: pd.DataFrame, x: str, y: str, errors: bool = True, linestyle: str = "-") -> None:
     """Draws a line for each cell."""
-    for cell in sorted(points["cell"].unique(), key=cell_order):
-        own = points[points["cell"] == cell].sort_values(x)
-        label = None if linestyle != "-" else plain(cell)
-        axes.plot(own[x], own[y], marker="o", markersize=4, color=cell_color(cell), label=label, linestyle=linestyle)
-        if errors and own["low"].notna().any():
-            axes.errorbar(
-                own[x], own[y], [own[y] - own["low"], own["high"] - own[y]], fmt="none", color=cell_color(cell)
-            )
+    for cell, line in each_cell(points.sort_values(x)):
+        draw_line(axes, line, x, y, cell, None if linestyle != "-" else plain(cell), linestyle)
+        if errors and line["low"].notna().any():
+            distances = [line[y] - line["low"], line["high"] - line[y]]
+            axes.errorbar(line[x], line[y], distances, fmt="none", color=cell_color(cell))
+
+
+def _bits_per_parameter_lines(solid: pd.DataFrame, dashed: pd.DataFrame, meaning: str) -> tuple[Figure, Axes]:
+    """Returns a figure of bits per parameter against parameters, a solid and a dashed line for each cell."""
+    figure, (axes,) = new_figure(1, width=6.0)
+    _lines(axes, solid, "parameters", "bits_per_parameter")
+    _lines(axes, dashed, "parameters", "bits_per_parameter", linestyle="--")
+    axes.plot([], [], color="0.4", linestyle="--", label=meaning)
+    log_axes(axes, "x")
+    axes.set(xlabel="parameters", ylabel="bits per parameter")
+    add_legend(figure)
+    return figure, axes
 
 
 def plot_capacity_by_size(points: pd.DataFrame) -> Figure:
@@ -124,24 +142,21 @@ def plot_capacity_by_size(points: pd.DataFrame) -> Figure:
     parameters; the grey band is what the paper found.
     """
     depths = sorted(points["depth"].unique())
-    figure = Figure(figsize=(3.6 * len(depths) + 0.8, 6.0), layout="constrained")
-    grid = figure.subplots(2, len(depths), squeeze=False, sharex=True, sharey="row")
+    figure, grid = new_grid(2, len(depths), (3.6 * len(depths) + 0.8, 6.0), sharex=True, sharey="row")
     reach = np.array([points["parameters"].min(), points["parameters"].max()], float)
     for column, depth in enumerate(depths):
-        own = points[points["depth"] == depth]
+        of_depth = points[points["depth"] == depth]
         above, below = grid[:, column]
         above.fill_between(
             reach, PAPER_RANGE[0] * reach, PAPER_RANGE[1] * reach, color="0.9", label="Collins et al.: 3 to 6"
         )
-        _lines(above, own, "parameters", "bits", errors=False)
+        _lines(above, of_depth, "parameters", "bits", errors=False)
         below.axhspan(*PAPER_RANGE, color="0.9")
-        _lines(below, own, "parameters", "bits_per_parameter")
+        _lines(below, of_depth, "parameters", "bits_per_parameter")
         log_axes(above, "xy")
         log_axes(below, "x")
         above.set_title(f"depth {depth}")
         below.set_xlabel("parameters")
-        for axes in (above, below):
-            axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("bits stored")
     grid[1, 0].set_ylabel("bits per parameter")
     grid[1, 0].set_ylim(0, PAPER_RANGE[1] + 0.2)
@@ -157,15 +172,9 @@ def plot_relu(points: pd.DataFrame, relu: pd.DataFrame) -> Figure:
 
     Look for: dashed lines below the solid ones of the same colour; the IRNN always has ReLU.
     """
-    figure, (axes,) = new_figure(1, width=6.0)
     free = points[(points["depth"] == 1) & points["cell"].isin([*relu["cell"].unique(), "irnn"])]
-    _lines(axes, free, "parameters", "bits_per_parameter")
-    _lines(axes, relu, "parameters", "bits_per_parameter", linestyle="--")
-    axes.plot([], [], color="0.4", linestyle="--", label="held to ReLU")
-    log_axes(axes, "x")
-    axes.set(xlabel="parameters", ylabel="bits per parameter")
+    figure, axes = _bits_per_parameter_lines(free, relu, "held to ReLU")
     axes.set_ylim(0, None)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
     return figure
 
 
@@ -174,16 +183,10 @@ def plot_saturated(points: pd.DataFrame, saturated: pd.DataFrame) -> Figure:
 
     Look for: solid lines above the dashed ones of the same colour; the grey band is what the paper found.
     """
-    figure, (axes,) = new_figure(1, width=6.0)
-    keys = saturated[["cell", "depth"]].drop_duplicates()
-    axes.axhspan(*PAPER_RANGE, color="0.9")
-    _lines(axes, saturated, "parameters", "bits_per_parameter")
-    _lines(axes, points.merge(keys, on=["cell", "depth"]), "parameters", "bits_per_parameter", linestyle="--")
-    axes.plot([], [], color="0.4", linestyle="--", label="cross-entropy")
-    log_axes(axes, "x")
-    axes.set(xlabel="parameters", ylabel="bits per parameter")
+    same_models = points.merge(saturated[["cell", "depth"]].drop_duplicates(), on=["cell", "depth"])
+    figure, axes = _bits_per_parameter_lines(saturated, same_models, "cross-entropy")
+    axes.axhspan(*PAPER_RANGE, color="0.9", zorder=0)
     axes.set_ylim(0, PAPER_RANGE[1] + 0.2)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
     return figure
 
 
@@ -196,7 +199,7 @@ def plot_time(time: pd.DataFrame) -> Figure:
     _lines(axes, time, "length", "bits_per_parameter")
     axes.set(xlabel="time steps", ylabel="bits per parameter")
     axes.set_ylim(0, None)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    add_legend(figure)
     return figure
 
 
@@ -206,14 +209,13 @@ def plot_data_set_size(points: pd.DataFrame) -> Figure:
     Look for: points just above the diagonal, where as many patterns are learned as there are bits.
     """
     figure, (axes,) = new_figure(1, width=6.0)
-    for cell in sorted(points["cell"].unique(), key=cell_order):
-        own = points[points["cell"] == cell]
-        axes.plot(own["bits"], own["patterns"], "o", markersize=4, color=cell_color(cell), label=plain(cell))
+    for cell, best in each_cell(points):
+        axes.plot(best["bits"], best["patterns"], "o", markersize=4, color=cell_color(cell), label=plain(cell))
     reach = [points["bits"].min(), points["bits"].max()]
     axes.plot(reach, reach, color="0.6", linewidth=1, zorder=0, label="a bit for each pattern")
     log_axes(axes, "xy")
     axes.set(xlabel="bits stored", ylabel="patterns of the best trial")
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    add_legend(figure)
     return figure
 
 
@@ -222,26 +224,26 @@ def plot_data_set_size(points: pd.DataFrame) -> Figure:
 
 def claim_five_bits(points: pd.DataFrame) -> Claim:
     """Tests whether the mean over cells, depths and sizes is about 5: its interval within 4.5 and 5.5."""
-    found = compute_mean(points["bits_per_parameter"])
     values = points["bits_per_parameter"]
+    mean = compute_mean(values)
     return Claim(
         "Cells store about 5 bits per parameter",
         f"about {PAPER_ESTIMATE:g}; {PAPER_RANGE[0]:g} to {PAPER_RANGE[1]:g} over cells, depths and sizes",
-        f"mean {found.value:.2f}; {values.min():.2f} to {values.max():.2f}",
-        verdict_within(found, PAPER_ESTIMATE - 0.5, PAPER_ESTIMATE + 0.5),
-        f"mean over {found.points} points {found}; holds if the interval is within 4.5 and 5.5",
+        f"mean {mean.value:.2f}; {values.min():.2f} to {values.max():.2f}",
+        verdict_within(mean, PAPER_ESTIMATE - 0.5, PAPER_ESTIMATE + 0.5),
+        f"mean over {mean.points} points {mean}; holds if the interval is within 4.5 and 5.5",
     )
 
 
 def claim_linear(points: pd.DataFrame) -> Claim:
     """Tests whether the exponent of bits against parameters is 1: its interval within 0.9 and 1.1."""
-    found = compute_exponent(points)
+    exponent = compute_exponent(points)
     return Claim(
         "Capacity is linear in the number of parameters",
         "roughly linear across several orders of magnitude",
-        f"bits ~ parameters^{found.value:.2f}, {points['params'].min():,} to {points['params'].max():,} parameters",
-        verdict_within(found, 0.9, 1.1),
-        f"exponent {found}, a factor for each cell and depth; holds if the interval is within 0.9 and 1.1",
+        f"bits ~ parameters^{exponent.value:.2f}, {points['params'].min():,} to {points['params'].max():,} parameters",
+        verdict_within(exponent, 0.9, 1.1),
+        f"exponent {exponent}, a factor for each cell and depth; holds if the interval is within 0.9 and 1.1",
     )
 
 
@@ -269,18 +271,13 @@ def claim_order(by_cell: pd.DataFrame) -> Claim:
             break
         reversed_pairs.append(pairs[index])
     friedman = stats.friedmanchisquare(*complete.to_numpy().T).pvalue
-    if ours == cells and significant(page):
-        verdict: Verdict = "holds"
-    elif reversed_pairs or (not significant(page) and significant(friedman)):
-        verdict = "does not hold"
-    else:
-        verdict = "undecided"
+    fails = bool(reversed_pairs) or (not significant(page) and significant(friedman))
     wrong = "; reversed: " + ", ".join(f"{right} > {left}" for left, right in reversed_pairs) if reversed_pairs else ""
     return Claim(
         claim,
         paper,
         " > ".join(f"{cell} {means[cell]:.2f}" for cell in ours),
-        verdict,
+        decide(ours == cells and significant(page), fails),
         f"Page's trend test p = {page:.2g}, Friedman's p = {friedman:.2g}, n = {len(complete)} points{wrong}; holds if "
         "the means are in this order and the trend is significant, does not if neighbours are significantly reversed, "
         "or there is no trend though cells differ",
@@ -296,13 +293,12 @@ def claim_relu(points: pd.DataFrame, relu: pd.DataFrame) -> Claim:
         return open_claim(claim, paper, f"{len(ratios)} points with both; 3 are needed")
     p_value = stats.ttest_1samp(np.log(ratios["ratio"]), 0.0).pvalue
     mean = float(np.exp(np.log(ratios["ratio"]).mean()))
-    verdict: Verdict = "undecided" if not significant(p_value) else "holds" if mean < 1 else "does not hold"
-    by_cell = ", ".join(f"{cell} {own['ratio'].mean():.2f}" for cell, own in ratios.groupby("cell"))
+    by_cell = ", ".join(f"{cell} {group['ratio'].mean():.2f}" for cell, group in ratios.groupby("cell"))
     return Claim(
         claim,
         paper,
         f"{mean:.2f} of what is stored with the activation free ({by_cell})",
-        verdict,
+        decide(significant(p_value) and mean < 1, significant(p_value) and mean >= 1),
         f"t-test on the logarithm of the ratio, p = {p_value:.2g}, n = {len(ratios)}",
     )
 
@@ -321,16 +317,11 @@ def claim_time(time: pd.DataFrame) -> Claim:
     slows = stats.ttest_1samp(late - early / 2, 0.0, alternative="less").pvalue
     falls = stats.ttest_1samp(early, 0.0, alternative="less").pvalue
     goes_on = stats.ttest_1samp(late - early / 2, 0.0, alternative="greater").pvalue
-    verdict: Verdict = "undecided"
-    if significant(rises) and significant(slows):
-        verdict = "holds"
-    elif significant(falls) or significant(goes_on):
-        verdict = "does not hold"
     return Claim(
         claim,
         paper,
         f"gain from 1 to 5 steps {early.mean():+.2f}, from 5 to {last} {late.mean():+.2f} bits per parameter",
-        verdict,
+        decide(significant(rises) and significant(slows), significant(falls) or significant(goes_on)),
         f"t-tests over {len(complete)} cells: a gain at first p = {rises:.2g}, less than half of it after p = "
         f"{slows:.2g}; holds if both, does not if either is significantly the other way round",
     )
@@ -338,13 +329,13 @@ def claim_time(time: pd.DataFrame) -> Claim:
 
 def claim_data_set_size(points: pd.DataFrame) -> Claim:
     """Tests whether the best data set is slightly larger than what is stored: a mean ratio within 1 and 1.2."""
-    found = compute_mean(points["patterns"] / points["bits"])
+    ratio = compute_mean(points["patterns"] / points["bits"])
     return Claim(
         "The best data set has slightly more samples than bits are stored",
         "only slightly larger, for all cells, sizes and depths",
-        f"{found.value:.2f} patterns for each bit",
-        verdict_within(found, 1.0, 1.2),
-        f"mean ratio {found}; holds if the interval is within 1 and 1.2",
+        f"{ratio.value:.2f} patterns for each bit",
+        verdict_within(ratio, 1.0, 1.2),
+        f"mean ratio {ratio}; holds if the interval is within 1 and 1.2",
     )
 
 
@@ -386,11 +377,13 @@ def capacity_exhibits(rows: StudyRows) -> Exhibits:
             plot_data_set_size(points),
         ),
     ]
-    own = of_paper(points)
-    if len(own):
-        shown.claims += [claim_five_bits(own), claim_linear(own), claim_data_set_size(own)]
+    in_paper = of_paper(points)
+    if len(in_paper):
+        shown.claims += [claim_five_bits(in_paper), claim_linear(in_paper), claim_data_set_size(in_paper)]
     relu = compute_points(rows.pieces, "relu")
-    time = pd.concat([compute_points(rows.pieces, "time"), _time_of_size(points, compute_points(rows.pieces, "time"))])
+    time = compute_points(rows.pieces, "time")
+    keys = ["cell", "depth", "params"]  # the points of `size` belong to the lines over time steps, too
+    time = pd.concat([time, points.merge(time[keys].drop_duplicates(), on=keys)])
     if not relu.empty:
         shown.exhibits.append(
             Exhibit(
@@ -425,11 +418,5 @@ def capacity_exhibits(rows: StudyRows) -> Exhibits:
                 plot_time(time),
             )
         )
-    shown.claims += [claim_order(by_cell), claim_relu(own, of_paper(relu)), claim_time(of_paper(time))]
+    shown.claims += [claim_order(by_cell), claim_relu(in_paper, of_paper(relu)), claim_time(of_paper(time))]
     return shown
-
-
-def _time_of_size(points: pd.DataFrame, time: pd.DataFrame) -> pd.DataFrame:
-    """Returns the points of the sizes that belong to the lines of the time steps, too."""
-    keys = time[["cell", "depth", "params"]].drop_duplicates()
-    return points.merge(keys, on=["cell", "depth", "params"])

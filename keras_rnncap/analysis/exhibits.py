@@ -29,7 +29,7 @@ class StudyRows(NamedTuple):
     trials: pd.DataFrame
 
     def labelled(self, prefix: str) -> StudyRows:
-        """Returns the rows with a prefix to the names of pieces, which then differ from those of other studies."""
+        """Returns the rows with a prefix before the names of pieces, so that those of several studies differ."""
         return StudyRows(*(table.assign(piece=prefix + table["piece"]) if len(table) else table for table in self))
 
     def ended(self) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Claim(NamedTuple):
 
 @contextlib.contextmanager
 def reading_tables(folder: object) -> Iterator[None]:
-    """Makes one sentence of what the tables in a folder, perhaps a stranger's, make the analysis stumble over.
+    """Turns any error that the tables of a folder cause in the block into one message for the user.
 
     Raises:
         InputError: If the block ends with an error.
@@ -84,7 +84,7 @@ def reading_tables(folder: object) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # they can lack anything, or hold anything; only what stumbles over it knows
+    except Exception as error:  # damaged tables can lack or hold anything, so any error may come of them
         raise InputError(
             f"the tables in {folder} cannot be read ({type(error).__name__}: {error}): they are damaged, or of another "
             "version of keras-rnncap; restore them, or run the study again in a new folder"
@@ -94,6 +94,11 @@ def reading_tables(folder: object) -> Iterator[None]:
 def of_paper(table: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of the paper's own cells."""
     return table[table["cell"].isin(PAPER_CELLS)]
+
+
+def decide(holds: bool, fails: bool) -> Verdict:
+    """Returns the verdict on a claim that `holds`, or `fails`, or neither."""
+    return "does not hold" if fails else "holds" if holds else "undecided"
 
 
 def open_claim(claim: str, paper: str, missing: str) -> Claim:

@@ -12,11 +12,11 @@ from keras_rnncap.analysis.exhibits import (
     Exhibit,
     Exhibits,
     StudyRows,
-    Verdict,
+    decide,
     of_paper,
     open_claim,
 )
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain
+from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, new_figure, plain
 
 CLOSE = 0.05
 """How far an error may be from the subspace's to count as the same."""
@@ -27,9 +27,9 @@ def compute_memory(pieces: pd.DataFrame) -> pd.DataFrame:
 
     Inputs of variance 1 of which n_h of n_in dimensions are kept have a mean squared error of 1 - n_h / n_in.
     """
-    own = pieces.dropna(subset=["best_score"])
     keys = ["cell", "depth", "units", "input_dim"]
-    table = own.assign(error=own["best_score"]).groupby(keys, as_index=False)[["error"]].mean()
+    scored = pieces.dropna(subset=["best_score"]).rename(columns={"best_score": "error"})
+    table = scored.groupby(keys, as_index=False)[["error"]].mean()
     table["subspace"] = np.maximum(0.0, 1 - table["units"] / table["input_dim"])
     return table
 
@@ -46,22 +46,13 @@ def plot_memory(table: pd.DataFrame) -> Figure:
     axes.plot(reach, subspace, color="0.2", linestyle="--", linewidth=1, zorder=5, label="subspace of n_h dimensions")
     axes.axvline(inputs, color="0.7", linewidth=1)
     styles = dict(zip(sorted(table["depth"].unique()), ("-", "--", ":", "-."), strict=False))
-    for cell in sorted(table["cell"].unique(), key=cell_order):
+    for cell, points in each_cell(table):
         for depth, style in styles.items():
-            own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values("units")
             label = plain(cell if len(styles) == 1 else f"{cell} x {depth}")
-            axes.plot(
-                own["units"],
-                own["error"],
-                marker="o",
-                markersize=4,
-                linestyle=style,
-                color=cell_color(cell),
-                label=label,
-            )
+            draw_line(axes, points[points["depth"] == depth], "units", "error", cell, label, style)
     axes.set(xlabel="units per layer", ylabel="mean squared error (variance 1)")
     axes.set_ylim(-0.02, 1.02)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    add_legend(figure)
     return figure
 
 
@@ -80,16 +71,12 @@ def claim_one_number_per_unit(table: pd.DataFrame) -> Claim:
     whole = sides[sides == 2].index
     if len(whole) == 0:
         return open_claim(claim, paper, "no cell has points on both sides of as many units as inputs")
-    verdict: Verdict = "undecided"
-    if {*whole} == {*PAPER_CELLS} and (off <= CLOSE).all():
-        verdict = "holds"
-    elif (worst[whole] > CLOSE).all():
-        verdict = "does not hold"
+    all_close = {*whole} == {*PAPER_CELLS} and bool((off <= CLOSE).all())
     return Claim(
         claim,
         paper,
         "largest distance from the curve: " + ", ".join(f"{cell} {value:.2f}" for cell, value in worst.items()),
-        verdict,
+        decide(all_close, bool((worst[whole] > CLOSE).all())),
         f"distance of the error from 1 - n_h / n_in, {(off <= CLOSE).sum()} of {len(off)} points within {CLOSE}; "
         "holds if all are and all six cells have points on both sides of as many units as inputs, does not if no cell "
         "has all its points within",
@@ -114,6 +101,6 @@ def memory_exhibits(rows: StudyRows) -> Exhibits:
         ),
         Exhibit("memory-table", "The same as numbers", "fig. 2c", "Mean squared error.", pivot.round(3).reset_index()),
     ]
-    if len(own := of_paper(table)):
-        shown.claims.append(claim_one_number_per_unit(own))
+    if len(of_paper(table)):
+        shown.claims.append(claim_one_number_per_unit(of_paper(table)))
     return shown

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, Verdict, of_paper, open_claim
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain
+from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, decide, of_paper, open_claim
+from keras_rnncap.analysis.style import (
+    add_legend,
+    cell_color,
+    cell_order,
+    draw_line,
+    each_cell,
+    new_figure,
+    plain,
+    sort_by_cell,
+)
 
 FLOAT_BITS = 32
 """Stands for weights as they were trained."""
@@ -25,11 +33,11 @@ def compute_quantization(rows: StudyRows) -> pd.DataFrame:
     Columns: `cell`, `depth`, `parameters`, `weight_bits`, `bits_per_parameter`, and `kept`, the part of what the model
     stores with weights as they were trained.
     """
-    own = rows.trials[["piece", "weight_bits", "bits_per_parameter"]]
-    table = rows.pieces[["piece", "cell", "depth", "parameters"]].merge(own, on="piece").drop(columns="piece")
+    stored = rows.trials[["piece", "weight_bits", "bits_per_parameter"]]
+    table = rows.pieces[["piece", "cell", "depth", "parameters"]].merge(stored, on="piece").drop(columns="piece")
     table = table.sort_values("weight_bits", ignore_index=True)
-    whole = table.groupby(["cell", "parameters"])["bits_per_parameter"].transform("last")
-    return table.assign(kept=table["bits_per_parameter"] / whole)
+    unrounded = table.groupby(["cell", "parameters"])["bits_per_parameter"].transform("last")
+    return table.assign(kept=table["bits_per_parameter"] / unrounded)
 
 
 def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
@@ -37,14 +45,14 @@ def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
 
     `needed` is the smallest number of bits from which on 95% of the stored bits are left.
     """
-    found = []
-    for (cell, parameters), own in table.groupby(["cell", "parameters"]):
-        lost = own[own["kept"] < KEPT]["weight_bits"].max()
-        enough = own["weight_bits"] if math.isnan(lost) else own[own["weight_bits"] > lost]["weight_bits"]
-        stored = own["bits_per_parameter"].iloc[-1]
+    rows = []
+    for (cell, parameters), model in table.groupby(["cell", "parameters"]):
+        lost = model[model["kept"] < KEPT]["weight_bits"].max()
+        enough = model["weight_bits"] if math.isnan(lost) else model[model["weight_bits"] > lost]["weight_bits"]
+        stored = model["bits_per_parameter"].iloc[-1]
         row = {"cell": cell, "parameters": parameters, "stored": stored, "estimate": math.ceil(stored)}
-        found.append(row | {"needed": int(enough.min())})
-    return pd.DataFrame(found).sort_values("cell", key=lambda cells: cells.map(cell_order), ignore_index=True)
+        rows.append(row | {"needed": int(enough.min())})
+    return sort_by_cell(pd.DataFrame(rows)).reset_index(drop=True)
 
 
 def plot_quantization(table: pd.DataFrame) -> Figure:
@@ -54,19 +62,16 @@ def plot_quantization(table: pd.DataFrame) -> Figure:
     of the dashed line, on which a weight has as many bits as it stores; no model can be above that.
     """
     figure, (axes,) = new_figure(1, width=6.5)
-    rounded = table[table["weight_bits"] < FLOAT_BITS]
-    for cell in sorted(table["cell"].unique(), key=cell_order):
-        own = rounded[rounded["cell"] == cell]
-        whole = table[table["cell"] == cell]["bits_per_parameter"].iloc[-1]
-        axes.axhline(whole, color=cell_color(cell), linestyle=":", linewidth=0.8)
-        style: dict[str, Any] = {"marker": "o", "markersize": 4, "color": cell_color(cell)}
-        axes.plot(own["weight_bits"], own["bits_per_parameter"], label=plain(cell), **style)
+    for cell, points in each_cell(table):
+        axes.axhline(points["bits_per_parameter"].iloc[-1], color=cell_color(cell), linestyle=":", linewidth=0.8)
+        rounded = points[points["weight_bits"] < FLOAT_BITS]
+        draw_line(axes, rounded, "weight_bits", "bits_per_parameter", cell, plain(cell))
     reach = table["bits_per_parameter"].max() * 1.15
     axes.plot([0, reach], [0, reach], color="0.2", linestyle="--", linewidth=1, label="as many as it stores")
     axes.set(xlabel="bits of a weight", ylabel="bits stored for each parameter")
     axes.set_xlim(0, None)
     axes.set_ylim(0, reach)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    add_legend(figure)
     return figure
 
 
@@ -80,13 +85,12 @@ def claim_bits_of_a_weight(needed: pd.DataFrame) -> Claim:
     if needed.empty:
         return open_claim(claim, paper, "no preset of perceptron capacity was rounded")
     near = (needed["needed"] - needed["estimate"]).abs() <= NEAR
-    verdict: Verdict = "holds" if near.all() else "undecided" if near.any() else "does not hold"
     ours = ", ".join(f"{row.cell} stores {row.stored:.2f} and needs {row.needed}" for row in needed.itertuples())
     return Claim(
         claim,
         paper,
         f"bits for each parameter: {ours}",
-        verdict,
+        decide(bool(near.all()), not near.any()),
         f"{near.sum()} of {len(needed)} cells keep {KEPT:.0%} of what they store with as many bits as they store, "
         f"rounded up, give or take {NEAR}; holds if all do, does not if none does",
     )

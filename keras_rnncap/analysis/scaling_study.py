@@ -12,18 +12,18 @@ from keras_rnncap.analysis.exhibits import (
     Exhibit,
     Exhibits,
     StudyRows,
-    Verdict,
+    decide,
     of_paper,
     open_claim,
 )
-from keras_rnncap.analysis.style import cell_color, cell_order, log_axes, plain, unit_name
+from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, log_axes, new_grid, plain, unit_name
 
 
 def compute_scaling(pieces: pd.DataFrame) -> pd.DataFrame:
     """Returns the best score of each task, cell, depth and budget."""
-    own = pieces.dropna(subset=["best_score"])
     keys = ["task", "part", "objective", "cell", "depth", "params"]
-    return own.groupby(keys, as_index=False)[["parameters", "units", "best_score"]].mean()
+    scored = pieces.dropna(subset=["best_score"])
+    return scored.groupby(keys, as_index=False)[["parameters", "units", "best_score"]].mean()
 
 
 def compute_spread(table: pd.DataFrame, x: str) -> float:
@@ -33,8 +33,8 @@ def compute_spread(table: pd.DataFrame, x: str) -> float:
     deviation. 0 means that `x` alone decides.
 
     Example:
-    >>> made = pd.DataFrame({"parameters": [1, 10, 100], "best_score": [3.0, 2.0, 1.0]})
-    >>> abs(round(compute_spread(made, "parameters"), 6))
+    >>> table = pd.DataFrame({"parameters": [1, 10, 100], "best_score": [3.0, 2.0, 1.0]})
+    >>> abs(round(compute_spread(table, "parameters"), 6))
     0.0
     """
     x_values, y = np.log(table[x].to_numpy(float)), table["best_score"].to_numpy(float)
@@ -48,19 +48,16 @@ def plot_scaling(table: pd.DataFrame) -> Figure:
     Look for: lines of all cells on one another where parameters are the axis, and apart where units are.
     """
     depths = sorted(table["depth"].unique())
-    figure = Figure(figsize=(3.2 * (len(depths) + 1) + 1.0, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(depths) + 1, squeeze=False, sharey=True)[0]
-    wanted = [("parameters", depth) for depth in depths] + [("units", depths[0])]
-    for axes, (x, depth) in zip(panels, wanted, strict=True):
-        for cell in sorted(table["cell"].unique(), key=cell_order):
-            own = table[(table["cell"] == cell) & (table["depth"] == depth)].sort_values(x)
+    figure, panels = new_grid(1, len(depths) + 1, (3.2 * (len(depths) + 1) + 1.0, 3.6), sharey=True)
+    contents = [("parameters", depth) for depth in depths] + [("units", depths[0])]
+    for axes, (x, depth) in zip(panels[0], contents, strict=True):
+        for cell, points in each_cell(table):
             label = plain(cell) if depth == depths[-1] and x == "parameters" else None
-            axes.plot(own[x], own["best_score"], marker="o", markersize=4, color=cell_color(cell), label=label)
+            draw_line(axes, points[points["depth"] == depth], x, "best_score", cell, label)
         log_axes(axes, "x")
         axes.set(xlabel="units (misleading)" if x == "units" else x, title=f"depth {depth}")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(unit_name(table["objective"].iloc[0]))
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    panels[0, 0].set_ylabel(unit_name(table["objective"].iloc[0]))
+    add_legend(figure)
     return figure
 
 
@@ -71,26 +68,23 @@ def claim_parameters_decide(tables: dict[str, pd.DataFrame]) -> Claim:
     units leave less for one of them. Only sizes that all five cells of depth 1 have count.
     """
     claim, paper = "Parameters, not units, decide", "near identical performance for the same number of parameters"
-    found = {}
+    spreads = {}
     for task, table in tables.items():
-        own = of_paper(table[table["depth"] == 1])
-        own = own[own.groupby("params")["cell"].transform("nunique") == len(PAPER_CELLS) - 1]
-        if own["params"].nunique() > 1:
-            found[task] = compute_spread(own, "parameters"), compute_spread(own, "units")
-    if not found:
+        shallow = of_paper(table[table["depth"] == 1])
+        shallow = shallow[shallow.groupby("params")["cell"].transform("nunique") == len(PAPER_CELLS) - 1]
+        if shallow["params"].nunique() > 1:
+            spreads[task] = compute_spread(shallow, "parameters"), compute_spread(shallow, "units")
+    if not spreads:
         return open_claim(claim, paper, "no task has two sizes with all five cells at depth 1")
-    verdict: Verdict = "undecided"
-    if any(by_parameters >= by_units for by_parameters, by_units in found.values()):
-        verdict = "does not hold"
-    elif len(found) == 2 and all(by_parameters < 0.5 for by_parameters, _ in found.values()):
-        verdict = "holds"
+    holds = len(spreads) == 2 and all(by_parameters < 0.5 for by_parameters, _ in spreads.values())
+    fails = any(by_parameters >= by_units for by_parameters, by_units in spreads.values())
     return Claim(
         claim,
         paper,
         "; ".join(
-            f"{task}: {a:.2f} of the spread is left by parameters, {b:.2f} by units" for task, (a, b) in found.items()
+            f"{task}: {a:.2f} of the spread is left by parameters, {b:.2f} by units" for task, (a, b) in spreads.items()
         ),
-        verdict,
+        decide(holds, fails),
         "root mean square distance from a line against the logarithm, as a part of the standard deviation, depth 1; "
         "holds if less by parameters, and below 0.5, for both tasks, does not if more for one",
     )
@@ -102,17 +96,17 @@ def scaling_exhibits(rows: StudyRows) -> Exhibits:
     if rows.pieces.empty:
         return shown
     table = compute_scaling(rows.pieces)
-    tables = {str(task): own for task, own in table.groupby("task")}
-    for task, own in tables.items():
-        pivot = own.pivot_table(index=["depth", "params"], columns="cell", values="best_score")
-        source = "fig. 3a-d" if own["part"].iloc[0] == "text" else "fig. 3e-g"
+    tables = {str(task): points for task, points in table.groupby("task")}
+    for task, points in tables.items():
+        pivot = points.pivot_table(index=["depth", "params"], columns="cell", values="best_score")
+        source = "fig. 3a-d" if points["part"].iloc[0] == "text" else "fig. 3e-g"
         shown.exhibits += [
             Exhibit(
                 f"scaling-{task}",
                 f"Score on {task} against size",
                 source,
                 "Best of all trials of a search for each point; the last panel has units, as the paper's warning.",
-                plot_scaling(own),
+                plot_scaling(points),
             ),
             Exhibit(
                 f"scaling-{task}-table",

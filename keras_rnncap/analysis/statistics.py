@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from keras_rnncap.analysis.exhibits import Verdict
+from keras_rnncap.analysis.exhibits import Verdict, decide
 
 LEVEL = 0.05
 """Level of significance of all tests."""
@@ -63,8 +63,5 @@ def verdict_within(estimate: Estimate, low: float, high: float) -> Verdict:
     >>> verdict_within(Estimate(1.0, 0.95, 1.05, 9), 0.9, 1.1), verdict_within(Estimate(0.5, 0.4, 0.6, 9), 0.9, 1.1)
     ('holds', 'does not hold')
     """
-    if np.isnan(estimate.low):
-        return "undecided"
-    if low <= estimate.low and estimate.high <= high:
-        return "holds"
-    return "does not hold" if estimate.high < low or estimate.low > high else "undecided"
+    inside, outside = low <= estimate.low and estimate.high <= high, estimate.high < low or estimate.low > high
+    return decide(inside, outside)  # an interval of NaN is neither

@@ -1,9 +1,13 @@
-"""How all figures look: a cell has the same colour everywhere, told apart also by the colour-blind."""
+"""How all figures look: a cell has the same colour everywhere, from palettes that are safe for the colour-blind."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
@@ -47,6 +51,18 @@ def cell_order(cell: str) -> tuple[int, str]:
     return names.index(cell) if cell in names else len(names), cell
 
 
+def each_cell(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yields the cells of a table, each with its rows, in the order of `cell_order`."""
+    for cell in sorted(table["cell"].unique(), key=cell_order):
+        yield str(cell), table[table["cell"] == cell]
+
+
+def sort_by_cell(table: pd.DataFrame, *first: str) -> pd.DataFrame:
+    """Returns a table sorted by the columns `first`, and then by cell in the order of `cell_order`."""
+    keys = [*first, "cell"]
+    return table.sort_values(keys, key=lambda column: column.map(cell_order) if column.name == "cell" else column)
+
+
 def plain(text: object) -> str:
     r"""Returns a text as matplotlib then draws it, letter by letter: `$` is no formula, and a legend hides no name.
 
@@ -73,10 +89,36 @@ def log_axes(axes: Axes, which: str) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
+def new_grid(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, np.ndarray]:
+    """Returns a figure and its axes, `(rows, columns)`. It belongs to no window, so it works without a screen.
+
+    Args:
+        rows: Number of rows.
+        columns: Number of columns.
+        size: Width and height, inches.
+        shared: `sharex` and `sharey` of matplotlib's `subplots`.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, grid
+
+
 def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with `columns` axes in a row. It belongs to no window, so it works without a screen."""
-    figure = Figure(figsize=(width * columns, height), layout="constrained")
-    axes = [figure.add_subplot(1, columns, index + 1) for index in range(columns)]
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    """Returns a figure with `columns` axes in a row, each `width` times `height` inches."""
+    figure, grid = new_grid(1, columns, (width * columns, height))
+    return figure, list(grid[0])
+
+
+def draw_line(
+    axes: Axes, points: pd.DataFrame, x: str, y: str, cell: str, label: str | None, linestyle: str = "-"
+) -> None:
+    """Draws the columns `x` and `y` of a cell's points as a line with markers."""
+    points = points.sort_values(x)
+    axes.plot(points[x], points[y], "o", markersize=4, linestyle=linestyle, color=cell_color(cell), label=label)
+
+
+def add_legend(figure: Figure) -> None:
+    """Adds the legend of all axes beside them."""
+    figure.legend(loc="outside right center", frameon=False, fontsize="small")

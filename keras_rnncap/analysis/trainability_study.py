@@ -15,12 +15,21 @@ from keras_rnncap.analysis.exhibits import (
     Exhibit,
     Exhibits,
     StudyRows,
-    Verdict,
+    decide,
     of_paper,
     open_claim,
 )
 from keras_rnncap.analysis.statistics import LEVEL
-from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain, unit_name
+from keras_rnncap.analysis.style import (
+    add_legend,
+    cell_color,
+    each_cell,
+    new_figure,
+    new_grid,
+    plain,
+    sort_by_cell,
+    unit_name,
+)
 
 PAPER_INFEASIBLE = {
     "+rnn": (None, 8.8),
@@ -56,44 +65,40 @@ def with_pieces(rows: StudyRows, part: str) -> pd.DataFrame:
     if pieces.empty:
         return pd.DataFrame()
     keys = ["piece", "cell", "depth", "task", "objective", "direction", "params"]
-    own = rows.trials.merge(pieces[keys], on="piece")
-    score = pd.Series(np.nan, index=own.index)
-    for objective in own["objective"].unique():
-        if objective in own:
-            score = score.mask(own["objective"] == objective, own[objective])
-    return own.assign(score=score.where(own["status"] == "completed"))
+    trials = rows.trials.merge(pieces[keys], on="piece")
+    score = pd.Series(np.nan, index=trials.index)
+    for objective in trials["objective"].unique():
+        if objective in trials:
+            score = score.mask(trials["objective"] == objective, trials[objective])
+    return trials.assign(score=score.where(trials["status"] == "completed"))
 
 
 def of_one_budget(trials: pd.DataFrame) -> pd.DataFrame:
-    """Returns the trials of one number of parameters, that with most of them: sizes are not to be mixed."""
+    """Returns the trials of the budget that most of them have: models of different sizes are not compared."""
     return trials if trials.empty else trials[trials["params"] == trials["params"].mode().iloc[0]]
 
 
 def compute_infeasible(trials: pd.DataFrame) -> pd.DataFrame:
     """Returns the share of infeasible settings of each cell and depth, with Wilson's interval, beside the paper's."""
     rows = []
-    for (depth, cell), own in trials.groupby(["depth", "cell"]):
-        bad = int((own["status"] != "completed").sum())
-        interval = stats.binomtest(bad, len(own)).proportion_ci(method="wilson")
+    for (depth, cell), settings in trials.groupby(["depth", "cell"]):
+        infeasible = int((settings["status"] != "completed").sum())
+        interval = stats.binomtest(infeasible, len(settings)).proportion_ci(method="wilson")
         paper = PAPER_INFEASIBLE.get(str(cell), (None, None))[0 if depth == 1 else 1]
         rows.append(
             {
                 "depth": depth,
                 "cell": cell,
-                "settings": len(own),
-                "infeasible %": round(100 * bad / len(own), 1),
+                "settings": len(settings),
+                "infeasible %": round(100 * infeasible / len(settings), 1),
                 "low %": round(100 * interval.low, 1),
                 "high %": round(100 * interval.high, 1),
                 "paper %": paper if depth in (1, 8) else None,
-                "smallest": own["score"].min(),
-                "median": own["score"].median(),
+                "smallest": settings["score"].min(),
+                "median": settings["score"].median(),
             }
         )
-    return pd.DataFrame(rows).sort_values(["depth", "cell"], key=_by_order, ignore_index=True)
-
-
-def _by_order(column: pd.Series) -> pd.Series:
-    return column.map(lambda cell: cell_order(cell)[0]) if column.name == "cell" else column
+    return sort_by_cell(pd.DataFrame(rows), "depth").reset_index(drop=True)
 
 
 def compute_welch(trials: pd.DataFrame) -> pd.DataFrame:
@@ -103,44 +108,39 @@ def compute_welch(trials: pd.DataFrame) -> pd.DataFrame:
     depth.
 
     Example:
-    >>> made = pd.DataFrame({"depth": 1, "cell": ["gru"] * 3 + ["rnn"] * 3, "score": [1.0, 1.1, 0.9, 2.0, 2.1, 1.9]})
-    >>> compute_welch(made)[["pair", "t", "df"]].round(2).to_numpy().tolist()
+    >>> table = pd.DataFrame({"depth": 1, "cell": ["gru"] * 3 + ["rnn"] * 3, "score": [1.0, 1.1, 0.9, 2.0, 2.1, 1.9]})
+    >>> compute_welch(table)[["pair", "t", "df"]].round(2).to_numpy().tolist()
     [['rnn / gru', 12.25, 4.0]]
     """
     rows = []
     for depth in sorted(int(depth) for depth in trials["depth"].unique()):
-        own = trials[trials["depth"] == depth]
-        scores = {str(cell): group["score"].dropna() for cell, group in own.groupby("cell")}
-        found = []
-        for first, second in itertools.combinations(sorted(scores, key=cell_order), 2):
+        scores = {cell: group["score"].dropna() for cell, group in each_cell(trials[trials["depth"] == depth])}
+        pairs = []
+        for first, second in itertools.combinations(scores, 2):
             if min(len(scores[first]), len(scores[second])) < 2:
                 continue
             test = stats.ttest_ind(scores[first], scores[second], equal_var=False)
-            found.append(
+            pairs.append(
                 {"depth": depth, "pair": f"{first} / {second}", "t": test.statistic, "df": test.df, "p": test.pvalue}
                 | {"paper's t": PAPER_WELCH.get(depth, {}).get(f"{first} / {second}")}
             )
         worst = 0.0
-        for rank, row in enumerate(sorted(found, key=lambda row: row["p"])):
-            worst = max(worst, min(1.0, row["p"] * (len(found) - rank)))
+        for rank, row in enumerate(sorted(pairs, key=lambda row: row["p"])):
+            worst = max(worst, min(1.0, row["p"] * (len(pairs) - rank)))
             row["p (Holm)"] = worst
-        rows += found
+        rows += pairs
     return pd.DataFrame(rows, columns=["depth", "pair", "t", "df", "p", "p (Holm)", "paper's t"])
 
 
 def compute_progress(trials: pd.DataFrame) -> pd.DataFrame:
     """Returns, for each search, the median and the best score of its trials so far (figure 4)."""
     rows = []
-    for _, own in trials.groupby("piece"):
-        own = own.sort_values("trial")
-        sign = 1 if own["direction"].iloc[0] == "min" else -1
-        worst = (sign * own["score"]).fillna(np.inf).to_numpy()  # an infeasible trial is worse than any
-        medians = np.array([np.median(worst[: count + 1]) for count in range(len(worst))])
-        rows.append(
-            own[["task", "cell", "depth", "objective", "trial", "score"]].assign(
-                median=sign * medians, best=sign * np.minimum.accumulate(worst)
-            )
-        )
+    for _, search in trials.sort_values("trial", kind="stable").groupby("piece"):
+        sign = 1 if search["direction"].iloc[0] == "min" else -1
+        losses = (sign * search["score"]).fillna(np.inf).to_numpy()  # an infeasible trial is worse than any
+        medians = np.array([np.median(losses[: count + 1]) for count in range(len(losses))])
+        table = search[["task", "cell", "depth", "objective", "trial", "score"]]
+        rows.append(table.assign(median=sign * medians, best=sign * np.minimum.accumulate(losses)))
     return pd.concat(rows, ignore_index=True).replace([np.inf, -np.inf], np.nan)
 
 
@@ -148,29 +148,28 @@ def compute_reruns(rows: StudyRows) -> pd.DataFrame:
     """Returns what reruns of each cell's best hyperparameters scored (table App.1)."""
     trials = of_one_budget(with_pieces(rows, "rerun"))
     searched = rows.pieces[rows.pieces["part"] == "search"]
-    found = []
-    for (cell, depth), own in trials.groupby(["cell", "depth"]) if len(trials) else ():
-        same = (searched["cell"] == cell) & (searched["depth"] == depth) & searched["params"].isin(own["params"])
-        original = searched[same]["best_score"]
-        scores = own["score"].dropna()
-        spread = scores.std()
-        found.append(
+    table = []
+    for (cell, depth), reruns in trials.groupby(["cell", "depth"]) if len(trials) else ():
+        same = (searched["cell"] == cell) & (searched["depth"] == depth) & searched["params"].isin(reruns["params"])
+        scores = reruns["score"].dropna()
+        paper_original, paper_mean = PAPER_RERUNS.get(str(cell), (None, None))
+        table.append(
             {
                 "cell": cell,
                 "depth": depth,
-                "original": original.min(),
-                "reruns": len(own),
-                "infeasible %": 100 * own["score"].isna().mean(),
+                "original": searched[same]["best_score"].min(),
+                "reruns": len(reruns),
+                "infeasible %": 100 * reruns["score"].isna().mean(),
                 "min": scores.min(),
                 "mean": scores.mean(),
                 "max": scores.max(),
-                "s.d.": spread,
-                "s.d. / mean": spread / scores.mean(),
-                "paper's original": PAPER_RERUNS.get(str(cell), (None, None))[0],
-                "paper's mean": PAPER_RERUNS.get(str(cell), (None, None))[1],
+                "s.d.": scores.std(),
+                "s.d. / mean": scores.std() / scores.mean(),
+                "paper's original": paper_original,
+                "paper's mean": paper_mean,
             }
         )
-    return pd.DataFrame(found).sort_values("cell", key=_by_order, ignore_index=True) if found else pd.DataFrame()
+    return sort_by_cell(pd.DataFrame(table)).reset_index(drop=True) if table else pd.DataFrame()
 
 
 # ---- pictures
@@ -185,24 +184,23 @@ def plot_random(trials: pd.DataFrame) -> Figure:
     depths = sorted(trials["depth"].unique())
     figure, panels = new_figure(len(depths), width=5.0, height=4.0)
     for axes, depth in zip(panels, depths, strict=True):
-        own = trials[trials["depth"] == depth]
-        cells = sorted(own["cell"].unique(), key=lambda cell: own[own["cell"] == cell]["score"].median())
+        groups = {str(cell): group for cell, group in trials[trials["depth"] == depth].groupby("cell", sort=False)}
+        cells = sorted(groups, key=lambda cell: groups[cell]["score"].median())
         boxes = axes.boxplot(
-            [own[own["cell"] == cell]["score"].dropna() for cell in cells],
+            [groups[cell]["score"].dropna() for cell in cells],
             tick_labels=[plain(cell) for cell in cells],
             patch_artist=True,
             medianprops={"color": "white", "linewidth": 2},
             flierprops={"markersize": 2, "markeredgecolor": "0.5"},
         )
-        for box, cell in zip(boxes["boxes"], cells, strict=True):
+        for place, (box, cell) in enumerate(zip(boxes["boxes"], cells, strict=True), 1):
             box.set_facecolor(cell_color(cell))
-        for place, cell in enumerate(cells, 1):
-            share = (own[own["cell"] == cell]["status"] != "completed").mean()
+            share = (groups[cell]["status"] != "completed").mean()
             axes.annotate(
                 f"{share:.0%}", (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7
             )
         axes.set_title(f"depth {depth} (percent infeasible above)", fontsize="small", pad=14)
-        axes.set_ylabel(unit_name(own["objective"].iloc[0]))
+        axes.set_ylabel(unit_name(trials["objective"].iloc[0]))
     return figure
 
 
@@ -213,23 +211,20 @@ def plot_progress(progress: pd.DataFrame) -> Figure:
     should have gone on.
     """
     depths = sorted(progress["depth"].unique())
-    figure = Figure(figsize=(4.0 * len(depths) + 1.0, 6.0), layout="constrained")
-    grid = figure.subplots(2, len(depths), squeeze=False, sharex=True, sharey=True)
+    figure, grid = new_grid(2, len(depths), (4.0 * len(depths) + 1.0, 6.0), sharex=True, sharey=True)
     for column, depth in enumerate(depths):
-        for cell in sorted(progress["cell"].unique(), key=cell_order):
-            own = progress[(progress["depth"] == depth) & (progress["cell"] == cell)]
+        for cell, trials in each_cell(progress):
+            trials, color = trials[trials["depth"] == depth], cell_color(cell)
             for row, name in enumerate(("median", "best")):
                 label = plain(cell) if row == 1 and column == len(depths) - 1 else None
-                grid[row, column].step(own["trial"] + 1, own[name], where="post", color=cell_color(cell), label=label)
-            grid[1, column].plot(own["trial"] + 1, own["score"], ".", color=cell_color(cell), markersize=3, alpha=0.4)
+                grid[row, column].step(trials["trial"] + 1, trials[name], where="post", color=color, label=label)
+            grid[1, column].plot(trials["trial"] + 1, trials["score"], ".", color=color, markersize=3, alpha=0.4)
         grid[0, column].set_title(f"depth {depth}")
         grid[1, column].set_xlabel("trials")
     unit = unit_name(progress["objective"].iloc[0])
     grid[0, 0].set_ylabel(f"median {unit}")
     grid[1, 0].set_ylabel(f"best {unit}")
-    for axes in grid.flat:
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    add_legend(figure)
     return figure
 
 
@@ -239,9 +234,8 @@ def plot_reruns(trials: pd.DataFrame) -> Figure:
     Look for: points close together are hyperparameters that can be relied on.
     """
     figure, (axes,) = new_figure(1, width=6.0)
-    cells = sorted(trials["cell"].unique(), key=cell_order)
-    for place, cell in enumerate(cells):
-        scores = trials[trials["cell"] == cell]["score"].dropna()
+    cells = {cell: reruns["score"].dropna() for cell, reruns in each_cell(trials)}
+    for place, (cell, scores) in enumerate(cells.items()):
         offsets = np.linspace(-0.3, 0.3, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
         axes.plot(place + offsets, scores, "o", markersize=3, color=cell_color(cell), alpha=0.7)
     axes.set_xticks(range(len(cells)), [plain(cell) for cell in cells])
@@ -268,17 +262,14 @@ def claim_gated_train(trials: pd.DataFrame) -> Claim:
         return open_claim(claim, paper, "no pair of the RNN and a gated cell")
     better = (pairs["t"] > 0) & (pairs["p (Holm)"] < LEVEL)
     worse = (pairs["t"] < 0) & (pairs["p (Holm)"] < LEVEL)
-    verdict: Verdict = "does not hold" if worse.any() else "undecided"
-    if len(pairs) == 6 and better.all():
-        verdict = "holds"
     columns = (pairs[name] for name in ("depth", "pair", "t"))
-    found = "; ".join(f"depth {depth}, {pair}: t = {t:.1f}" for depth, pair, t in zip(*columns, strict=True))
+    tests = "; ".join(f"depth {depth}, {pair}: t = {t:.1f}" for depth, pair, t in zip(*columns, strict=True))
     return Claim(
         claim,
         paper,
         f"{better.sum()} of {len(pairs)} pairs significantly better, {worse.sum()} significantly worse",
-        verdict,
-        f"Welch's t-tests, Holm's correction within a depth ({found}); holds if all six pairs are better, does not if "
+        decide(len(pairs) == 6 and bool(better.all()), bool(worse.any())),
+        f"Welch's t-tests, Holm's correction within a depth ({tests}); holds if all six pairs are better, does not if "
         "one is worse",
     )
 
@@ -289,15 +280,12 @@ def claim_irnn_infeasible(trials: pd.DataFrame) -> Claim:
     It holds if the interval is within those limits at depth 1 and deep, and does not if one is outside.
     """
     claim, paper = "The IRNN is infeasible about half the time", "56.7% of random settings at depth 1, 44.6% at depth 8"
-    own = trials[trials["cell"] == "irnn"]
-    if own.empty:
+    settings = trials[trials["cell"] == "irnn"]
+    if settings.empty:
         return open_claim(claim, paper, "no settings of the IRNN")
-    table = compute_infeasible(own)
+    table = compute_infeasible(settings)
     inside = (table["low %"] >= 100 / 3) & (table["high %"] <= 200 / 3)
     outside = (table["high %"] < 100 / 3) | (table["low %"] > 200 / 3)
-    verdict: Verdict = "does not hold" if outside.any() else "undecided"
-    if len(table) == 2 and inside.all():
-        verdict = "holds"
     columns = (table[name] for name in ("depth", "infeasible %", "low %", "high %"))
     return Claim(
         claim,
@@ -305,7 +293,7 @@ def claim_irnn_infeasible(trials: pd.DataFrame) -> Claim:
         "; ".join(
             f"depth {d}: {share:.0f}% ({low:.0f} to {high:.0f})" for d, share, low, high in zip(*columns, strict=True)
         ),
-        verdict,
+        decide(len(table) == 2 and bool(inside.all()), bool(outside.any())),
         f"Wilson's 95% intervals, n = {table['settings'].min()} each; holds if within a third and two thirds at depth "
         "1 and deep, does not if one is outside",
     )
@@ -316,24 +304,23 @@ def claim_intersection_deep(trials: pd.DataFrame) -> Claim:
     depth = int(trials["depth"].max())
     claim = f"The +RNN is best at depth {depth if depth > 1 else 8}"
     paper = "smallest error and smallest median at depth 8; t = -23.6 or less against every other cell"
-    own = trials[trials["depth"] == depth]
-    if depth < 2 or {*own["cell"]} != {*PAPER_CELLS}:
+    deep = trials[trials["depth"] == depth]
+    if depth < 2 or {*deep["cell"]} != {*PAPER_CELLS}:
         return open_claim(claim, paper, "not all six cells have settings deeper than 1")
-    medians = own.groupby("cell")["score"].median().sort_values()
-    smallest = own.groupby("cell")["score"].min().sort_values()
-    pairs = compute_welch(own)
+    medians = deep.groupby("cell")["score"].median().sort_values()
+    smallest = deep.groupby("cell")["score"].min().sort_values()
+    pairs = compute_welch(deep)
     pairs = pairs[pairs["pair"].str.contains("+rnn", regex=False)]
     sign = np.where(pairs["pair"].str.startswith("+rnn"), 1, -1)
-    found = pairs["p (Holm)"] < LEVEL
-    better, worse = (pairs["t"] * sign < 0) & found, (pairs["t"] * sign > 0) & found
+    significant = pairs["p (Holm)"] < LEVEL
+    better, worse = (pairs["t"] * sign < 0) & significant, (pairs["t"] * sign > 0) & significant
     first = medians.index[0] == "+rnn" and smallest.index[0] == "+rnn"
-    verdict: Verdict = "holds" if first and better.all() else "does not hold" if worse.any() else "undecided"
     return Claim(
         claim,
         paper,
         f"medians: {', '.join(f'{cell} {value:.2f}' for cell, value in medians.items())}; smallest: "
         f"{', '.join(f'{cell} {value:.2f}' for cell, value in smallest.items())}",
-        verdict,
+        decide(first and bool(better.all()), bool(worse.any())),
         f"Welch's t-tests, Holm's correction: better than {better.sum()} of {len(pairs)} cells, worse than "
         f"{worse.sum()}; holds if first by both and better than all, does not if worse than any",
     )
@@ -346,23 +333,16 @@ def claim_reruns(table: pd.DataFrame) -> Claim:
     """
     claim = "The best hyperparameters work again"
     paper = "very close to the original: best reruns 0.27 to 1.22 times it, means 0.68 to 7.1 times"
-    own = of_paper(table)
-    if len(own) < len(PAPER_CELLS) - 1:
-        return open_claim(claim, paper, f"{len(own)} of {len(PAPER_CELLS) - 1} cells")
-    ratios, best = own["mean"] / own["original"], own["min"] / own["original"]
+    cells = of_paper(table)
+    if len(cells) < len(PAPER_CELLS) - 1:
+        return open_claim(claim, paper, f"{len(cells)} of {len(PAPER_CELLS) - 1} cells")
+    ratios, best = cells["mean"] / cells["original"], cells["min"] / cells["original"]
     mean = float(np.exp(np.log(ratios).mean()))
-    verdict: Verdict = "undecided"
-    if (best <= 1.25).all() and mean <= 3:
-        verdict = "holds"
-    elif (best > 1.25).all() or mean > 10:
-        verdict = "does not hold"
     return Claim(
         claim,
         paper,
-        "means "
-        + ", ".join(f"{cell} {ratio:.2f}" for cell, ratio in zip(own["cell"], ratios, strict=True))
-        + " times it",
-        verdict,
+        f"means {', '.join(f'{cell} {ratio:.2f}' for cell, ratio in zip(cells['cell'], ratios, strict=True))} times it",
+        decide(bool((best <= 1.25).all()) and mean <= 3, bool((best > 1.25).all()) or mean > 10),
         f"best reruns {best.min():.2f} to {best.max():.2f} times the original, means {mean:.2f} times in geometric "
         "mean; holds if every cell's best is within 1.25 and the mean within 3, does not if no cell's best is, or the "
         "mean is above 10",
@@ -400,19 +380,18 @@ def trainability_exhibits(rows: StudyRows) -> Exhibits:
                 compute_welch(random),
             ),
         ]
-        own = of_paper(random)
-        shown.claims += [claim_gated_train(own), claim_irnn_infeasible(own), claim_intersection_deep(own)]
-    if len(search):
-        for task, own in search.groupby("task"):
-            shown.exhibits.append(
-                Exhibit(
-                    f"trainability-search-{task}",
-                    f"Searches on {task}",
-                    "fig. 4",
-                    "Bayesian optimization of all hyperparameters; medians count infeasible trials as worst.",
-                    plot_progress(compute_progress(own)),
-                )
+        claims = (claim_gated_train, claim_irnn_infeasible, claim_intersection_deep)
+        shown.claims += [claim(of_paper(random)) for claim in claims]
+    for task, trials in search.groupby("task") if len(search) else ():
+        shown.exhibits.append(
+            Exhibit(
+                f"trainability-search-{task}",
+                f"Searches on {task}",
+                "fig. 4",
+                "Bayesian optimization of all hyperparameters; medians count infeasible trials as worst.",
+                plot_progress(compute_progress(trials)),
             )
+        )
     return shown
 
 
