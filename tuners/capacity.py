@@ -21,9 +21,8 @@ from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, wri
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
-from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.search_run import SearchResult, SearchRun
 from keras_rnncap.tuners.spaces import as_today, in_words
-from keras_rnncap.versions import versions
 
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
 """After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
@@ -36,50 +35,24 @@ CROSS_ENTROPY_PATTERNS = (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class CapacityResult:
-    """What a capacity measurement found; `capacity.json` holds the same.
+class CapacityResult(SearchResult):
+    """What a capacity measurement found, besides what `SearchResult` names; `capacity.json` holds the same.
 
     Attributes:
-        cell: The cell's name.
-        depth: Number of layers.
-        parameters: Trainable parameters of the model, at most the budget.
-        units: Units of each layer.
         input_dim: Width n_in of the patterns.
         length: Time steps.
         patterns: Number of patterns b in the best trial, `None` where no trial was feasible; so for the next three.
         accuracy: Fraction of them classified correctly.
         mutual_information_bits: Stored information, eq. 22.
         bits_per_parameter: The same for each parameter: the answer.
-        trials: Trials that ended, infeasible ones included.
-        infeasible: Trials that diverged.
-        stopped_early: Trials that were stopped because others did better.
-        steps: Training steps of a trial.
-        batch_size: Patterns in a step.
-        seed: Seed of patterns, weights and proposals.
-        elapsed_s: Time that all trials took, their proposals included, in seconds.
-        hyperparameters: Those of the best trial.
-        versions: Of Python and the packages that matter.
     """
 
-    cell: str
-    depth: int
-    parameters: int
-    units: int
     input_dim: int
     length: int
     patterns: int | None
     accuracy: float | None
     mutual_information_bits: float | None
     bits_per_parameter: float | None
-    trials: int
-    infeasible: int
-    stopped_early: int
-    steps: int
-    batch_size: int
-    seed: int
-    elapsed_s: float
-    hyperparameters: dict[str, Any]
-    versions: dict[str, str]
 
 
 def measure_capacity(
@@ -191,7 +164,7 @@ def _starts(job: Job) -> list[dict[str, float]]:
     start = {name: START[name.split(".")[-1]] for name in values if name.split(".")[-1] in START}
     saturates = job.nearest("loss_saturation", 1.0) > 0
     patterns = START_PATTERNS if saturates else CROSS_ENTROPY_PATTERNS
-    points = [start | {"patterns_per_parameter": one} for one in patterns]
+    points = [start | {"patterns_per_parameter": density} for density in patterns]
     return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
 
 
@@ -229,25 +202,12 @@ def default_directory(cell: str | CellFactory, params: int, depth: int, seed: in
 
 
 def _result(run: SearchRun) -> CapacityResult:
-    best, identity, budget = run.best() or {}, run.directory.identity, run.job.budget()
+    best, identity = run.best() or {}, run.directory.identity
+    names = ("patterns", "accuracy", "mutual_information_bits", "bits_per_parameter")
+    measured: dict[str, Any] = {name: best.get(name) for name in names}
     return CapacityResult(
-        cell=identity["cell"],
-        depth=identity["depth"],
-        parameters=budget.parameters,
-        units=budget.units,
+        **run.facts(),
         input_dim=identity["input_dim"],
         length=identity["length"],
-        patterns=best.get("patterns"),
-        accuracy=best.get("accuracy"),
-        mutual_information_bits=best.get("mutual_information_bits"),
-        bits_per_parameter=best.get("bits_per_parameter"),
-        trials=len(run.rows),
-        infeasible=sum(row["status"] == INFEASIBLE for row in run.rows),
-        stopped_early=run.stopped_early,
-        steps=identity["steps"],
-        batch_size=identity["batch_size"],
-        seed=identity["seed"],
-        elapsed_s=round(sum(row["elapsed_s"] for row in run.rows), 1),
-        hyperparameters=run.values_of(best),
-        versions=versions(),
+        **measured,
     )

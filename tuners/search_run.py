@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 import time
@@ -21,9 +22,45 @@ from keras_rnncap.tuners.journal import ASKED, AskedTrial, Journal
 from keras_rnncap.tuners.oracles.kerastuner import PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
 from keras_rnncap.tuners.trial_table import HISTORY, HISTORY_FILE, check_values, read_history, read_trials
+from keras_rnncap.versions import versions
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What all searches end with.
+
+    Attributes:
+        cell: The cell's name.
+        depth: Number of layers of the best trial.
+        parameters: Its trainable parameters.
+        units: Units of each of its layers.
+        trials: Trials that ended, infeasible ones included.
+        infeasible: Trials that diverged.
+        stopped_early: Trials that were stopped because others did better.
+        steps: Training steps of a whole trial.
+        batch_size: Samples in a step.
+        seed: Seed of data, weights and proposals.
+        elapsed_s: Time that all trials took, their proposals included, in seconds.
+        hyperparameters: Those of the best trial.
+        versions: Of Python and the packages that matter.
+    """
+
+    cell: str
+    depth: int
+    parameters: int
+    units: int
+    trials: int
+    infeasible: int
+    stopped_early: int
+    steps: int
+    batch_size: int
+    seed: int
+    elapsed_s: float
+    hyperparameters: dict[str, Any]
+    versions: dict[str, str]
 
 
 class SearchRun:
@@ -75,6 +112,23 @@ class SearchRun:
         return sum(
             row["status"] == COMPLETED and row.get("steps", self.job.steps) < self.job.steps for row in self.rows
         )
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the fields of a `SearchResult`."""
+        identity, values = self.directory.identity, self.values_of(self.best() or {})
+        budget = self.job.budget(values)
+        return {
+            **{key: identity[key] for key in ("cell", "steps", "batch_size", "seed")},
+            "depth": values.get("depth", identity["depth"]),
+            "parameters": budget.parameters,
+            "units": budget.units,
+            "trials": len(self.rows),
+            "infeasible": sum(row["status"] == INFEASIBLE for row in self.rows),
+            "stopped_early": self.stopped_early,
+            "elapsed_s": round(sum(row["elapsed_s"] for row in self.rows), 1),
+            "hyperparameters": values,
+            "versions": versions(),
+        }
 
     def search(
         self,
@@ -271,5 +325,5 @@ class SearchRun:
 
 def _describe(run: SearchRun, row: dict[str, Any]) -> str:
     best, name = run.best(), run.job.objective
-    found = "infeasible: diverged" if row["status"] == INFEASIBLE else f"{row[name]:.4g} {name.replace('_', ' ')}"
-    return f"{found}  best {best[name]:.4g}" if best else found
+    outcome = "infeasible: diverged" if row["status"] == INFEASIBLE else f"{row[name]:.4g} {name.replace('_', ' ')}"
+    return f"{outcome}  best {best[name]:.4g}" if best else outcome

@@ -17,7 +17,7 @@ from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, params_for, run_folder, task_words
 from keras_rnncap.engines import check_engine
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import INFEASIBLE, RunDirectory, replacing, write_json
+from keras_rnncap.runs import RunDirectory, replacing, write_json
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.tuners.dashboards import SPACE_FILE, SWEEP_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
@@ -26,62 +26,35 @@ from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
 from keras_rnncap.tuners.oracles.kerastuner import check_oracle
 from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
 from keras_rnncap.tuners.profiles import get_profile
-from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.search_run import SearchResult, SearchRun
 from keras_rnncap.tuners.spaces import SPACES, as_today, in_words
-from keras_rnncap.versions import versions
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepResult:
-    """What a sweep found; `sweep.json` holds the same.
+class SweepResult(SearchResult):
+    """What a sweep found, besides what `SearchResult` names; `sweep.json` holds the same.
 
     Attributes:
         task: The task's name.
         data: What the data are.
-        cell: The cell's name.
         oracle: What proposed the trials.
         space: Name of the search space.
         profile: Name of the profile.
-        depth: Number of layers of the best trial.
-        parameters: Its trainable parameters.
-        units: Units of each of its layers.
         objective: Name and unit of the score.
         direction: Whether more (`"max"`) or less (`"min"`) is better.
         best_score: The best trial's score; `None` where no trial was feasible.
         chance_score: What a model has that knows nothing of the input.
-        trials: Trials that ended, infeasible ones included.
-        infeasible: Trials that diverged.
-        stopped_early: Trials that the median rule ended before their time.
-        steps: Training steps of a whole trial.
-        batch_size: Samples in a step.
-        seed: Seed of data, weights and proposals.
-        elapsed_s: Time that all trials took, their proposals included, in seconds.
-        hyperparameters: Those of the best trial.
-        versions: Of Python and the packages that matter.
     """
 
     task: str
     data: str
-    cell: str
     oracle: str
     space: str
     profile: str
-    depth: int
-    parameters: int
-    units: int
     objective: str
     direction: str
     best_score: float | None
     chance_score: float
-    trials: int
-    infeasible: int
-    stopped_early: int
-    steps: int
-    batch_size: int
-    seed: int
-    elapsed_s: float
-    hyperparameters: dict[str, Any]
-    versions: dict[str, str]
 
 
 def run_sweep(
@@ -204,24 +177,14 @@ def default_directory(
 
 def _result(run: SearchRun, profile: str) -> SweepResult:
     job, identity, best = run.job, run.directory.identity, run.best() or {}
-    values = run.values_of(best)
-    budget = job.budget(values)
     return SweepResult(
-        **{key: identity[key] for key in ("task", "data", "cell", "oracle", "space", "steps", "batch_size", "seed")},
+        **run.facts(),
+        **{key: identity[key] for key in ("task", "data", "oracle", "space")},
         profile=profile,
-        depth=values.get("depth", identity["depth"]),
-        parameters=budget.parameters,
-        units=budget.units,
         objective=job.objective,
         direction=job.direction,
         best_score=best.get(job.objective),
         chance_score=0.0 if job.objective == BITS else job.task.chance_score,
-        trials=len(run.rows),
-        infeasible=sum(row["status"] == INFEASIBLE for row in run.rows),
-        stopped_early=run.stopped_early,
-        elapsed_s=round(sum(row["elapsed_s"] for row in run.rows), 1),
-        hyperparameters=values,
-        versions=versions(),
     )
 
 
