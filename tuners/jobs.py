@@ -96,11 +96,11 @@ class Job:
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""
-        hp = next(one for one in self.hyperparameters.space if one.name == name)
+        hp = next(hp for hp in self.hyperparameters.space if hp.name == name)
         if isinstance(hp, kinds.Float | kinds.Int):
             return min(max(value, hp.min_value), hp.max_value)
         allowed = [hp.value] if isinstance(hp, kinds.Fixed) else hp.values
-        return min(allowed, key=lambda one: abs(one - value))
+        return min(allowed, key=lambda choice: abs(choice - value))
 
     @property
     def all_fixed(self) -> bool:
@@ -261,15 +261,15 @@ class Job:
         if not self.task.patterns:
             return -np.where(np.isfinite(losses), losses, np.inf)
         judged = zip(self._judged(population), population.alive, strict=True)
-        return np.array([self.task.measures_of([one])[BITS] if well else 0.0 for one, well in judged])
+        return np.array([self.task.measures_of([member])[BITS] if alive else 0.0 for member, alive in judged])
 
     @staticmethod
     def _judged(population: Any) -> list[Judged]:
         """Returns the targets of each member's own patterns, and its outputs for them."""
         targets, outputs = population.table.targets, population.outputs_on_table()
         return [
-            (targets[: member.patterns], own[: member.patterns], None)
-            for member, own in zip(population.members, outputs, strict=True)
+            (targets[: member.patterns], answers[: member.patterns], None)
+            for member, answers in zip(population.members, outputs, strict=True)
         ]
 
     def measure(
@@ -279,10 +279,12 @@ class Job:
         alive, members = population.alive, population.members
         judged = self._judged(population) if self.task.patterns else [None] * len(members)
         return [
-            self._measured(members[slot].settings, functools.partial(population.member, slot), judged[slot], loss, own)
+            self._measured(
+                members[slot].settings, functools.partial(population.member, slot), judged[slot], loss, trial
+            )
             if alive[slot]
             else None
-            for slot, own, loss in zip(slots, values, map(float, losses), strict=True)
+            for slot, trial, loss in zip(slots, values, map(float, losses), strict=True)
         ]
 
     def _measured(

@@ -293,8 +293,8 @@ class PopulationTuner(BaseTuner):
 
     def _describe(self, running: int) -> str:
         best = self._best()
-        found = f"  best {best.score:.4g}" if best else ""
-        return f"{self.ended} trials done, {running} running, {self.infeasible} infeasible{found}"
+        best_score = f"  best {best.score:.4g}" if best else ""
+        return f"{self.ended} trials done, {running} running, {self.infeasible} infeasible{best_score}"
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""

@@ -60,7 +60,7 @@ def _is_value(column: str) -> bool:
 
 def check_values(path: Path, values: Iterable[Mapping[str, Any]], space: kt.HyperParameters) -> None:
     """Raises `InputError` if the values of trials, each in a line of a file, are not of a space."""
-    rows = [dict(one) for one in values]
+    rows = [dict(trial) for trial in values]
     checked_rows(path, rows, _value_columns(space, "", {name for row in rows for name in row}), first_line=1)
 
 

@@ -132,7 +132,7 @@ class CellWeights(abc.ABC):
             return self.split(a + self["bias"], count)
         b = self.split(self["bias"], len(cell.blocks))
         return [
-            *(one + other for one, other in zip(self.split(a, count) if count else [], b, strict=False)),
+            *(product + bias for product, bias in zip(self.split(a, count) if count else [], b, strict=False)),
             *b[count:],
         ]
 

@@ -169,10 +169,10 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     @classmethod
     def searched_numbers(cls) -> dict[str, tuple[float, float]]:
         """Returns the `searched` of the class and its bases."""
-        found: dict[str, tuple[float, float] | None] = {}
-        for one in reversed(cls.__mro__):
-            found |= vars(one).get("searched", {})
-        return {name: limits for name, limits in found.items() if limits is not None}
+        declared: dict[str, tuple[float, float] | None] = {}
+        for base in reversed(cls.__mro__):
+            declared |= vars(base).get("searched", {})
+        return {name: limits for name, limits in declared.items() if limits is not None}
 
     def declare_weights(self, input_dim: int) -> list[Weight]:
         """Returns the cell's weights but its initial state and projection, for inputs of width `input_dim`.
@@ -180,7 +180,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         By default the three matrices of its `blocks`. A subclass adds its own, or replaces them.
         """
         units, seen = self.units, vars(self)
-        made: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
+        matrices: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
             ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
             ("recurrent_kernel", "recurrent", (units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),
@@ -195,7 +195,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
                 seen[f"{option}_constraint"],
                 dropout,
             )
-            for name, option, inputs, blocks, dropout in made
+            for name, option, inputs, blocks, dropout in matrices
             if blocks
         ]
 

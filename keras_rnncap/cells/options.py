@@ -14,14 +14,14 @@ def constructor_options(cell: Callable[..., Any]) -> set[str]:
     """Returns the names of the arguments that `cell(...)` takes, those that `**kwargs` hands to its bases included."""
     classes = inspect.getmro(cell) if inspect.isclass(cell) else (cell,)
     names: set[str] = set()
-    for one in classes:
-        if inspect.isclass(one) and "__init__" not in vars(one):
+    for kind in classes:
+        if inspect.isclass(kind) and "__init__" not in vars(kind):
             continue
-        parameters = inspect.signature(one.__init__ if inspect.isclass(one) else one).parameters.values()
+        parameters = inspect.signature(kind.__init__ if inspect.isclass(kind) else kind).parameters.values()
         names |= {
             p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"
         }
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters) or one is keras.layers.Layer:
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters) or kind is keras.layers.Layer:
             break
     return names
 
@@ -39,5 +39,5 @@ def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, 
     kind, fixed = (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
     declared: dict[str, tuple[float, float]] = getattr(kind, "searched_numbers", dict)()
     numbers = {name: limits for name, limits in declared.items() if name not in fixed}
-    made = cell(1) if numbers else None
-    return {name: (low, high, min(max(getattr(made, name), low), high)) for name, (low, high) in numbers.items()}
+    built = cell(1) if numbers else None
+    return {name: (low, high, min(max(getattr(built, name), low), high)) for name, (low, high) in numbers.items()}

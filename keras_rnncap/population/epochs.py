@@ -41,10 +41,10 @@ def steps_to_epoch_end(population: Any) -> int:
 
 def due(population: Any) -> list[int]:
     """Returns the slots whose members train on and have ended an epoch that their schedules have not heard of."""
-    found = zip(population.members, population.schedules, population.steps_done, population.ended, strict=True)
+    progress = zip(population.members, population.schedules, population.steps_done, population.ended, strict=True)
     return [
         slot
-        for slot, (member, state, done, ended) in enumerate(found)
+        for slot, (member, state, done, ended) in enumerate(progress)
         if state is not None and not ended and done >= (state.epochs + 1) * member.settings.schedule.epoch_steps
     ]
 
@@ -96,11 +96,11 @@ def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict
         return {slot: float(task.validation_score(population.member(slot))) for slot in slots}
     try:
         all_at_once = _Replayed(population)
-        found = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}
+        scores = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}
     except (AttributeError, MemoryError):
-        found = {slot: task.validation_score(population.member(slot)) for slot in slots}
+        scores = {slot: task.validation_score(population.member(slot)) for slot in slots}
     population.reset_states(slots)
-    return {slot: float(score) for slot, score in found.items()}
+    return {slot: float(score) for slot, score in scores.items()}
 
 
 class _Replayed:

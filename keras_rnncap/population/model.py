@@ -134,8 +134,8 @@ class Population(keras.Model):
         cells = self._template.cells if self.stateful_batch else []
         self._carried = [
             tuple(
-                state(shape=(count, *one.shape, self.stateful_batch), name=f"carried_{layer}_{one.name}")
-                for one in cell.declare_states()
+                state(shape=(count, *declared.shape, self.stateful_batch), name=f"carried_{layer}_{declared.name}")
+                for declared in cell.declare_states()
             )
             for layer, cell in enumerate(cells)
         ]
@@ -479,7 +479,9 @@ class Population(keras.Model):
     def outputs_on_table(self) -> np.ndarray:
         """Returns every member's outputs for every pattern of the table, `(members, patterns, output_dim)`."""
         assert self.table is not None
-        rows, numbers, x = (ops.convert_to_tensor(one) for one in (self.rows, self._numbers, self._table_inputs))
+        rows, numbers, x = (
+            ops.convert_to_tensor(variable) for variable in (self.rows, self._numbers, self._table_inputs)
+        )
         return ops.convert_to_numpy(self._template.static(rows, numbers, x, self.table.length))
 
     def outputs(self, inputs: np.ndarray, states: Any = None) -> tuple[np.ndarray, Any]:

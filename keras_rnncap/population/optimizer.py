@@ -43,7 +43,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self, settings: Sequence[TrainingSettings], groups: Groups | None = None, name: str = "row_optimizer"
     ) -> None:
         super().__init__(learning_rate=1.0, name=name)
-        self._initial = np.stack([_row(one) for one in settings])
+        self._initial = np.stack([_row(member) for member in settings])
         self._groups = groups or Groups(len(settings))
 
     def build(self, variables: Sequence[Any]) -> None:

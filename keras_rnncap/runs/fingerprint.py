@@ -44,16 +44,16 @@ def fingerprint(*things: Any) -> str:
 
 def code_of(*things: Any) -> dict[str, str]:
     """Returns what the identity of a run says of the user's code; nothing where there is none."""
-    found = fingerprint(*things)
-    return {CODE: found} if found else {}
+    code = fingerprint(*things)
+    return {CODE: code} if code else {}
 
 
 def _parts(thing: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(thing, PLAIN):
         yield repr(thing)
     elif isinstance(thing, tuple):
-        for one in thing:
-            yield from _parts(one, seen)
+        for part in thing:
+            yield from _parts(part, seen)
     elif isinstance(thing, frozenset):
         yield _constant(thing)
     elif id(thing) not in seen:
@@ -130,7 +130,10 @@ def _source(thing: Any) -> str | None:
 
 
 def _compiled(code: types.CodeType) -> str:
-    constants = [_compiled(one) if isinstance(one, types.CodeType) else _constant(one) for one in code.co_consts]
+    constants = [
+        _compiled(constant) if isinstance(constant, types.CodeType) else _constant(constant)
+        for constant in code.co_consts
+    ]
     return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 

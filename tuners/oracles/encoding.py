@@ -116,10 +116,10 @@ class SpaceEncoding:
         """Returns where the values of trials are, a row for each, a column for each name; NaN where it is inactive."""
         names = list(self._places)
         table = np.full((len(values), len(names)), np.nan)
-        for row, one in enumerate(values):
-            point = self.point(dict(one))
+        for row, trial in enumerate(values):
+            point = self.point(dict(trial))
             for column, name in enumerate(names):
-                if name in one:
+                if name in trial:
                     table[row, column] = point[self._places[name][0]]
         return pd.DataFrame(table, columns=names)
 

@@ -93,8 +93,8 @@ class GaussianProcess:
         low, high = np.array(bounds).T
         options = {"maxiter": 40 if len(self.y) <= 2 * SUBSET else 25, "ftol": 1e-6}
         start = np.clip(start, low, high)
-        found = optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        return found.x
+        optimum = optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return optimum.x
 
     def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns the negative log posterior of the parameters, up to a constant, and its gradient."""

@@ -377,9 +377,9 @@ class GPBanditOracle(kt.Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns what `reload` needs."""
-        fitted = {name: [float(one) for one in known] for name, known in self._log_parameters.items()}
-        own = {"log_parameters": fitted, "fitted_to": self._fitted_to, "warping": self._warping}
-        return {**super().get_state(), **own}
+        fitted = {name: [float(number) for number in known] for name, known in self._log_parameters.items()}
+        fit = {"log_parameters": fitted, "fitted_to": self._fitted_to, "warping": self._warping}
+        return {**super().get_state(), **fit}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores what `get_state` gave."""

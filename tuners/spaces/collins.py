@@ -66,7 +66,7 @@ class CollinsSpace(Space):
             kind = f"{prefix}recurrent_kind"
             if len(self._kinds) > 1:
                 hp.Choice(kind, list(self._kinds), default="orthogonal", ordered=False)
-                with hp.conditional_scope(kind, [one for one in self._kinds if one != "identity"]):
+                with hp.conditional_scope(kind, [drawn for drawn in self._kinds if drawn != "identity"]):
                     hp.Float(f"{prefix}recurrent_scale", 1e-2, 2.0, sampling="log", default=1.0)
         if "projection_initializer" in self._options:
             hp.Float("projection_scale", 1e-3, 2.0, sampling="log", default=1.0)
@@ -122,4 +122,4 @@ class CollinsSpace(Space):
 
 
 def _by_block(drawn: dict[str, Any]) -> Any:
-    return drawn[""] if "" in drawn else {prefix.removesuffix("."): one for prefix, one in drawn.items()}
+    return drawn[""] if "" in drawn else {prefix.removesuffix("."): kind for prefix, kind in drawn.items()}

@@ -30,7 +30,7 @@ def edit_space(space: kt.HyperParameters, changes: Mapping[str, Any]) -> kt.Hype
     >>> hp = kt.HyperParameters()
     >>> _ = hp.Float("rate", 1e-4, 1e-1, sampling="log"), hp.Choice("optimizer", ["sgd", "adam"])
     >>> edited = edit_space(hp, {"rate": "1e-3..1", "optimizer": "adam"})
-    >>> [(one.name, one.get_config().get("max_value")) for one in edited.space], edited.get("optimizer")
+    >>> [(hp.name, hp.get_config().get("max_value")) for hp in edited.space], edited.get("optimizer")
     ([('rate', 1.0), ('optimizer', None)], 'adam')
     """
     names = list(dict.fromkeys(hp.name for hp in space.space))
@@ -107,7 +107,7 @@ def _changed(hp: Any, change: Any) -> Any:
         change = change.split(",")
     if isinstance(change, tuple) and len(change) == 2:
         return _in_range(hp, *change)
-    choices = [_read(hp, one) for one in change] if isinstance(change, list) else [_read(hp, change)]
+    choices = [_read(hp, value) for value in change] if isinstance(change, list) else [_read(hp, change)]
     if not choices:
         raise InputError(f"{hp.name} needs at least one value; got none")
     options = {"name": hp.name, "conditions": hp.conditions}

@@ -44,7 +44,7 @@ class JozefowiczSpace(Space):
 
     def __init__(self, cell: str | CellFactory, params: tuple[int, ...], scored_steps: int = 1) -> None:
         super().__init__(cell)
-        self._params = tuple(check_integer("params", one, 1) for one in params)
+        self._params = tuple(check_integer("params", number, 1) for number in params)
         self._scored_steps = check_integer("scored_steps", scored_steps, 1)
 
     @classmethod
