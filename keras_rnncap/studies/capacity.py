@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
 from keras_rnncap.cells import cell_name, get_cell
-from keras_rnncap.studies.study import Grid, Piece, Study, needs_depth, piece_name, training_work
+from keras_rnncap.studies.study import Grid, Piece, Study, layers_of, needs_depth, piece_name, training_work
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
@@ -90,7 +90,7 @@ class Point(NamedTuple):
 
 def _points(cell: str, grid: Grid, spent: Spending) -> Iterator[Point]:
     """Yields the points of a cell."""
-    depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
+    depths = layers_of(cell, grid)
     for depth, params in itertools.product(depths, grid.params):
         yield Point("size", cell, params, depth)
     depth = 2 if needs_depth(cell) else 1

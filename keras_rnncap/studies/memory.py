@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, NamedTuple
+import itertools
+from typing import ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.datasets import make_task
 from keras_rnncap.models import sequence_model
-from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, piece_name, training_work
-
-BATCH = 64
+from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, sweep_piece
 
 
 class Spending(NamedTuple):
@@ -55,31 +54,24 @@ class MemoryStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run. The +RNN joins at depth 1, too: its state is what is measured."""
-        spent = self.spending[profile]
-        task, found = make_task(spent.task), []
-        for cell in grid.cells:
-            for depth in grid.depths:
-                for units in grid.units:
-                    sizes: dict[str, Any] = {"input_dim": task.input_dim, "output_dim": task.output_dim}
-                    params = trainable_parameters(
-                        outline(functools.partial(sequence_model, cell, units, depth, **sizes))
-                    )
-                    settings = {
-                        "task": spent.task,
-                        "cell": cell,
-                        "params": params,
-                        "depth": depth,
-                        "trials": spent.trials,
-                        "steps": spent.steps,
-                        "batch_size": BATCH,
-                        "stop_early": profile != "paper",
-                        "changes": {} if profile == "paper" else FEW_TRIALS,
-                        "seed": seed,
-                    }
-                    work = training_work(params, task.length, BATCH, spent.trials * spent.steps)
-                    name = piece_name("memory", cell, f"{units}x{depth}", f"seed{seed}")
-                    found.append(Piece(name, settings, {"part": "memory", "input_dim": task.input_dim}, work))
-        return found
+        spent, pieces = self.spending[profile], []
+        task = make_task(spent.task)
+        model = functools.partial(sequence_model, input_dim=task.input_dim, output_dim=task.output_dim)
+        labels = {"part": "memory", "input_dim": task.input_dim}
+        for cell, depth, units in itertools.product(grid.cells, grid.depths, grid.units):
+            piece = sweep_piece(
+                ("memory", cell, f"{units}x{depth}"),
+                labels,
+                **spent._asdict(),
+                cell=cell,
+                params=trainable_parameters(outline(functools.partial(model, cell, units, depth))),
+                depth=depth,
+                stop_early=profile != "paper",
+                changes={} if profile == "paper" else FEW_TRIALS,
+                seed=seed,
+            )
+            pieces.append(piece)
+        return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns figure 2c, and what it says."""

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.datasets import Text8, make_task
-from keras_rnncap.studies.study import (
-    FEW_TRIALS,
-    Grid,
-    Piece,
-    Study,
-    needs_depth,
-    piece_name,
-    training_work,
-)
+from keras_rnncap.datasets import Text8
+from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, layers_of, sweep_piece
 
 
 class Spending(NamedTuple):
@@ -58,32 +51,25 @@ class ScalingStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, found = self.spending[profile], []
+        spent, pieces = self.spending[profile], []
         text = Text8.name if Text8.at_hand() else "python-docs"
-        for spec in (text, spent.function):
-            length = make_task(spec).length
-            for cell in grid.cells:
-                for depth in grid.depths:
-                    if depth == 1 and needs_depth(cell):
-                        continue
-                    for params in grid.params:
-                        settings = {
-                            "task": spec,
-                            "cell": cell,
-                            "params": params,
-                            "depth": depth,
-                            "trials": spent.trials,
-                            "steps": spent.steps,
-                            "batch_size": 64,
-                            "stop_early": profile != "paper",
-                            "changes": {} if profile == "paper" else FEW_TRIALS,
-                            "seed": seed,
-                        }
-                        part = "text" if spec == text else "function"
-                        work = training_work(params, length, 64, spent.trials * spent.steps)
-                        name = piece_name(spec.partition(":")[0], cell, f"{params}x{depth}", f"seed{seed}")
-                        found.append(Piece(name, settings, {"part": part}, work))
-        return found
+        for (part, task), cell in itertools.product((("text", text), ("function", spent.function)), grid.cells):
+            for depth, params in itertools.product(layers_of(cell, grid), grid.params):
+                piece = sweep_piece(
+                    (task.partition(":")[0], cell, f"{params}x{depth}"),
+                    {"part": part},
+                    task=task,
+                    cell=cell,
+                    params=params,
+                    depth=depth,
+                    trials=spent.trials,
+                    steps=spent.steps,
+                    stop_early=profile != "paper",
+                    changes={} if profile == "paper" else FEW_TRIALS,
+                    seed=seed,
+                )
+                pieces.append(piece)
+        return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns figure 3, and what it says."""

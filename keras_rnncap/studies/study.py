@@ -21,6 +21,9 @@ from keras_rnncap.tuners.profiles import get_profile
 
 Progress: TypeAlias = bool | Literal["bar"]
 
+BATCH = 64
+"""Samples in a training step of sweeps."""
+
 FEW_TRIALS = {
     "optimizer": "adam",
     "learning_rate": "1e-3..3e-2",
@@ -53,7 +56,7 @@ class Piece:
 
     def check(self) -> None:
         """Raises `InputError` if its budget buys no model."""
-        widths = _widths(self.settings["task"]) if "task" in self.settings else (self.settings["input_dim"], 1)
+        widths = _sizes(self.settings["task"])[1:] if "task" in self.settings else (self.settings["input_dim"], 1)
         cell, depth, params = (self.settings[name] for name in ("cell", "depth", "params"))
         check_budget(cell, params, depth, *widths)
 
@@ -79,9 +82,9 @@ class Piece:
             result: Any = run_sweep(task, options.pop("cell"), **options, out=folder, progress=progress)
         else:
             result = measure_capacity(options.pop("cell"), **options, out=folder, progress=progress)
-        found = dataclasses.asdict(result)
-        known = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in found.items()}
-        return {"piece": self.name, **self.labels, "params": self.settings["params"], **known}
+        columns = dataclasses.asdict(result)
+        columns = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in columns.items()}
+        return {"piece": self.name, **self.labels, "params": self.settings["params"], **columns}
 
 
 def check_budget(cell: str, params: int, depth: int, input_dim: int, output_dim: int) -> None:
@@ -94,9 +97,9 @@ def check_budget(cell: str, params: int, depth: int, input_dim: int, output_dim:
 
 
 @functools.cache
-def _widths(task: str) -> tuple[int, int]:
-    made = make_task(task)
-    return made.input_dim, made.output_dim
+def _sizes(spec: str) -> tuple[int, int, int]:
+    task = make_task(spec)
+    return task.length, task.input_dim, task.output_dim
 
 
 @functools.cache
@@ -187,6 +190,29 @@ def needs_depth(cell: str) -> bool:
 def training_work(params: int, length: int, batch_size: int, steps: float) -> float:
     """Returns the multiplications of training steps: forward, and backward for states and for weights."""
     return 3.0 * params * length * batch_size * steps
+
+
+def sweep_piece(
+    names: Sequence[str],
+    labels: Mapping[str, Any],
+    best_of: str | None = None,
+    *,
+    task: str,
+    params: int,
+    trials: int,
+    steps: int,
+    seed: int,
+    **options: Any,
+) -> Piece:
+    """Returns a sweep as a piece; further arguments of `run_sweep` are `options`, the parts of its name `names`."""
+    settings = {"task": task, "params": params, "trials": trials, "steps": steps, "batch_size": BATCH, "seed": seed}
+    work = training_work(params, _sizes(task)[0], BATCH, trials * steps)
+    return Piece(piece_name(*names, f"seed{seed}"), settings | options, labels, work, best_of)
+
+
+def layers_of(cell: str, grid: Grid) -> list[int]:
+    """Returns the depths of a grid at which the paper has a cell."""
+    return [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
 
 
 def piece_name(*parts: Any) -> str:

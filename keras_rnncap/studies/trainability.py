@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar, NamedTuple
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.datasets import make_task
-from keras_rnncap.studies.study import Grid, Piece, Study, needs_depth, piece_name, training_work
+from keras_rnncap.studies.study import Grid, Piece, Study, layers_of, sweep_piece
 
 SMALL = "parentheses:length=5,streams=1"
 LAPTOP = "parentheses:length=20,streams=3"
-BATCH = 64
 
 
-def sweep_piece(
-    part: str,
-    task: str,
-    cell: str,
-    params: int,
-    depth: int,
-    seed: int,
-    *,
-    trials: int,
-    steps: int,
-    oracle: str,
-    stop_early: bool = False,
-    best_of: str | None = None,
-) -> Piece:
-    """Returns a sweep over the whole space as a piece of a study."""
-    settings: dict[str, Any] = {
-        "task": task,
-        "cell": cell,
-        "params": params,
-        "depth": depth,
-        "trials": trials,
-        "steps": steps,
-        "batch_size": BATCH,
-        "oracle": oracle,
-        "stop_early": stop_early,
-        "seed": seed,
-    }
-    work = training_work(params, make_task(task).length, BATCH, trials * steps)
-    name = piece_name(part, task.partition(":")[0], cell, f"{params}x{depth}", f"seed{seed}")
-    return Piece(name, settings, {"part": part}, work, best_of)
+def _piece(part: str, task: str, cell: str, depth: int, best_of: str | None = None, **options: Any) -> Piece:
+    names = (part, task.partition(":")[0], cell, f"{options['params']}x{depth}")
+    options = {"stop_early": False, **options}
+    return sweep_piece(names, {"part": part}, best_of, task=task, cell=cell, depth=depth, **options)
 
 
 class TrainabilitySpending(NamedTuple):
@@ -90,18 +63,18 @@ class TrainabilityStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, found = self.spending[profile], []
-        for cell in grid.cells:
-            depths = [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
-            for params in grid.params:
-                for depth in sorted({grid.depths[0], grid.depths[-1]} & {*depths}):
-                    where = ("random", spent.parentheses, cell, params, depth, seed)
-                    found.append(sweep_piece(*where, trials=spent.settings, steps=spent.steps, oracle="random"))
-                for depth in [depth for depth in depths if depth in spent.search_depths]:
+        spent, pieces = self.spending[profile], []
+        for cell, params in itertools.product(grid.cells, grid.params):
+            common: dict[str, Any] = {"cell": cell, "params": params, "steps": spent.steps, "seed": seed}
+            random = {"task": spent.parentheses, "trials": spent.settings, "oracle": "random"}
+            for depth in layers_of(cell, grid):
+                if depth in (grid.depths[0], grid.depths[-1]):
+                    pieces.append(_piece("random", depth=depth, **random, **common))
+                if depth in spent.search_depths:
                     for task in (spent.parentheses, "arithmetic"):
-                        where = ("search", task, cell, params, depth, seed)
-                        found.append(sweep_piece(*where, trials=spent.trials, steps=spent.steps, oracle="gp"))
-        return found
+                        search = {"task": task, "trials": spent.trials, "oracle": "gp"}
+                        pieces.append(_piece("search", depth=depth, **search, **common))
+        return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns figures 4 and 5 and tables 1 and App.2, and what they say."""
@@ -152,27 +125,17 @@ class RobustnessStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, found = self.spending[profile], []
+        spent, pieces = self.spending[profile], []
         for cell in grid.cells:
-            for depth in [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]:
-                for params in grid.params:
-                    common = (spent.parentheses, cell, params, depth, seed)
-                    early = profile != "paper"
-                    search = sweep_piece(
-                        "search", *common, trials=spent.trials, steps=spent.steps, oracle="gp", stop_early=early
-                    )
-                    # Another seed, or the reruns would have the search's weights and batches among theirs.
-                    rerun = sweep_piece(
-                        "rerun",
-                        *common[:-1],
-                        seed + 1,
-                        trials=spent.reruns,
-                        steps=spent.steps,
-                        oracle="repeat",
-                        best_of=search.name,
-                    )
-                    found += [search, rerun]
-        return found
+            for depth, params in itertools.product(layers_of(cell, grid), grid.params):
+                where = (spent.parentheses, cell, depth)
+                common: dict[str, Any] = {"params": params, "steps": spent.steps}
+                options = {"trials": spent.trials, "oracle": "gp", "stop_early": profile != "paper"}
+                search = _piece("search", *where, **common, **options, seed=seed)
+                # Another seed, or the reruns would have the search's weights and batches among theirs.
+                options = {"trials": spent.reruns, "oracle": "repeat", "seed": seed + 1}
+                pieces += [search, _piece("rerun", *where, search.name, **common, **options)]
+        return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns table App.1, and what it says."""
