@@ -1,4 +1,4 @@
-"""Calibrates the meter: a model whose capacity is known, measured by the code that measures cells."""
+"""Calibrates the measurement on a model whose capacity is known, with the code that measures cells."""
 
 from __future__ import annotations
 

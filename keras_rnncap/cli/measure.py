@@ -1,4 +1,4 @@
-"""`rnncap capacity` and `rnncap calibrate`: what a cell stores, and whether the meter is right."""
+"""`rnncap capacity` and `rnncap calibrate`: what a cell stores, and a check of the measurement on a known model."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def calibrate(
     steps: Annotated[int, typer.Option(help="Training steps")] = 10_000,
     seed: Seed = 0,
 ) -> None:
-    """Check the meter: a linear threshold unit stores about 2 bits per weight (Cover 1965)."""
+    """Check the measurement: a linear threshold unit stores about 2 bits per weight (Cover 1965)."""
     import_keras()
     from keras_rnncap.calibration import calibrate_meter
 
