@@ -28,12 +28,12 @@ def tasks(context: typer.Context) -> None:
         right = column in ("length", "inputs", "outputs", "chance")
         table.add_column(column, justify="right" if right else "left", no_wrap=column == "task")
     for name, task_class in TASKS.items():
-        made = task_class.described()
-        sizes = (f"{made.length:,}", f"{made.input_dim:,}", f"{made.output_dim:,}")
-        arrow = "more" if made.score_direction == "max" else "less"
-        scores = (f"{made.score_name.replace('_', ' ')}, {arrow} is better", f"{made.chance_score:.4g}")
-        mark = " (needs data)" if made.needs_data else ""
-        table.add_row(name + mark, *sizes, *scores, f"{made.perfect_score:.4g}", made.source)
+        task = task_class.described()
+        sizes = (f"{task.length:,}", f"{task.input_dim:,}", f"{task.output_dim:,}")
+        arrow = "more" if task.score_direction == "max" else "less"
+        scores = (f"{task.score_name.replace('_', ' ')}, {arrow} is better", f"{task.chance_score:.4g}")
+        mark = " (needs data)" if task.needs_data else ""
+        table.add_row(name + mark, *sizes, *scores, f"{task.perfect_score:.4g}", task.source)
     console.print(table)
     console.print("rnncap tasks show TASK prints an example", highlight=False)
 
@@ -54,17 +54,17 @@ def tasks_show(
     check_seed(seed, "--seed")
     if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.absolute().parent.is_dir()):
         raise InputError(f"--plot must be a .png, .svg or .pdf file in a folder that exists; got {plot}")
-    made = make_task(task, data)
-    console.print(f"{made.data}, {made.source}", highlight=False)
-    console.print(made.worked_example(seed), highlight=False, soft_wrap=True)
-    for name, score in made.baselines("test").items():
-        console.print(f"{name}: {score:.4g} {made.score_name.replace('_', ' ')}", highlight=False)
-    if arguments := task_arguments(made.name):
+    task_shown = make_task(task, data)
+    console.print(f"{task_shown.data}, {task_shown.source}", highlight=False)
+    console.print(task_shown.worked_example(seed), highlight=False, soft_wrap=True)
+    for name, score in task_shown.baselines("test").items():
+        console.print(f"{name}: {score:.4g} {task_shown.score_name.replace('_', ' ')}", highlight=False)
+    if arguments := task_arguments(task_shown.name):
         given = ",".join(f"{key}={'...' if value is None else value}" for key, value in arguments.items())
-        console.print(f"takes arguments, here with their defaults: {made.name}:{given}", highlight=False)
+        console.print(f"takes arguments, here with their defaults: {task_shown.name}:{given}", highlight=False)
     if plot is not None:
         with writing(plot) as new:
-            plot_sample(made, seed).savefig(new, dpi=150)
+            plot_sample(task_shown, seed).savefig(new, dpi=150)
         console.print(f"drawn in {plot}", highlight=False)
 
 
@@ -84,11 +84,11 @@ def cells(
         right = "unit" in column or "param" in column
         table.add_column(column, justify="right" if right else "left", no_wrap=column in ("cell", "class"))
     for name, cell in CELLS.items():
-        found = units_for_budget(
+        sizes = units_for_budget(
             functools.partial(sequence_model, name, input_dim=input_dim, output_dim=output_dim), params
         )
         described = (cell.__doc__ or "").splitlines()[0].rstrip(".:")
-        table.add_row(name, cell.__name__, f"{found.units:,}", f"{found.parameters:,}", described)
+        table.add_row(name, cell.__name__, f"{sizes.units:,}", f"{sizes.parameters:,}", described)
     console.print(table)
 
 
@@ -105,14 +105,14 @@ def budget(
     from keras_rnncap.models import sequence_model
 
     check_integer("--params", params, 1, LARGEST_BUDGET)
-    found = units_for_budget(
+    sizes = units_for_budget(
         lambda units: sequence_model(cell, units, depth, input_dim=input_dim, output_dim=output_dim), params
     )
     table = Table(
-        title=f"{cell}: {found.units:,} units per layer, {found.parameters:,} of {params:,} parameters",
+        title=f"{cell}: {sizes.units:,} units per layer, {sizes.parameters:,} of {params:,} parameters",
         title_justify="left",
     )
-    total = found.breakdown.sum()
-    fill(table, found.breakdown)
+    total = sizes.breakdown.sum()
+    fill(table, sizes.breakdown)
     table.add_row("total", *(f"{int(value):,}" for value in total), style="bold")
     console.print(table)

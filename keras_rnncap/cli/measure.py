@@ -67,16 +67,16 @@ def capacity(
     table.add_column("here", justify="right")
     table.add_column("Collins et al. 2017", justify="right")
     low, high = PAPER_RANGE
-    found = result.bits_per_parameter
+    stored = result.bits_per_parameter
     rows = [
         (
             "bits per parameter",
-            f"{found:.2f}" if found is not None else "-",
+            f"{stored:.2f}" if stored is not None else "-",
             f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}",
         ),
-        ("bits stored", f"{result.mutual_information_bits:,.0f}" if found is not None else "-", ""),
-        ("patterns", f"{result.patterns:,}" if found is not None else "-", ""),
-        ("of them right", f"{result.accuracy:.1%}" if found is not None else "-", ""),
+        ("bits stored", f"{result.mutual_information_bits:,.0f}" if stored is not None else "-", ""),
+        ("patterns", f"{result.patterns:,}" if stored is not None else "-", ""),
+        ("of them right", f"{result.accuracy:.1%}" if stored is not None else "-", ""),
         ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
         ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
@@ -92,7 +92,7 @@ def capacity(
         highlight=False,
         soft_wrap=True,
     )
-    if found is None:
+    if stored is None:
         fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
 
 

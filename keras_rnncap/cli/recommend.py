@@ -41,17 +41,17 @@ def recommend(
     from keras_rnncap.datasets import make_task
 
     if probe:
-        made = make_task(task, data)
-        folder = out or answers.default_directory(made, params, depth, seed or 0)
-        found = interruptible(folder, lambda: answers.probe(made, params, depth=depth, progress=True, **options))
+        probed = make_task(task, data)
+        folder = out or answers.default_directory(probed, params, depth, seed or 0)
+        answer = interruptible(folder, lambda: answers.probe(probed, params, depth=depth, progress=True, **options))
     else:
         named = make_task(task) if ":" in task else task
-        found = answers.recommend(named, params, depth=depth, results=results)
-    unit = found.objective.replace("_", " ")
+        answer = answers.recommend(named, params, depth=depth, results=results)
+    unit = answer.objective.replace("_", " ")
     table = Table(title=f"Cells for {task} with {params:,} parameters, {unit}", title_justify="left")
     for column in ("cell", "expected", "95% interval", "settings that train", "median setting", "ms per step"):
         table.add_column(column, justify="left" if column == "cell" else "right", no_wrap=column == "cell")
-    for row in found.candidates.to_dict(orient="records"):
+    for row in answer.candidates.to_dict(orient="records"):
         table.add_row(
             row["cell"],
             _number(row["expected"]),
@@ -63,15 +63,15 @@ def recommend(
             _number(row["ms_per_step"]),
         )
     console.print(table)
-    better = "more" if found.direction == "max" else "less"
-    same = f"; {', '.join(found.as_good)} may be as good" if found.as_good else ""
+    better = "more" if answer.direction == "max" else "less"
+    same = f"; {', '.join(answer.as_good)} may be as good" if answer.as_good else ""
     lines = [
-        f"If you search hyperparameters: {found.best}{same}."
-        if found.best
+        f"If you search hyperparameters: {answer.best}{same}."
+        if answer.best
         else "No setting of any cell trained: give more --trials or --steps.",
-        *([f"If you do not: {found.easiest}, which random settings suit best."] if found.easiest else []),
-        f"From {found.basis}; {better} is better.",
-        *(f"Note: {remark}." for remark in found.remarks),
+        *([f"If you do not: {answer.easiest}, which random settings suit best."] if answer.easiest else []),
+        f"From {answer.basis}; {better} is better.",
+        *(f"Note: {remark}." for remark in answer.remarks),
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

@@ -83,8 +83,8 @@ def train(
     table.add_column(unit, justify="right")
     for name, score in result.baselines.items():
         table.add_row(name, f"{score:.3f}")
-    own = f"{result.cell}, {result.units} x {result.depth} units, {result.parameters:,} parameters"
-    table.add_row(own, "diverged" if result.test_score is None else f"{result.test_score:.3f}", style="bold")
+    model = f"{result.cell}, {result.units} x {result.depth} units, {result.parameters:,} parameters"
+    table.add_row(model, "diverged" if result.test_score is None else f"{result.test_score:.3f}", style="bold")
     console.print(table)
     if result.test_score is None:
         fail("training diverged; try a smaller --learning-rate or --clip-norm in a new --out", code=1)

@@ -66,13 +66,13 @@ class TrainabilityStudy(Study):
         spent, pieces = self.spending[profile], []
         for cell, params in itertools.product(grid.cells, grid.params):
             common: dict[str, Any] = {"cell": cell, "params": params, "steps": spent.steps, "seed": seed}
-            random = {"task": spent.parentheses, "trials": spent.settings, "oracle": "random"}
+            random: dict[str, Any] = {"task": spent.parentheses, "trials": spent.settings, "oracle": "random"}
             for depth in layers_of(cell, grid):
                 if depth in (grid.depths[0], grid.depths[-1]):
                     pieces.append(_piece("random", depth=depth, **random, **common))
                 if depth in spent.search_depths:
                     for task in (spent.parentheses, "arithmetic"):
-                        search = {"task": task, "trials": spent.trials, "oracle": "gp"}
+                        search: dict[str, Any] = {"task": task, "trials": spent.trials, "oracle": "gp"}
                         pieces.append(_piece("search", depth=depth, **search, **common))
         return pieces
 
@@ -128,13 +128,13 @@ class RobustnessStudy(Study):
         spent, pieces = self.spending[profile], []
         for cell in grid.cells:
             for depth, params in itertools.product(layers_of(cell, grid), grid.params):
-                where = (spent.parentheses, cell, depth)
-                common: dict[str, Any] = {"params": params, "steps": spent.steps}
-                options = {"trials": spent.trials, "oracle": "gp", "stop_early": profile != "paper"}
-                search = _piece("search", *where, **common, **options, seed=seed)
+                common: dict[str, Any] = {"task": spent.parentheses, "cell": cell, "depth": depth}
+                common |= {"params": params, "steps": spent.steps}
+                options: dict[str, Any] = {"trials": spent.trials, "oracle": "gp", "stop_early": profile != "paper"}
+                search = _piece("search", **common, **options, seed=seed)
                 # Another seed, or the reruns would have the search's weights and batches among theirs.
                 options = {"trials": spent.reruns, "oracle": "repeat", "seed": seed + 1}
-                pieces += [search, _piece("rerun", *where, search.name, **common, **options)]
+                pieces += [search, _piece("rerun", best_of=search.name, **common, **options)]
         return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
