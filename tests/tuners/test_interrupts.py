@@ -103,12 +103,12 @@ def test_a_measurement_interrupted_again_and_again_has_the_rows_of_one_that_was_
 
 def test_a_search_of_many_shapes_goes_on_in_populations_of_the_sizes_that_they_had(tmp_path, monkeypatch):
     changes = {"depth": [1, 2]}
-    options = SWEEP | {"oracle": "random", "space": "jozefowicz", "changes": changes, "trials": 8, "slots": 5}
+    options = SWEEP | {"oracle": "random", "space": "jozefowicz", "changes": changes, "trials": 6, "slots": 4}
     whole = run_sweep(TASK, RNNCell, out=tmp_path / "whole", **options)
-    assert whole.trials == 8
+    assert whole.trials == 6
     assert interrupted(monkeypatch, 3, lambda: run_sweep(TASK, RNNCell, out=tmp_path / "parts", **options)) >= 2
     assert table(tmp_path / "parts") == table(tmp_path / "whole")
-    assert len({row["depth"] for row in table(tmp_path / "whole")}) == 2
+    assert len({row["hp.depth"] for row in table(tmp_path / "whole")}) == 2
 
 
 def test_trials_in_training_go_on_where_they_were(tmp_path, monkeypatch):
