@@ -32,7 +32,7 @@ from rich.table import Table
 
 from keras_rnncap.datasets import PerceptronCapacity
 from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population
-from keras_rnncap.population.parallel import populations_at_once
+from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.training import TrainingSettings, compile_model, fit
 
 INPUTS, LENGTH = 16, 5

@@ -19,7 +19,7 @@ from keras_rnncap.defaults import ENGINE
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import Member
-from keras_rnncap.population.parallel import populations_at_once
+from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured

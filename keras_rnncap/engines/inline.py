@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_rnncap.engines.engine import Work, Worker
-from keras_rnncap.population.parallel import populations_at_once
+from keras_rnncap.population.devices import populations_at_once
 
 
 class InlineEngine:

@@ -15,7 +15,7 @@ import keras
 from keras_rnncap.engines.child import Child, ChildDiedError
 from keras_rnncap.engines.engine import Worker
 from keras_rnncap.errors import InputError
-from keras_rnncap.population.parallel import cores, populations_at_once
+from keras_rnncap.population.devices import cores, populations_at_once
 
 TRIES = 3
 """How often a piece is done again whose process died."""

@@ -20,7 +20,7 @@ from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
 from keras_rnncap.cells import get_cell
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_seed
-from keras_rnncap.population.parallel import cores
+from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.runs.fingerprint import code_of

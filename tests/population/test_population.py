@@ -1,5 +1,6 @@
 """A member trains as if it were alone."""
 
+import concurrent.futures
 import itertools
 
 import keras
@@ -183,6 +184,28 @@ def test_groups_on_sequences_give_the_same():
         np.testing.assert_allclose(whole.take_losses(), groups.take_losses(), rtol=1e-4)
         np.testing.assert_allclose(groups.rows, whole.rows, rtol=1e-4, atol=1e-6)
     assert groups._groups.size == 1
+
+
+def test_members_of_several_populations_in_threads_are_what_they_are_in_one():
+    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
+    one, *parts = (Population(build, members("ugrnn")[part], TABLE) for part in (slice(4), slice(2), slice(2, 4)))
+    for population in (one, *parts):
+        population.compile_population(TASK.loss(), 10)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda population: population.fit_steps(30), (one, *parts)))
+        one.replace(3, members("ugrnn")[0])
+        parts[1].replace(1, members("ugrnn")[0])
+        list(pool.map(lambda population: population.fit_steps(30), (one, *parts)))
+
+    def both(value):
+        return np.concatenate([value(part) for part in parts]), value(one)
+
+    np.testing.assert_allclose(*both(Population.outputs_on_table), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(*both(Population.take_losses), rtol=1e-3)
+    assert both(lambda population: population.steps_done)[0].tolist() == one.steps_done.tolist() == [50, 50, 50, 30]
+    assert both(lambda population: population.ended)[0].tolist() == one.ended.tolist() == [True, True, True, False]
+    for slot in range(4):
+        assert_close(weights(parts[slot // 2].member(slot % 2)), weights(one.member(slot)))
 
 
 def test_the_history_has_a_row_for_each_member_until_it_ends(diverging):
