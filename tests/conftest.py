@@ -3,9 +3,7 @@ import pytest
 from typer.testing import CliRunner
 
 # Assertions in shared modules are explained like those in tests.
-pytest.register_assert_rewrite(
-    "contracts.cell_contract", "contracts.task_contract", "contracts.stream_contract", "cells.reference"
-)
+pytest.register_assert_rewrite("contracts", "cells.reference")
 
 
 def pytest_report_header():

@@ -5,10 +5,16 @@ import inspect
 import types
 from pathlib import Path
 
+import keras_tuner as kt
+
 import keras_rnncap
 import keras_rnncap.datasets
+from keras_rnncap import studies, tuners
+from keras_rnncap.tuners import spaces
+from keras_rnncap.tuners.oracles.kerastuner import ORACLES
 
 TESTS = Path(__file__).parent
+ANALYSIS = TESTS.parent / "keras_rnncap" / "analysis"
 
 
 def classes(files) -> list[tuple[ast.ClassDef, set[str]]]:
@@ -54,6 +60,33 @@ def test_every_cell_has_a_name_on_the_command_line():
 
 def test_every_task_joins_the_task_contract():
     assert public(keras_rnncap.datasets, keras_rnncap.datasets.Task) == joined("TaskContract", "expression")
+
+
+def test_every_space_joins_the_space_contract():
+    assert public(spaces, spaces.Space) == joined("SpaceContract", "space")
+
+
+def test_every_oracle_joins_the_oracle_contract():
+    assert set(ORACLES) == joined("OracleContract", "oracle")
+    assert public(tuners, kt.Oracle) <= {oracle.__name__ for oracle in ORACLES.values()}
+
+
+def test_every_job_joins_the_job_contract():
+    assert public(tuners, tuners.Job) == joined("JobContract", "job")
+
+
+def test_every_study_joins_the_study_contract():
+    assert public(studies, studies.Study) == joined("StudyContract", "study")
+
+
+def test_every_figure_joins_the_figure_contract():
+    defined = [
+        node.name
+        for file in ANALYSIS.glob("*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    assert {name for name in defined if name.startswith("plot_")} == joined("FigureContract", "plot")
 
 
 def test_a_class_that_has_joined_none_would_be_found(tmp_path):

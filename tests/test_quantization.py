@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from studies.made import quantization
 
 from keras_rnncap import sequence_model
 from keras_rnncap.analysis.exhibits import StudyRows
@@ -60,19 +60,8 @@ def test_a_model_is_copied_and_each_of_its_weights_rounded_by_itself():
     np.testing.assert_allclose(quantize_model(model, 16)(x), model(x), atol=1e-3)
 
 
-def made(needs):
-    """Rows of cells that keep all they store from so many bits on, and half of it below."""
-    pieces, trials = [], []
-    for cell, (stored, needed) in needs.items():
-        pieces.append({"piece": cell, "cell": cell, "depth": 1, "parameters": 100})
-        for bits in (2, 3, 4, 5, 6, 32):
-            left = stored if bits >= needed else stored / 2
-            trials.append({"piece": cell, "weight_bits": bits, "bits_per_parameter": left})
-    return StudyRows(pd.DataFrame(pieces), pd.DataFrame(trials))
-
-
 def test_needed_bits_are_those_from_which_on_nothing_is_lost():
-    rows = made({"rnn": (2.5, 3), "gru": (3.1, 6)})
+    rows = StudyRows(*quantization({"rnn": (2.5, 3), "gru": (3.1, 6)}))
     rows.trials.loc[(rows.trials["piece"] == "gru") & (rows.trials["weight_bits"] == 3), "bits_per_parameter"] = 3.1
     needed = compute_needed(compute_quantization(rows)).set_index("cell")
     assert needed["needed"].to_dict() == {"rnn": 3, "gru": 6}  # three bits are luck, as four lose again
@@ -88,13 +77,13 @@ def test_needed_bits_are_those_from_which_on_nothing_is_lost():
     ],
 )
 def test_the_remark_holds_if_weights_need_what_they_store(needs, verdict):
-    claim = claim_bits_of_a_weight(compute_needed(compute_quantization(made(needs))))
+    claim = claim_bits_of_a_weight(compute_needed(compute_quantization(StudyRows(*quantization(needs)))))
     assert claim.verdict == verdict
     assert "rnn stores 2.50 and needs" in claim.ours
 
 
 def test_the_study_shows_a_curve_its_numbers_and_what_is_needed():
-    shown = quantization_exhibits(made({"rnn": (2.5, 3), "gru": (3.1, 6)}))
+    shown = quantization_exhibits(StudyRows(*quantization({"rnn": (2.5, 3), "gru": (3.1, 6)})))
     assert [one.name for one in shown.exhibits] == ["quantization", "quantization-table", "quantization-needed"]
     assert shown.exhibits[1].content["weight_bits"].tolist() == ["2", "3", "4", "5", "6", "as trained"]
     labels = {line.get_label() for line in shown.exhibits[0].content.axes[0].lines}

@@ -112,7 +112,7 @@ def plot_importance(importance: pd.DataFrame) -> Figure:
     names = [plain(name) for name in table.index]
     axes.barh(names, table["total"], color="#56B4E9", label="with interactions")
     axes.barh(names, table["first_order"], color="#0072B2", height=0.4, label="alone")
-    axes.set_xlabel("share of the variance of scores over the space (Sobol)")
+    axes.set(xlabel="share of the variance of scores over the space (Sobol)", ylabel="hyperparameter")
     axes.set_xlim(0, max(1.0, float(table["total"].max())))
     axes.tick_params(axis="y", labelsize="small")
     axes.legend(frameon=False, fontsize="small", loc="lower right")

@@ -200,7 +200,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
                 f"{share:.0%}", (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7
             )
         axes.set_title(f"depth {depth} (percent infeasible above)", fontsize="small", pad=14)
-        axes.set_ylabel(unit_name(trials["objective"].iloc[0]))
+        axes.set(xlabel="cell", ylabel=unit_name(trials["objective"].iloc[0]))
     return figure
 
 
@@ -239,7 +239,7 @@ def plot_reruns(trials: pd.DataFrame) -> Figure:
         offsets = np.linspace(-0.3, 0.3, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
         axes.plot(place + offsets, scores, "o", markersize=3, color=cell_color(cell), alpha=0.7)
     axes.set_xticks(range(len(cells)), [plain(cell) for cell in cells])
-    axes.set_ylabel(unit_name(trials["objective"].iloc[0]))
+    axes.set(xlabel="cell", ylabel=unit_name(trials["objective"].iloc[0]))
     return figure
 
 

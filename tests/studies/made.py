@@ -82,3 +82,61 @@ def scaling(by="parameters"):
                 rows.append(row | {"objective": "bits_per_character", "direction": "min", "elapsed_s": 10.0})
     trials = pd.DataFrame({"piece": [row["piece"] for row in rows], "trial": 0, "status": "completed"})
     return pd.DataFrame(rows), trials
+
+
+STORED = {"rnn": 4.0, "ugrnn": 3.6, "gru": 3.2, "lstm": 2.8, "+rnn": 2.4, "irnn": 2.0}
+
+
+def stored(
+    levels=STORED, part="size", depths=(1, 2, 4), params=(100, 300, 1000), lengths=(5,), noise=0.02, exponent=1.0
+):
+    """A row for each piece: so many bits per parameter, a little more or less."""
+    rng = np.random.default_rng(list(part.encode()))
+    rows = []
+    for cell, level in levels.items():
+        for depth in depths:
+            for budget in params:
+                for length in lengths:
+                    parameters = budget - 7
+                    bits = level * parameters**exponent * np.exp(noise * rng.normal())
+                    rows.append(
+                        {
+                            "piece": f"{part}-{cell}-{budget}x{depth}-T{length}",
+                            "part": part,
+                            "cell": cell,
+                            "depth": depth,
+                        }
+                        | {"params": budget, "length": length, "parameters": parameters, "units": 5, "seed": 0}
+                        | {"mutual_information_bits": bits, "bits_per_parameter": bits / parameters}
+                        | {"patterns": (1.1 + noise * rng.normal()) * bits}
+                    )
+    return pd.DataFrame(rows)
+
+
+def reruns(mean=1.05):
+    """Reruns of two cells, and the searches, of score 1, that they came from."""
+    pieces, trials = trainability({"rnn": mean, "gru": mean}, depths=(1,), infeasible=0.1, spread=0.1)
+    searched = pieces.assign(piece="search-" + pieces["cell"], part="search", best_score=1.0)
+    return pd.concat([pieces.assign(part="rerun"), searched]), trials
+
+
+NEEDS = {"rnn": (2.5, 3), "gru": (3.1, 6)}
+
+
+def quantization(needs=NEEDS):
+    """Rows of cells that keep all they store from so many bits on, and half of it below."""
+    pieces, trials = [], []
+    for cell, (stored, needed) in needs.items():
+        pieces.append({"piece": cell, "cell": cell, "depth": 1, "parameters": 100})
+        for bits in (2, 3, 4, 5, 6, 32):
+            left = stored if bits >= needed else stored / 2
+            trials.append({"piece": cell, "weight_bits": bits, "bits_per_parameter": left})
+    return pd.DataFrame(pieces), pd.DataFrame(trials)
+
+
+def zoo():
+    """A search and a training of a preset."""
+    row = {"cell": "gru", "preset": "gru-memory-9k", "params": 9000, "parameters": 8950, "depth": 1, "best_score": 0.6}
+    row |= {"objective": "mean_squared_error", "bits_per_parameter": None, "elapsed_s": 30.0}
+    pieces = pd.DataFrame([row | {"piece": f"{part}-gru", "part": part} for part in ("search", "train")])
+    return pieces, pd.DataFrame({"piece": pieces["piece"], "trial": 0, "status": "completed"})

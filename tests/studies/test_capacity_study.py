@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from studies.made import STORED, stored
 
 from keras_rnncap.analysis.capacity_study import (
     PAPER_ORDER,
@@ -23,32 +24,6 @@ from keras_rnncap.analysis.capacity_study import (
 )
 from keras_rnncap.analysis.exhibits import StudyRows, of_paper
 from keras_rnncap.analysis.statistics import Estimate, compute_mean, verdict_within
-
-STORED = {"rnn": 4.0, "ugrnn": 3.6, "gru": 3.2, "lstm": 2.8, "+rnn": 2.4, "irnn": 2.0}
-
-
-def made(stored=STORED, part="size", depths=(1, 2, 4), params=(100, 300, 1000), lengths=(5,), noise=0.02, exponent=1.0):
-    """A row for each piece: so many bits per parameter, a little more or less."""
-    rng = np.random.default_rng(list(part.encode()))
-    rows = []
-    for cell, level in stored.items():
-        for depth in depths:
-            for budget in params:
-                for length in lengths:
-                    parameters = budget - 7
-                    bits = level * parameters**exponent * np.exp(noise * rng.normal())
-                    rows.append(
-                        {
-                            "piece": f"{part}-{cell}-{budget}x{depth}-T{length}",
-                            "part": part,
-                            "cell": cell,
-                            "depth": depth,
-                        }
-                        | {"params": budget, "length": length, "parameters": parameters, "units": 5, "seed": 0}
-                        | {"mutual_information_bits": bits, "bits_per_parameter": bits / parameters}
-                        | {"patterns": (1.1 + noise * rng.normal()) * bits}
-                    )
-    return pd.DataFrame(rows)
 
 
 def test_mean_and_interval_are_those_of_scipy():
@@ -73,7 +48,7 @@ def test_a_verdict_is_where_the_interval_lies(low, high, verdict):
 
 
 def test_several_seeds_of_a_point_become_one_with_an_interval():
-    table = pd.concat([made({"rnn": level}, depths=(1,), params=(100,), noise=0) for level in (3.0, 4.0, 5.0)])
+    table = pd.concat([stored({"rnn": level}, depths=(1,), params=(100,), noise=0) for level in (3.0, 4.0, 5.0)])
     points = compute_points(table)
     assert len(points) == 1
     assert points["bits_per_parameter"].item() == pytest.approx(4.0)
@@ -81,13 +56,13 @@ def test_several_seeds_of_a_point_become_one_with_an_interval():
 
 
 def test_points_without_a_feasible_trial_are_left_out():
-    table = made()
+    table = stored()
     table.loc[0, "bits_per_parameter"] = np.nan
     assert len(compute_points(table)) == len(table) - 1
 
 
 def test_equivalent_parameters_are_ratios_of_means():
-    by_cell = compute_by_cell(compute_points(made(noise=0)))
+    by_cell = compute_by_cell(compute_points(stored(noise=0)))
     table = compute_equivalent_parameters(by_cell)
     assert list(table.columns) == ["rnn", "irnn", "ugrnn", "gru", "lstm", "+rnn"]
     assert table.loc["rnn", "irnn"] == pytest.approx(2.0)
@@ -102,13 +77,13 @@ def test_cells_are_compared_on_the_points_that_both_have():
 
 @pytest.mark.parametrize("exponent", [0.7, 1.0, 1.2])
 def test_the_exponent_is_found_whatever_the_factors_of_cells(exponent):
-    found = compute_exponent(compute_points(made(exponent=exponent)))
+    found = compute_exponent(compute_points(stored(exponent=exponent)))
     assert found.low < exponent < found.high
     assert found.high - found.low < 0.05
 
 
 def test_the_exponents_interval_is_that_of_a_regression_where_there_is_one_group():
-    points = compute_points(made({"rnn": 4.0}, depths=(1,), params=(50, 100, 300, 1000), noise=0.2))
+    points = compute_points(stored({"rnn": 4.0}, depths=(1,), params=(50, 100, 300, 1000), noise=0.2))
     fit = stats.linregress(np.log(points["parameters"]), np.log(points["bits"]))
     found = compute_exponent(points)
     half = fit.stderr * stats.t.ppf(0.975, 2)
@@ -116,7 +91,7 @@ def test_the_exponents_interval_is_that_of_a_regression_where_there_is_one_group
 
 
 def test_claims_hold_where_the_paper_is_right():
-    points = compute_points(made({cell: level + 1.9 for cell, level in STORED.items()}))
+    points = compute_points(stored({cell: level + 1.9 for cell, level in STORED.items()}))
     assert claim_five_bits(points).verdict == "holds"
     assert claim_linear(points).verdict == "holds"
     assert claim_data_set_size(points).verdict == "holds"
@@ -125,7 +100,7 @@ def test_claims_hold_where_the_paper_is_right():
 
 def test_claims_do_not_hold_where_it_is_wrong():
     upside_down = dict(zip(PAPER_ORDER, (2.0, 2.4, 2.8, 3.2, 3.6), strict=True))
-    points = compute_points(made(upside_down, exponent=0.5))
+    points = compute_points(stored(upside_down, exponent=0.5))
     assert claim_five_bits(points).verdict == "does not hold"
     assert claim_linear(points).verdict == "does not hold"
     order = claim_order(compute_by_cell(points))
@@ -134,23 +109,23 @@ def test_claims_do_not_hold_where_it_is_wrong():
 
 
 def test_claims_are_undecided_where_noise_rules():
-    points = compute_points(made(dict.fromkeys(PAPER_ORDER, 4.5), noise=0.3))
+    points = compute_points(stored(dict.fromkeys(PAPER_ORDER, 4.5), noise=0.3))
     assert claim_order(compute_by_cell(points)).verdict == "undecided"
     assert claim_five_bits(points).verdict == "undecided"
 
 
 def test_relu_is_compared_with_the_same_points():
-    points = compute_points(made())
-    relu = compute_points(made({"rnn": 2.8, "ugrnn": 2.52}, part="relu", depths=(1,)), "relu")
+    points = compute_points(stored())
+    relu = compute_points(stored({"rnn": 2.8, "ugrnn": 2.52}, part="relu", depths=(1,)), "relu")
     claim = claim_relu(points, relu)
     assert claim.verdict == "holds"
     assert float(claim.ours.split()[0]) == pytest.approx(0.7, abs=0.02)
-    same = compute_points(made({"rnn": 8.0, "ugrnn": 7.2}, part="relu", depths=(1,)), "relu")
+    same = compute_points(stored({"rnn": 8.0, "ugrnn": 7.2}, part="relu", depths=(1,)), "relu")
     assert claim_relu(points, same).verdict == "does not hold"
 
 
 def over_time(levels):
-    tables = [made({c: v * f for c, v in STORED.items()}, "time", (1,), (300,), (t,)) for t, f in levels.items()]
+    tables = [stored({c: v * f for c, v in STORED.items()}, "time", (1,), (300,), (t,)) for t, f in levels.items()]
     return compute_points(pd.concat(tables), "time")
 
 
@@ -162,8 +137,8 @@ def test_time_saturates():
 
 
 def test_a_search_that_stored_nothing_decides_nothing():
-    points = compute_points(made())
-    relu = compute_points(made({"rnn": 2.8, "ugrnn": 2.5}, part="relu", depths=(1,)), "relu")
+    points = compute_points(stored())
+    relu = compute_points(stored({"rnn": 2.8, "ugrnn": 2.5}, part="relu", depths=(1,)), "relu")
     nothing = relu.assign(bits_per_parameter=0.0)
     assert claim_relu(points, nothing).verdict == "undecided"
     relu.loc[0, "bits_per_parameter"] = 0.0
@@ -171,7 +146,7 @@ def test_a_search_that_stored_nothing_decides_nothing():
 
 
 def test_claims_are_about_the_papers_cells_alone():
-    mine = made({**STORED, "mine:Cell": 0.1})
+    mine = stored({**STORED, "mine:Cell": 0.1})
     with_mine = capacity_exhibits(StudyRows(mine, pd.DataFrame())).claims
     assert with_mine == capacity_exhibits(StudyRows(of_paper(mine), pd.DataFrame())).claims
     assert "mine:Cell" in capacity_exhibits(StudyRows(mine, pd.DataFrame())).exhibits[1].content
@@ -179,16 +154,16 @@ def test_claims_are_about_the_papers_cells_alone():
 
 def test_an_order_of_some_cells_is_no_order_of_all():
     some = {cell: level for cell, level in STORED.items() if cell != "gru"}
-    assert claim_order(compute_by_cell(compute_points(made(some)))).verdict == "undecided"
+    assert claim_order(compute_by_cell(compute_points(stored(some)))).verdict == "undecided"
 
 
 def test_the_exhibits_are_those_that_rows_allow():
     pieces = pd.concat(
         [
-            made(),
-            made({"rnn": 2.0}, "relu", (1,)),
-            made({"rnn": 2 * STORED["rnn"]}, "saturated", (1,)),
-            made({"rnn": 2.0}, "time", (1,), (300,), (1, 12)),
+            stored(),
+            stored({"rnn": 2.0}, "relu", (1,)),
+            stored({"rnn": 2 * STORED["rnn"]}, "saturated", (1,)),
+            stored({"rnn": 2.0}, "time", (1,), (300,), (1, 12)),
         ]
     )
     shown = capacity_exhibits(StudyRows(pieces, pd.DataFrame()))
@@ -206,12 +181,12 @@ def test_the_exhibits_are_those_that_rows_allow():
     assert re.search(r"stores (1\.9\d|2\.0\d) times as much", saturated.caption)
     solid, dashed = saturated.content.axes[0].lines[:2]
     assert np.allclose(solid.get_ydata(), 2 * dashed.get_ydata(), rtol=0.1)
-    part = capacity_exhibits(StudyRows(made({"rnn": 3.0}, depths=(1,), params=(100,)), pd.DataFrame()))
+    part = capacity_exhibits(StudyRows(stored({"rnn": 3.0}, depths=(1,), params=(100,)), pd.DataFrame()))
     assert [exhibit.name for exhibit in part.exhibits] == names[:4]
 
 
 def test_lines_run_through_the_points():
-    shown = capacity_exhibits(StudyRows(made(noise=1e-3), pd.DataFrame()))
+    shown = capacity_exhibits(StudyRows(stored(noise=1e-3), pd.DataFrame()))
     figure = shown.exhibits[0].content
     below = figure.axes[3]  # depth 1, bits per parameter
     line = next(line for line in below.lines if len(line.get_xdata()) == 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from studies.made import memory, scaling, trainability
+from studies.made import memory, reruns, scaling, trainability
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.memory_study import claim_one_number_per_unit, compute_memory, memory_exhibits
@@ -243,14 +243,8 @@ def test_trainability_shows_what_rows_allow():
     assert len(shown.claims) == 3
 
 
-def reruns(mean):
-    pieces, trials = trainability({"rnn": mean, "gru": mean}, depths=(1,), infeasible=0.1, spread=0.1)
-    searched = pieces.assign(piece="search-" + pieces["cell"], part="search", best_score=1.0)
-    return StudyRows(pd.concat([pieces.assign(part="rerun"), searched]), trials)
-
-
 def test_reruns_are_compared_with_the_search_that_they_came_from():
-    rows = reruns(1.05)
+    rows = StudyRows(*reruns(1.05))
     table = compute_reruns(rows)
     assert table["original"].tolist() == [1.0, 1.0]
     assert table["infeasible %"].tolist() == [10.0, 10.0]

@@ -205,23 +205,6 @@ def test_bad_input_is_an_error_before_any_work(name, options, message, tmp_path)
     assert not (tmp_path / "study").exists()
 
 
-@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_has_pieces_with_names_of_their_own(name, profile):
-    study = get_study(name)
-    pieces = study.pieces(study.grid(profile), profile, 0)
-    names = [piece.name for piece in pieces]
-    assert len(names) == len({*names}) > 0
-    assert all("/" not in name and ":" not in name for name in names)
-    assert all(piece.work > 0 for piece in pieces)
-    assert {piece.best_of for piece in pieces} - {None} <= {*names}
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_study_shows_nothing_of_nothing(name, tmp_path):
-    assert not get_study(name).exhibits(read_study(tmp_path)).exhibits
-
-
 def test_time_left_follows_the_pieces_that_ended():
     study = get_study("capacity")
     plan = Plan(study, _grid(), "smoke", 0, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -15,7 +15,6 @@ from keras_rnncap.runs import COMPLETED
 from keras_rnncap.tuners.oracles.gp_bandit import GPBanditOracle
 
 Row: TypeAlias = dict[str, Any]
-OracleName: TypeAlias = Literal["gp", "random", "bayesian", "repeat"]
 
 
 class RepeatOracle(kt.Oracle):
@@ -41,8 +40,8 @@ def check_oracle(name: str) -> str:
     Raises:
         InputError: If there is none of that name, or it needs a package that is missing.
     """
-    if name not in get_args(OracleName):
-        raise InputError(f"oracle must be one of {', '.join(get_args(OracleName))}; got {name!r}")
+    if name not in ORACLES:
+        raise InputError(f"oracle must be one of {', '.join(ORACLES)}; got {name!r}")
     if name == "bayesian":
         try:
             import sklearn  # noqa: F401

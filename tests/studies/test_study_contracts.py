@@ -1,0 +1,77 @@
+"""The studies of this package, and what every study promises."""
+
+import pandas as pd
+from contracts.study_contract import StudyContract
+from studies.made import memory, quantization, reruns, scaling, stored, trainability, zoo
+
+from keras_rnncap.studies import (
+    CapacityStudy,
+    MemoryStudy,
+    QuantizationStudy,
+    RobustnessStudy,
+    ScalingStudy,
+    TrainabilityStudy,
+    ZooStudy,
+)
+
+
+class TestCapacityStudy(StudyContract):
+    study = CapacityStudy
+    shows = ("capacity-size", "capacity-table", "equivalent-parameters", "capacity-patterns")
+    claims = 6
+
+    def rows(self):
+        return stored(), pd.DataFrame()
+
+
+class TestMemoryStudy(StudyContract):
+    study = MemoryStudy
+    shows = ("memory", "memory-table")
+    claims = 1
+
+    def rows(self):
+        return memory()
+
+
+class TestScalingStudy(StudyContract):
+    study = ScalingStudy
+    shows = ("scaling-random-function", "scaling-random-function-table", "scaling-text8", "scaling-text8-table")
+    claims = 1
+
+    def rows(self):
+        return scaling()
+
+
+class TestTrainabilityStudy(StudyContract):
+    study = TrainabilityStudy
+    shows = ("trainability-random", "trainability-infeasible", "trainability-welch")
+    claims = 3
+
+    def rows(self):
+        return trainability()
+
+
+class TestRobustnessStudy(StudyContract):
+    study = RobustnessStudy
+    shows = ("robustness", "robustness-table")
+    claims = 1
+
+    def rows(self):
+        return reruns()
+
+
+class TestQuantizationStudy(StudyContract):
+    study = QuantizationStudy
+    shows = ("quantization", "quantization-table", "quantization-needed")
+    claims = 1
+
+    def rows(self):
+        return quantization()
+
+
+class TestZooStudy(StudyContract):
+    study = ZooStudy
+    shows = ("presets",)
+
+    def rows(self):
+        return zoo()

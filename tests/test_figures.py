@@ -1,0 +1,188 @@
+"""The figures of this package, and what every figure promises."""
+
+import pandas as pd
+from contracts.figure_contract import FigureContract
+from studies.made import memory, quantization, reruns, scaling, stored, trainability
+
+from keras_rnncap.analysis.capacity_study import compute_points
+from keras_rnncap.analysis.exhibits import StudyRows
+from keras_rnncap.analysis.memory_study import compute_memory
+from keras_rnncap.analysis.quantization_study import compute_quantization
+from keras_rnncap.analysis.scaling_study import compute_scaling
+from keras_rnncap.analysis.trainability_study import compute_progress, with_pieces
+from keras_rnncap.datasets import make_task
+
+TRIALS = [{"trial": trial, "patterns": 30 * trial, "bits_per_parameter": 1.0 + trial / 9} for trial in range(5)]
+HISTORY = [{"step": step, "train_loss": 3.0, "validation_error": 1 / step} for step in (10, 20, 30)]
+PLACES = pd.DataFrame({"rate": [0.1, 0.5, 0.9], "kind": [0.25, 0.75, 0.25]})
+TICKS = {name: [(0.0, "least"), (1.0, "most")] for name in PLACES}
+SCORES = pd.Series([1.0, float("nan"), 3.0], name="bits_per_character")
+BITS = "bits per parameter"
+
+
+class TestCapacity(FigureContract):
+    plot = "capacity.plot_capacity"
+    of_nothing = True
+    labels = (
+        ("trial", BITS),
+        ("patterns per parameter", BITS),
+    )
+
+    def drawn_from(self, count):
+        return TRIALS[:count], 30, "gru"
+
+
+class TestLearningCurve(FigureContract):
+    plot = "learning_curve.plot_learning_curve"
+    of_nothing = True
+    labels = (("training steps", "error"),)
+
+    def drawn_from(self, count):
+        return HISTORY[:count], "error", {"chance": 0.5}, "a title", "gru"
+
+
+class TestParallelCoordinates(FigureContract):
+    plot = "sweep.plot_parallel_coordinates"
+    of_nothing = True
+    labels = (("", ""), ("", "bits per character"))  # each hyperparameter has its name and its values at its own axis
+
+    def drawn_from(self, count):
+        return PLACES[:count], TICKS, SCORES[:count], "min"
+
+
+class TestSlices(FigureContract):
+    plot = "sweep.plot_slices"
+    of_nothing = True
+    labels = (("", ""), ("", ""))  # titles name the hyperparameters, and one label for all the score
+
+    def drawn_from(self, count):
+        return PLACES[:count], TICKS, SCORES[:count]
+
+
+class TestImportance(FigureContract):
+    plot = "sweep.plot_importance"
+    of_nothing = True
+    labels = (("share of the variance of scores over the space (Sobol)", "hyperparameter"),)
+
+    def drawn_from(self, count):
+        return (pd.DataFrame({"first_order": [0.5, 0.1], "total": [0.6, 0.2]}, index=["rate", "kind"])[:count],)
+
+
+class TestSample(FigureContract):
+    plot = "task.plot_sample"
+    labels = (
+        ("time step", "input"),
+        ("time step", "output"),
+    )
+
+    def drawn_from(self, count):
+        task = "parentheses:length=5,streams=2" if count is None else "memory:length=2,input_dim=3"
+        return make_task(task), count or 0
+
+
+class TestCapacityBySize(FigureContract):
+    plot = "capacity_study.plot_capacity_by_size"
+    labels = (
+        ("", "bits stored"),
+        ("", ""),
+        ("parameters", BITS),
+        ("parameters", ""),
+    )
+
+    def drawn_from(self, count):
+        return (compute_points(stored(depths=(1, 2))[:count]),)
+
+
+class TestReLU(FigureContract):
+    plot = "capacity_study.plot_relu"
+    labels = (("parameters", BITS),)
+
+    def drawn_from(self, count):
+        return compute_points(stored()[:count]), compute_points(stored(part="relu")[:count], "relu")
+
+
+class TestSaturated(FigureContract):
+    plot = "capacity_study.plot_saturated"
+    labels = (("parameters", BITS),)
+
+    def drawn_from(self, count):
+        return compute_points(stored()[:count]), compute_points(stored(part="saturated")[:count], "saturated")
+
+
+class TestTime(FigureContract):
+    plot = "capacity_study.plot_time"
+    labels = (("time steps", BITS),)
+
+    def drawn_from(self, count):
+        return (compute_points(stored(part="time", lengths=(1, 5, 12))[:count], "time"),)
+
+
+class TestDataSetSize(FigureContract):
+    plot = "capacity_study.plot_data_set_size"
+    labels = (("bits stored", "patterns of the best trial"),)
+
+    def drawn_from(self, count):
+        return (compute_points(stored()[:count]),)
+
+
+class TestMemory(FigureContract):
+    plot = "memory_study.plot_memory"
+    labels = (("units per layer", "mean squared error (variance 1)"),)
+
+    def drawn_from(self, count):
+        return (compute_memory(memory()[0][:count]),)
+
+
+class TestQuantization(FigureContract):
+    plot = "quantization_study.plot_quantization"
+    labels = (("bits of a weight", "bits stored for each parameter"),)
+
+    def drawn_from(self, count):
+        pieces, trials = quantization()
+        return (compute_quantization(StudyRows(pieces, trials[:count])),)
+
+
+class TestScaling(FigureContract):
+    plot = "scaling_study.plot_scaling"
+    labels = (
+        ("parameters", "bits per character"),
+        ("units (misleading)", ""),
+    )
+
+    def drawn_from(self, count):
+        return (compute_scaling(scaling()[0][:count]),)
+
+
+def random_trials(count):
+    pieces, trials = trainability()
+    return with_pieces(StudyRows(pieces, trials[trials["status"] == "completed"][:count]), "random")
+
+
+class TestRandom(FigureContract):
+    plot = "trainability_study.plot_random"
+    labels = (("cell", "cross entropy nats"),) * 2
+
+    def drawn_from(self, count):
+        return (random_trials(count),)
+
+
+class TestProgress(FigureContract):
+    plot = "trainability_study.plot_progress"
+    labels = (
+        ("", "median cross entropy nats"),
+        ("", ""),
+        ("trials", "best cross entropy nats"),
+        ("trials", ""),
+    )
+
+    def drawn_from(self, count):
+        return (compute_progress(random_trials(count)),)
+
+
+class TestReruns(FigureContract):
+    plot = "trainability_study.plot_reruns"
+    labels = (("cell", "cross entropy nats"),)
+
+    def drawn_from(self, count):
+        pieces, trials = reruns()
+        return (with_pieces(StudyRows(pieces, trials[-20:][:count]), "rerun"),)

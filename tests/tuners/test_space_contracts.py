@@ -1,0 +1,13 @@
+"""The spaces of this package, and what every space promises."""
+
+from contracts.space_contract import SpaceContract
+
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
+
+
+class TestCollinsSpace(SpaceContract):
+    space = CollinsSpace
+
+
+class TestJozefowiczSpace(SpaceContract):
+    space = JozefowiczSpace
