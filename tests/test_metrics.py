@@ -147,10 +147,17 @@ def test_a_compiled_model_that_is_saved_and_loaded_reports_it(kind, jit, tmp_pat
     keras.utils.set_random_seed(0)
     inputs = np.repeat(targets.reshape(*STEPS, -1), 2, axis=-1).astype("float32")
     model = keras.Sequential([keras.Input((5, inputs.shape[-1])), keras.layers.Dense(4)])
-    loss = {"binary": "binary_crossentropy", "regression": "mse", "categorical": "sparse_categorical_crossentropy"}
-    model.compile(loss=loss.get(kind, "categorical_crossentropy"), weighted_metrics=[metric_of(kind)], jit_compile=jit)
+    losses = keras.losses
+    loss = {
+        "binary": losses.BinaryCrossentropy(from_logits=True),
+        "categorical": losses.SparseCategoricalCrossentropy(from_logits=True),
+        "one-hot": losses.CategoricalCrossentropy(from_logits=True),
+        "regression": losses.MeanSquaredError(),
+    }[kind]
+    model.compile(loss=loss, weighted_metrics=[metric_of(kind)], jit_compile=jit)
     model.fit(inputs, targets, sample_weight=weights, batch_size=16, verbose=0)
     expected = by_hand(kind, targets, model.predict(inputs, verbose=0), weights)
+    assert np.isfinite(expected)
     model.save(tmp_path / "model.keras")
     for one in (model, keras.saving.load_model(tmp_path / "model.keras")):
         found = one.evaluate(inputs, targets, sample_weight=weights, batch_size=16, verbose=0, return_dict=True)
