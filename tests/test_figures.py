@@ -72,7 +72,7 @@ class TestSample(FigureContract):
     plot = "task.plot_sample"
     labels = (
         ("time step", "input"),
-        ("time step", "output"),
+        ("output", "wanted after the last step"),
     )
 
     def drawn_from(self, count):
