@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from studies.made import scaling, trainability, write_study
-from studies.test_capacity_study import made
+from studies.made import stored
 
 from keras_rnncap.analysis.cell_choice import compute_expected, compute_recommendation, compute_settings
 from keras_rnncap.analysis.exhibits import StudyRows
@@ -164,7 +164,7 @@ def test_other_data_of_the_same_task_do_not_count():
 
 
 def test_perceptron_capacity_is_answered_from_what_cells_store(tmp_path):
-    pieces = made().assign(direction="max", elapsed_s=10.0, steps=100)
+    pieces = stored().assign(direction="max", elapsed_s=10.0, steps=100)
     trials = pd.DataFrame({"piece": pieces["piece"], "status": "completed", "steps": 100, "bits_per_parameter": 2.0})
     folder = write_study(tmp_path / "c", "capacity", pieces, trials)
     found = recommend("perceptron", 500, results=[folder])
