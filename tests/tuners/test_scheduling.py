@@ -42,6 +42,14 @@ class FakePopulation:
     def alive(self):
         return np.ones(len(self.members), bool)
 
+    @property
+    def steps_done(self):
+        return self.done.copy()
+
+    @property
+    def ended(self):
+        return self.done >= [member.settings.steps for member in self.members]
+
     def member(self, _):
         return self
 
