@@ -157,6 +157,8 @@ def folder(tmp_path):
     for folder in ("keras_rnncap", "datasets", "tuners", "zoo"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "setup.cfg", tmp_path)
+    (tmp_path / "saved_models").mkdir()
+    shutil.copy(ROOT / "saved_models" / "__init__.py", tmp_path / "saved_models")
     return tmp_path
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from studies.made import scaling, trainability, write_study
-from studies.made import stored
+from studies.made import scaling, stored, trainability, write_study
 
 from keras_rnncap.analysis.cell_choice import compute_expected, compute_recommendation, compute_settings
 from keras_rnncap.analysis.exhibits import StudyRows

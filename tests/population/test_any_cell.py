@@ -25,7 +25,7 @@ def members(cell):
     return found
 
 
-@pytest.mark.parametrize("units", [4, (3, 5)])
+@pytest.mark.parametrize("units", [pytest.param(4, marks=pytest.mark.slow), (3, 5)])
 @pytest.mark.parametrize("cell", TOYS)
 def test_a_member_equals_the_model_trained_alone(cell, units):
     build = MemberBuilder(cell, units, input_dim=TASK.input_dim)
