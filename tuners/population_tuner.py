@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_rnncap.defaults import ENGINE
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.population import Member
+from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
@@ -207,7 +207,12 @@ class PopulationTuner(BaseTuner):
         It counts as a whole or, where it is interrupted, not at all, so that a search goes on with all trials between
         the same two rounds.
         """
-        outcomes = self._rounds.train(self._is_looked_at)
+        try:
+            outcomes = self._rounds.train(self._is_looked_at)
+        except CannotShareError as error:  # one that came later differs in what populations do not do
+            self._bar.say(f"training one model after another: {error}")
+            self._rounds.train_alone()
+            return
         hopeless = self._hopeless(outcomes)
         ends = [outcome for outcome in outcomes if outcome.over or outcome in hopeless]
         measured = self._rounds.measure(ends)

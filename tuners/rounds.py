@@ -106,12 +106,18 @@ class Rounds:
         try:
             self._do([self._piece(place.key, {running: running.state})])
         except CannotShareError as error:
-            self.alone, trials = True, list(self)
-            self._schedule = Schedule(1, elastic=False)
-            for running in trials:
-                self._schedule.put(running, self.job.shape(running.values))
+            self.train_alone()
             return str(error)
         return None
+
+    def train_alone(self) -> None:
+        """Has one model trained after another; trials that were in training begin anew."""
+        self._engine.cancel()
+        self.alone, trials = True, list(self)
+        self._schedule = Schedule(1, elastic=False)
+        for running in trials:
+            running.state = TrialState(0, [], 0, {})
+            self._schedule.put(running, self.job.shape(running.values))
 
     def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Outcome]:
         """Trains all trials for a round.

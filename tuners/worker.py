@@ -168,7 +168,8 @@ class HeldPopulation:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
                 seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
-                stopped = int(made[slot]) if alive[slot] and population.ended[slot] and made[slot] < done else None
+                early = alive[slot] and population.ended[slot] and made[slot] < self.job.steps
+                stopped = int(made[slot]) if early else None
                 trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot], stopped)
         return trained
 

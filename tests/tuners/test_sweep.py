@@ -484,3 +484,32 @@ def test_trials_follow_schedules_of_their_own_whatever_their_company(tmp_path):
 def test_patterns_have_no_validation_split_for_a_schedule(tmp_path):
     with pytest.raises(InputError, match="schedule and dropout"):
         search(job(space=ListeningSpace(RNNCell)), tmp_path)
+
+
+def test_a_trial_that_its_schedule_stops_at_the_end_of_a_round_has_a_score(tmp_path):
+    class Hopeless(ListeningSpace):
+        def settings(self, values, steps):
+            schedule = Schedule("never", epoch_steps=30, stop_patience=1)
+            return dataclasses.replace(super().settings(values, steps), schedule=schedule, learning_rate=1e-12)
+
+    sizes = {"params": 60, "depth": 1, "steps": 120, "batch_size": 16, "seed": 0, "changes": {"optimizer": "sgd"}}
+    ended, _ = search(Job(MemoryCapacity(4, 3), RNNCell, space=Hopeless(RNNCell), **sizes), tmp_path, trials=2)
+    assert [trial.steps for trial in ended] == [60, 60]
+    assert all(trial.measured for trial in ended)
+
+
+class ReluApart(RNNCell):
+    """Its step asks which activation it has, which a population cannot answer."""
+
+    def step(self, x, states, w):
+        (a,) = w.of_both(x, states[0])
+        return (keras.ops.relu(a) * 2 if self.activation is keras.activations.relu else keras.ops.tanh(a),)
+
+
+def test_a_cell_that_cannot_share_with_a_later_trial_trains_alone_from_then_on(tmp_path):
+    sizes = {"params": 60, "depth": 1, "steps": 20, "batch_size": 16, "seed": 0}
+    job = Job(MemoryCapacity(4, 3), ReluApart, changes={"optimizer": "adam"}, **sizes)
+    ended, _ = search(job, tmp_path, trials=6, slots=3)
+    assert len(ended) == 6
+    assert {trial.values["activation"] for trial in ended} == {"tanh", "relu"}
+    assert [trial.steps for trial in ended] == [20] * 6
