@@ -66,37 +66,30 @@ def pack(
     check_new(Path(directory), name, version)
     finished = read_finished(Path(run))
     identity, result = finished.identity, finished.result
-    spent = [_search(Path(search), identity) for search in searches]
+    found_by = [_search(Path(search), identity) for search in searches]
     model = finished.model(cell_modules)
     curve = finished.curve()  # after the model: where the rows are still the result's, it is so as well
-    made, spec = _task(identity, result, task, data)
-    found = evaluate(model, made)
+    every = -(-len(curve) // CURVE) or 1
+    scored, spec = _task(identity, result, task, data)
+    trials = result.get("trials", 1)
+    of_task = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
     facts = PresetFacts(
         name=name,
         task=spec,
         version=version,
-        cell=result["cell"],
-        depth=result["depth"],
-        units=result["units"],
-        parameters=result["parameters"],
-        data=made.data,
         origin=origin,
-        score=found.score,
-        interval=found.interval,
-        score_name=made.score_name,
-        score_direction=made.score_direction,
-        chance_score=made.chance_score,
-        perfect_score=made.perfect_score,
         paper=paper,
         hyperparameters=finished.hyperparameters,
-        training={**identity, "trials": result.get("trials", 1)},
+        training={**identity, "trials": trials},
         cost={
-            "trials": result.get("trials", 1) + sum(one["trials"] for one in spent),
-            "seconds": round(sum(one["elapsed_s"] for one in [result, *spent]), 1),
+            "trials": trials + sum(search["trials"] for search in found_by),
+            "seconds": round(sum(run["elapsed_s"] for run in [result, *found_by]), 1),
         },
-        curve=_thinned(curve),
-        loss=keras.losses.serialize(made.loss()),
-        versions=result["versions"],
+        curve=curve[::-1][::every][::-1],
+        loss=keras.losses.serialize(scored.loss()),
+        **{fact: result[fact] for fact in ("cell", "depth", "units", "parameters", "versions")},
+        **{fact: getattr(scored, fact) for fact in of_task},
+        **evaluate(model, scored)._asdict(),
     )
     return save(model, directory, facts)
 
@@ -125,13 +118,12 @@ def bundle(
         InputError: If the folder holds no such study, or a search in it cannot be published; see `pack`.
     """
     check_integer("version", version, 1)
-    trained = _trainings(Path(study))
     written = []
-    for name, own in trained.groupby("preset", sort=False):
+    for name, trained in _trainings(Path(study)).groupby("preset", sort=False):
         folder = Path(house) / str(name) / f"v{version}"
         if folder.exists():
             continue
-        row = max((one for _, one in own.iterrows()), key=_merit)  # of several seeds
+        row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
         piece = Path(study) / "pieces" / str(row["piece"])
         if (cell := read_finished(piece).result["cell"]) != row["cell"]:
@@ -163,23 +155,15 @@ def _trainings(study: Path) -> pd.DataFrame:
         )
     if identity.get("profile") not in [*PROFILES]:
         raise InputError(f"{study / IDENTITY} is damaged: profile is {identity.get('profile')!r:.80}; restore it")
-    for column in ("hyperparameters", "settings"):
-        if column not in rows or not rows[column].fillna("{}").map(_is_json_object).all():
-            raise InputError(f"{study / 'pieces.csv'} is damaged: {column} must be JSON objects; restore it")
+    if missing := {"hyperparameters", "settings"} - {*rows}:
+        raise InputError(f"{study / 'pieces.csv'} is damaged: it has no {missing.pop()}; restore it")
     trained = trainings(rows, identity["study"], identity["profile"])
     return trained[trained["hyperparameters"].fillna("{}").ne("{}")]
 
 
-def _is_json_object(text: Any) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (TypeError, ValueError, RecursionError):
-        return False
-
-
 def _merit(row: pd.Series) -> float:
     """Returns by what a training is better than others of the same preset."""
-    if row["bits_per_parameter"] == row["bits_per_parameter"]:  # a number
+    if pd.notna(row["bits_per_parameter"]):
         return float(row["bits_per_parameter"])
     return float(row["best_score"]) * (1 if row["direction"] == "max" else -1)
 
@@ -227,9 +211,8 @@ def retrain(
     common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
     if command == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]
-        settings = TrainingSettings(**{name: asked[name] for name in names if name in asked})
-        made = _same_task(facts, data)
-        train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
+        common["settings"] = TrainingSettings(**{name: asked[name] for name in names if name in asked})
+        train_model(_same_task(facts, data), facts.cell, **common, out=folder, progress=bool(progress))
         return folder
     # What a space got later is not on older cards, which were trained as without it.
     stored = asked.get("data", PerceptronCapacity.name) == PerceptronCapacity.name  # patterns as many as it chose
@@ -240,25 +223,25 @@ def retrain(
         measure_capacity(facts.cell, **common, **sizes, trials=trials)
     else:
         options = {"space": asked["space"], "objective": asked.get("objective"), "trials": trials}
-        made = make_task(asked["task"]) if stored else _same_task(facts, data)
-        run_sweep(made, facts.cell, **common, **options, oracle="repeat", stop_early=False)
+        task = make_task(asked["task"]) if stored else _same_task(facts, data)
+        run_sweep(task, facts.cell, **common, **options, oracle="repeat", stop_early=False)
     return folder
 
 
 def _same_task(facts: PresetFacts, data: Path | None) -> Task:
     """Returns the task of a preset; raises `InputError` if the data are not what it was trained on."""
-    made = make_task(facts.task, data)
-    if made.data != facts.data:
-        raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {made.data}")
-    _check_digest(facts.training, made)
-    return made
+    task = make_task(facts.task, data)
+    if task.data != facts.data:
+        raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {task.data}")
+    _check_digest(facts.training, task)
+    return task
 
 
-def _check_digest(asked: Mapping[str, Any], made: Task) -> None:
+def _check_digest(asked: Mapping[str, Any], task: Task) -> None:
     """Raises `InputError` if a task's data are not those of a run, as far as that noted their digest."""
-    if (digest := asked.get("digest", made.digest)) != made.digest:
+    if (digest := asked.get("digest", task.digest)) != task.digest:
         raise InputError(
-            f"the data here are not those of the run, though they are {made.data}, too: their digest is {made.digest}, "
+            f"the data here are not those of the run, though they are {task.data}, too: their digest is {task.digest}, "
             f"that of the run's data {digest}. Name the run's file or folder with --data"
         )
 
@@ -278,22 +261,16 @@ def _task(
     """Returns the task of a run's best model, and how `make_task` is asked for it."""
     spec = task or identity.get("task", PerceptronCapacity.name)
     if identity["command"] == "capacity":
-        made: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
+        searched: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
     else:
-        made = make_task(spec, data)
+        searched = make_task(spec, data)
     if identity["command"] == "sweep":
-        made = made.for_budget(identity["params"], identity["seed"])
-    if any(identity.get(key, known) != known for key, known in (("task", made.name), ("data", made.data))):
-        raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {made.data}")
-    _check_digest(identity, made)
+        searched = searched.for_budget(identity["params"], identity["seed"])
+    if any(identity.get(key, known) != known for key, known in (("task", searched.name), ("data", searched.data))):
+        raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {searched.data}")
+    _check_digest(identity, searched)
     try:
-        own = made.with_values(result.get("hyperparameters", {}), result["parameters"])
+        best = searched.with_values(result.get("hyperparameters", {}), result["parameters"])
     except KeyError as error:
         raise InputError(f"the run's hyperparameters lack {error}: its files are damaged") from error
-    return own, spec if own is made else task_spec(own)
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Returns at most `CURVE` of the points, the last among them."""
-    every = -(-len(points) // CURVE) if points else 1
-    return list(points[::-1][::every][::-1])
+    return best, spec if best is searched else task_spec(best)

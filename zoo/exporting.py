@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from keras_rnncap.saving import quiet
 from keras_rnncap.zoo.stepping import Stepper
 from keras_rnncap.zoo.writing import writing_to
 
-FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
+FILES = {"keras": "model.keras", "saved_model": "saved_model"}
+FILES |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite", "onnx": "model.onnx"}
+FORMATS = tuple(FILES)
 STEP_FILE = "step.json"
 
 
@@ -55,23 +58,21 @@ def export(
     >>> sorted(file.name for file in export(model, tmp_path / "gru", ["keras", "litert"]).values())
     ['model.keras', 'step.tflite']
     """
-    stepper, folder = _checked(model, directory, formats)
+    stepper, folder = _checked(model, formats), Path(directory)
     with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         return write_formats(model, stepper, folder, formats)
 
 
 def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
     """Writes a model into a folder that is there; see `export`."""
-    names = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
-    names |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
-    written = {}
     litert = [name for name in formats if name.startswith("litert")]
     with quiet():
         plain = Stepper(_in_float32(model)) if litert else None
         converted = _litert(plain, folder, litert) if plain else {}
         for name in formats:
-            with replacing(folder / names[name]) as new:
+            with replacing(folder / FILES[name]) as new:
                 if name == "keras":
                     model.save(new)
                 elif name == "onnx":
@@ -80,17 +81,14 @@ def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, for
                     new.write_bytes(converted[name])
                 elif stepper:
                     _write_saved_model(stepper, new)
-            written[name] = folder / names[name]
     if plain:
         states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
         write_json(folder / STEP_FILE, {"input_dim": plain.input_dim, "states": states})
-    return written
+    return {name: folder / FILES[name] for name in formats}
 
 
-def _checked(
-    model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str]
-) -> tuple[Stepper | None, Path]:
-    """Returns the model to step, where one is wanted, and the folder, or raises `InputError`."""
+def _checked(model: keras.Model, formats: Sequence[str]) -> Stepper | None:
+    """Returns what steps the model, where a format needs it; raises `InputError` if it cannot be exported."""
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
@@ -99,13 +97,7 @@ def _checked(
     if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
         raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
     check_stateless(model)
-    stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
-    folder = Path(directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return stepper, folder
+    return Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
 
 
 def check_stateless(model: keras.Model) -> None:
@@ -180,7 +172,8 @@ def _in_float32(model: keras.Model) -> keras.Model:
     kinds = {type(layer.cell) for layer in model.layers if isinstance(layer, keras.layers.RNN)}
     try:
         with keras.saving.custom_object_scope({kind.__name__: kind for kind in kinds}):
-            copy = keras.saving.deserialize_keras_object(_float32_config(keras.saving.serialize_keras_object(model)))
+            config = json.dumps(keras.saving.serialize_keras_object(model))
+            copy = keras.saving.deserialize_keras_object(json.loads(config, object_hook=_with_float32))
         copy.set_weights(model.get_weights())
     except Exception as error:  # what Keras raises depends on what it stumbles over
         raise InputError(
@@ -189,15 +182,9 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _float32_config(config: Any) -> Any:
-    """Returns a configuration of Keras with float32 for all other types of numbers with a point."""
-    if isinstance(config, list | tuple):
-        return [_float32_config(part) for part in config]
-    if not isinstance(config, dict):
-        return config
+def _with_float32(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a part of a configuration of Keras with float32 for other types of floating-point numbers."""
     if config.get("class_name") == "DTypePolicy":
-        return {**config, "config": {"name": "float32"}}
-    changed = {key: _float32_config(value) for key, value in config.items()}
-    if isinstance(config.get("dtype"), str) and "float" in config["dtype"]:
-        changed["dtype"] = "float32"
-    return changed
+        return config | {"config": {"name": "float32"}}
+    dtype = config.get("dtype")
+    return config | {"dtype": "float32"} if isinstance(dtype, str) and "float" in dtype else config

@@ -74,9 +74,7 @@ class PresetFacts:
         steps, losses = zip(*self.curve, strict=True)
         figure, (axes,) = new_figure(1, width=6.0)
         axes.plot(steps, losses, color=cell_color(self.cell))
-        axes.set_xlabel("training steps")
-        axes.set_ylabel("training loss")
-        axes.set_xlim(0, None)
+        axes.set(xlabel="training steps", ylabel="training loss", xlim=(0, None))
         if min(losses) > 0:
             axes.set_yscale("log")
         axes.set_title(plain(self.handle), fontsize="medium")

@@ -75,7 +75,7 @@ class Stepper:
         return [
             StateSpec(f"{layer.name}.{index}", int(state.shape[-1]), keras.ops.convert_to_numpy(state)[0])
             for layer in self._recurrent()
-            for index, state in enumerate(_initial(layer, 1))
+            for index, state in enumerate(keras.tree.flatten(layer.cell.get_initial_state(batch_size=1)))
         ]
 
     def _recurrent(self) -> list[keras.layers.RNN]:
@@ -83,7 +83,7 @@ class Stepper:
 
     def initial_states(self, batch_size: Any) -> list[Any]:
         """Returns the states before the first time step, each of shape `(batch_size, size)`."""
-        return [state for layer in self._recurrent() for state in _initial(layer, batch_size)]
+        return keras.tree.flatten([layer.cell.get_initial_state(batch_size=batch_size) for layer in self._recurrent()])
 
     def __call__(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Returns the model's output for one time step, and the new states.
@@ -92,30 +92,13 @@ class Stepper:
             x: Shape `(batch, input_dim)`.
             states: As `initial_states` or the step before returned them.
         """
-        left: list[Any] = list(states)
-        new: list[Any] = []
+        before, after = list(states), []
         for layer in self._layers:
             if isinstance(layer, keras.layers.RNN):
-                count = len(_sizes(layer.cell))
-                x, after = layer.cell(x, left[:count])
-                left, new = left[count:], [*new, *(after if isinstance(after, list | tuple) else [after])]
+                count = len(keras.tree.flatten(layer.cell.state_size))
+                x, new = layer.cell(x, before[:count])
+                before = before[count:]
+                after += keras.tree.flatten(new)
             else:
                 x = layer(x)
-        return x, new
-
-
-def stepper_of(model: keras.Model) -> Stepper | None:
-    """Returns the `Stepper` of a model; `None` where it cannot be stepped."""
-    try:
-        return Stepper(model)
-    except InputError:
-        return None
-
-
-def _sizes(cell: Any) -> list[int]:
-    return list(cell.state_size) if isinstance(cell.state_size, list | tuple) else [cell.state_size]
-
-
-def _initial(layer: keras.layers.RNN, batch_size: Any) -> list[Any]:
-    states = layer.cell.get_initial_state(batch_size=batch_size)
-    return list(states) if isinstance(states, list | tuple) else [states]
+        return x, after

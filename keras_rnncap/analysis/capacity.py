@@ -50,16 +50,10 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     figure, (left, right) = new_figure(2)
     color = cell_color(cell)
     for axes in (left, right):
-        axes.axhspan(
-            *PAPER_RANGE,
-            facecolor="0.92",
-            edgecolor="0.7",
-            linewidth=0.5,
-            zorder=0,
-            label="Collins et al. 2017: 3 to 6",
-        )
-        axes.set_ylabel("bits per parameter")
-        axes.set_ylim(0, max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0)) + 0.2)
+        band = {"facecolor": "0.92", "edgecolor": "0.7", "linewidth": 0.5, "label": "Collins et al. 2017: 3 to 6"}
+        axes.axhspan(*PAPER_RANGE, zorder=0, **band)
+        highest = max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0))
+        axes.set(ylabel="bits per parameter", ylim=(0, highest + 0.2))
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
     infeasible = np.isnan(curve.bits_per_parameter)
@@ -69,8 +63,7 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     per_parameter = curve.patterns / parameters
     right.plot([0, PAPER_RANGE[1]], [0, PAPER_RANGE[1]], color="0.6", linewidth=1, label="all patterns learned")
     right.plot(per_parameter, curve.bits_per_parameter, "o", color=color, markersize=4)
-    right.set_xlabel("patterns per parameter")
-    right.set_xlim(0, max(10.0, float(per_parameter.max(initial=0))))
+    right.set(xlabel="patterns per parameter", xlim=(0, max(10.0, float(per_parameter.max(initial=0)))))
     right.legend(frameon=False, fontsize="small", loc="upper right")
     figure.suptitle(plain(f"{cell}, {parameters:,} parameters"), fontsize="medium")
     return figure

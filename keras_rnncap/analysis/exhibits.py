@@ -119,3 +119,7 @@ class Exhibits:
     exhibits: list[Exhibit] = dataclasses.field(default_factory=list)
     claims: list[Claim] = dataclasses.field(default_factory=list)
     presets: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, name: str, title: str, source: str, caption: str, content: Figure | pd.DataFrame) -> None:
+        """Adds a figure or a table; see `Exhibit`."""
+        self.exhibits.append(Exhibit(name, title, source, caption, content))

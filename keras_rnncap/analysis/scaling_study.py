@@ -6,17 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import (
-    PAPER_CELLS,
-    Claim,
-    Exhibit,
-    Exhibits,
-    StudyRows,
-    decide,
-    of_paper,
-    open_claim,
-)
-from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, log_axes, new_grid, plain, unit_name
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim
+from keras_rnncap.analysis.style import add_legend, draw_cells, log_axes, new_grid, unit_name
 
 
 def compute_scaling(pieces: pd.DataFrame) -> pd.DataFrame:
@@ -51,9 +42,7 @@ def plot_scaling(table: pd.DataFrame) -> Figure:
     figure, panels = new_grid(1, len(depths) + 1, (3.2 * (len(depths) + 1) + 1.0, 3.6), sharey=True)
     contents = [("parameters", depth) for depth in depths] + [("units", depths[0])]
     for axes, (x, depth) in zip(panels[0], contents, strict=True):
-        for cell, points in each_cell(table):
-            label = plain(cell) if depth == depths[-1] and x == "parameters" else None
-            draw_line(axes, points[points["depth"] == depth], x, "best_score", cell, label)
+        draw_cells(axes, table[table["depth"] == depth], x, "best_score")
         log_axes(axes, "x")
         axes.set(xlabel="units (misleading)" if x == "units" else x, title=f"depth {depth}")
     panels[0, 0].set_ylabel(unit_name(table["objective"].iloc[0]))
@@ -62,10 +51,9 @@ def plot_scaling(table: pd.DataFrame) -> Figure:
 
 
 def claim_parameters_decide(tables: dict[str, pd.DataFrame]) -> Claim:
-    """Tests whether cells are closer together at equal parameters than at equal units, at depth 1.
+    """Tests whether cells are closer together at equal parameters than at equal units.
 
-    It holds if that is so for both tasks and parameters leave less than half of the scores' spread, and does not if
-    units leave less for one of them. Only sizes that all five cells of depth 1 have count.
+    Only depth 1 counts, and sizes that all five cells of depth 1 have.
     """
     claim, paper = "Parameters, not units, decide", "near identical performance for the same number of parameters"
     spreads = {}
@@ -93,28 +81,18 @@ def claim_parameters_decide(tables: dict[str, pd.DataFrame]) -> Claim:
 def scaling_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figure 3, and what it says."""
     shown = Exhibits()
-    if rows.pieces.empty:
-        return shown
-    table = compute_scaling(rows.pieces)
-    tables = {str(task): points for task, points in table.groupby("task")}
+    tables = {str(task): points for task, points in compute_scaling(rows.pieces).groupby("task")}
     for task, points in tables.items():
         pivot = points.pivot_table(index=["depth", "params"], columns="cell", values="best_score")
         source = "fig. 3a-d" if points["part"].iloc[0] == "text" else "fig. 3e-g"
-        shown.exhibits += [
-            Exhibit(
-                f"scaling-{task}",
-                f"Score on {task} against size",
-                source,
-                "Best of all trials of a search for each point; the last panel has units, as the paper's warning.",
-                plot_scaling(points),
-            ),
-            Exhibit(
-                f"scaling-{task}-table",
-                "The same as numbers",
-                source,
-                "Best score of each search.",
-                pivot.round(4).reset_index(),
-            ),
-        ]
+        shown.add(
+            f"scaling-{task}",
+            f"Score on {task} against size",
+            source,
+            "Best of all trials of a search for each point; the last panel has units, as the paper's warning.",
+            plot_scaling(points),
+        )
+        caption = "Best score of each search."
+        shown.add(f"scaling-{task}-table", "The same as numbers", source, caption, pivot.round(4).reset_index())
     shown.claims.append(claim_parameters_decide(tables))
     return shown

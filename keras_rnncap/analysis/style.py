@@ -63,6 +63,12 @@ def sort_by_cell(table: pd.DataFrame, *first: str) -> pd.DataFrame:
     return table.sort_values(keys, key=lambda column: column.map(cell_order) if column.name == "cell" else column)
 
 
+def by_cell(table: pd.DataFrame, index: list[str], values: str) -> pd.DataFrame:
+    """Returns means of a column, with a row for each value of `index` and a column for each cell, in order."""
+    pivot = table.pivot_table(index=index, columns="cell", values=values)
+    return pivot[sorted(map(str, pivot.columns), key=cell_order)]
+
+
 def plain(text: object) -> str:
     r"""Returns a text as matplotlib then draws it, letter by letter: `$` is no formula, and a legend hides no name.
 
@@ -112,13 +118,27 @@ def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.6) -> tup
 
 
 def draw_line(
-    axes: Axes, points: pd.DataFrame, x: str, y: str, cell: str, label: str | None, linestyle: str = "-"
+    axes: Axes, points: pd.DataFrame, x: str, y: str, cell: str, linestyle: str = "-", label: str | None = None
 ) -> None:
-    """Draws the columns `x` and `y` of a cell's points as a line with markers."""
+    """Draws the columns `x` and `y` of a cell's points as a line with markers, labelled with the cell."""
     points = points.sort_values(x)
-    axes.plot(points[x], points[y], "o", markersize=4, linestyle=linestyle, color=cell_color(cell), label=label)
+    style = {"linestyle": linestyle, "color": cell_color(cell), "label": plain(label or cell)}
+    axes.plot(points[x], points[y], "o", markersize=4, **style)
+
+
+def draw_cells(axes: Axes, points: pd.DataFrame, x: str, y: str, linestyle: str = "-") -> None:
+    """Draws a line for each cell, with its intervals where `points` has `low` and `high`."""
+    for cell, line in each_cell(points):
+        draw_line(axes, line, x, y, cell, linestyle)
+        if "low" in line and line["low"].notna().any():
+            distances = [line[y] - line["low"], line["high"] - line[y]]
+            axes.errorbar(line[x], line[y], distances, fmt="none", color=cell_color(cell))
 
 
 def add_legend(figure: Figure) -> None:
-    """Adds the legend of all axes beside them."""
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    """Adds the legend of all axes beside them, with each label once."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(str(label), handle)
+    figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False, fontsize="small")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -50,19 +50,12 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
     for index, name in enumerate(names):
         axes.axvline(index, color="0.3", linewidth=0.8)
         for place, text in ticks[name]:
-            axes.annotate(
-                plain(text),
-                (index, place),
-                xytext=(2, 0),
-                textcoords="offset points",
-                fontsize=6,
-                va="center",
-                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
-            )
+            box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+            offset: dict[str, Any] = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(plain(text), (index, place), fontsize=6, bbox=box, **offset)
     axes.set_xticks(x, [plain(name) for name in names], rotation=60, ha="right", fontsize="small")
     axes.set_yticks([-0.08], ["inactive"], fontsize="small")
-    axes.set_xlim(-0.2, len(names) - 0.5)
-    axes.set_ylim(-0.12, 1.05)
+    axes.set(xlim=(-0.2, len(names) - 0.5), ylim=(-0.12, 1.05))
     axes.spines[["left", "bottom"]].set_visible(False)
     figure.colorbar(ScalarMappable(norm, map_name), ax=axes, label=unit_name(scores.name), pad=0.01)
     return figure
@@ -83,12 +76,11 @@ def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(3.0 * columns, 2.3 * rows), layout="constrained")
-    trial = np.arange(len(scores))
+    trial, failed = np.arange(len(scores)), scores.isna().to_numpy()
     bottom = compute_limits(scores)[0]
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, index + 1)
+    for index, name in enumerate(names, 1):
+        axes = figure.add_subplot(rows, columns, index)
         axes.spines[["top", "right"]].set_visible(False)
-        failed = scores.isna().to_numpy()
         axes.scatter(places[name], scores, c=trial, cmap="Blues", vmin=-0.4 * len(trial), s=10)
         axes.plot(places[name][failed], np.full(failed.sum(), bottom), "x", color="0.6", markersize=4)
         axes.set_xticks([place for place, _ in ticks[name]], [plain(text) for _, text in ticks[name]], fontsize=6)
@@ -113,7 +105,7 @@ def plot_importance(importance: pd.DataFrame) -> Figure:
     axes.barh(names, table["total"], color="#56B4E9", label="with interactions")
     axes.barh(names, table["first_order"], color="#0072B2", height=0.4, label="alone")
     axes.set(xlabel="share of the variance of scores over the space (Sobol)", ylabel="hyperparameter")
-    axes.set_xlim(0, max(1.0, float(table["total"].max())))
+    axes.set(xlim=(0, max(1.0, float(table["total"].max()))))
     axes.tick_params(axis="y", labelsize="small")
     axes.legend(frameon=False, fontsize="small", loc="lower right")
     return figure

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.cells import cell_name, get_cell
-from keras_rnncap.studies.study import Grid, Piece, Study, layers_of, needs_depth, piece_name, training_work
+from keras_rnncap.analysis.capacity_study import capacity_exhibits
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
+from keras_rnncap.cells import get_cell
+from keras_rnncap.studies.study import Grid, Piece, Spending, Study, depths_of, least_depth, search_piece, shows
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
 LENGTH = 5
-CROSS_ENTROPY = {"loss_saturation": 0}
-
-
-class Spending(NamedTuple):
-    """What a piece costs.
-
-    Attributes:
-        trials: Number of trials.
-        steps: Training steps of each.
-        lengths: Numbers of time steps of figure 2b.
-        time_params: Budget of figure 2b.
-    """
-
-    trials: int
-    steps: int
-    lengths: tuple[int, ...]
-    time_params: int
+CROSS_ENTROPY: dict[str, Any] = {"loss_saturation": 0}
 
 
 class CapacityStudy(Study):
@@ -60,70 +45,60 @@ class CapacityStudy(Study):
         "paper": Grid(PAPER_CELLS, (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (1, 2, 4)),
     }
     spending: ClassVar = {
-        "smoke": Spending(2, 20, (2,), 60),
-        "laptop": Spending(48, 100_000, (1, 2, 3, 5, 8, 12), 300),
-        "paper": Spending(get_profile("paper").trials, 1_000_000, (1, 2, 3, 5, 8, 12, 20), 1_000),
+        "smoke": Spending(2, 20),
+        "laptop": Spending(48, 100_000),
+        "paper": Spending(get_profile("paper").trials, 1_000_000),
     }
+    time: ClassVar = {
+        "smoke": (60, (2,)),
+        "laptop": (300, (1, 2, 3, 5, 8, 12)),
+        "paper": (1_000, (1, 2, 3, 5, 8, 12, 20)),
+    }
+    """Budget of figure 2b, and its numbers of time steps."""
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
         spent = self.spending[profile]
-        return [_piece(point, spent, seed) for cell in grid.cells for point in _points(cell, grid, spent)]
+        return [
+            search_piece(
+                (part, cell, f"{params}x{depth}", f"T{length}"),
+                {"part": part},
+                cell=cell,
+                params=params,
+                depth=depth,
+                trials=spent.trials,
+                steps=spent.steps,
+                batch_size=128,
+                seed=seed,
+                input_dim=math.ceil(math.log2(10 * params)),
+                length=length,
+                **({"changes": changes} if changes else {}),
+            )
+            for cell in grid.cells
+            for part, params, depth, length, changes in _points(cell, grid, *self.time[profile])
+        ]
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns figures 1, 2a, 2b and App.1, and what they say."""
-        from keras_rnncap.analysis.capacity_study import capacity_exhibits
-
-        return capacity_exhibits(rows)
+    exhibits = shows(capacity_exhibits)
 
 
-class Point(NamedTuple):
-    """Where a search is made."""
-
-    part: str
-    cell: str
-    params: int
-    depth: int
-    length: int = LENGTH
-    changes: Mapping[str, Any] = CROSS_ENTROPY
-
-
-def _points(cell: str, grid: Grid, spent: Spending) -> Iterator[Point]:
-    """Yields the points of a cell."""
-    depths = layers_of(cell, grid)
+def _points(
+    cell: str, grid: Grid, time_params: int, lengths: Sequence[int]
+) -> Iterator[tuple[str, int, int, int, dict[str, Any]]]:
+    """Yields part, budget, depth, time steps and fixed hyperparameters of the searches of a cell."""
+    depths = depths_of(cell, grid)
     for depth, params in itertools.product(depths, grid.params):
-        yield Point("size", cell, params, depth)
-    depth = 2 if needs_depth(cell) else 1
+        yield "size", params, depth, LENGTH, CROSS_ENTROPY
+    depth = least_depth(cell)
     if depth not in depths:
         return
     for params in grid.params:
-        yield Point("saturated", cell, params, depth, changes={})
+        yield "saturated", params, depth, LENGTH, {}
         if depth == 1 and has_activations(cell):
-            yield Point("relu", cell, params, depth, changes={"activation": "relu"} | CROSS_ENTROPY)
-    if spent.time_params in grid.params:
-        for length in spent.lengths:
+            yield "relu", params, depth, LENGTH, {"activation": "relu"} | CROSS_ENTROPY
+    if time_params in grid.params:
+        for length in lengths:
             if length != LENGTH:  # that is of `size`
-                yield Point("time", cell, spent.time_params, depth, length)
-
-
-def _piece(point: Point, spent: Spending, seed: int) -> Piece:
-    """Returns the search of a point."""
-    settings = {
-        "cell": point.cell,
-        "params": point.params,
-        "depth": point.depth,
-        "trials": spent.trials,
-        "steps": spent.steps,
-        "batch_size": 128,
-        "seed": seed,
-        "input_dim": math.ceil(math.log2(10 * point.params)),
-        "length": point.length,
-        **({"changes": point.changes} if point.changes else {}),
-    }
-    work = training_work(point.params, point.length, 128, spent.trials * spent.steps)
-    size = f"{point.params}x{point.depth}"
-    name = piece_name(point.part, cell_name(point.cell), size, f"T{point.length}", f"seed{seed}")
-    return Piece(name, settings, {"part": point.part}, work)
+                yield "time", time_params, depth, length, CROSS_ENTROPY
 
 
 def has_activations(cell: str) -> bool:

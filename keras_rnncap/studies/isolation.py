@@ -24,7 +24,7 @@ def run_isolated(
     Raises:
         WorkError: If the process was killed, for want of memory perhaps.
     """
-    child = Child(piece.name, functools.partial(_run, piece, folder, rows))
+    child = Child(piece.name, functools.partial(piece.run, folder, rows))
     child.send(progress)
     try:
         return child.receive()
@@ -33,9 +33,3 @@ def run_isolated(
         raise
     finally:
         child.end()
-
-
-def _run(
-    piece: Piece, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress
-) -> dict[str, Any] | None:
-    return piece.run(folder, rows, progress)

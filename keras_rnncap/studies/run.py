@@ -25,8 +25,7 @@ from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.studies.isolation import run_isolated
-from keras_rnncap.studies.lookup import get_study
-from keras_rnncap.studies.study import Grid, Piece, Study
+from keras_rnncap.studies.study import Grid, Piece, Study, get_study
 from keras_rnncap.terminal.texts import PlainConsole
 
 PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
@@ -57,23 +56,25 @@ class Plan:
     """
 
     def __init__(self, study: Study, grid: Grid, profile: str, seed: int, done: Sequence[dict[str, Any]]) -> None:
-        if not study.pieces(grid, profile, seed):
+        pieces = study.pieces(grid, profile, seed)
+        if not pieces:
             raise InputError(
                 f"the {study.name} study has no search for these: cells {', '.join(grid.cells)}, depths "
                 f"{', '.join(map(str, grid.depths))}; the +rnn joins at depth 2"
             )
-        pieces = sorted(study.pieces(grid, profile, seed), key=lambda piece: (piece.best_of is not None, piece.work))
+        self.pieces = sorted(pieces, key=lambda piece: (piece.best_of is not None, piece.work))
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
-        for piece in pieces:
+        self.missing: list[Piece] = []
+        self._spent: list[tuple[float, float]] = []
+        self._rate = SHARE_OF_RATE * matrix_product_rate()
+        for piece in self.pieces:
             if piece.name in known:
                 _check_same(piece, known[piece.name])
-        self.pieces = pieces
-        self.missing = [piece for piece in pieces if piece.name not in known]
+                self._spent.append((self._guess(piece), float(known[piece.name]["wall_s"])))
+            else:
+                self.missing.append(piece)
         for piece in self.missing:
             piece.check()
-        self._rate = SHARE_OF_RATE * matrix_product_rate()
-        timed = [(piece, float(known[piece.name]["wall_s"])) for piece in pieces if piece.name in known]
-        self._spent = [(self._guess(piece), seconds) for piece, seconds in timed]
 
     def _guess(self, piece: Piece) -> float:
         return OVERHEAD_S + piece.work / self._rate
@@ -85,7 +86,7 @@ class Plan:
 
     def seconds(self, piece: Piece) -> float:
         """Returns how long a piece will take: a guess from its work, corrected by pieces that ended."""
-        guessed, took = (sum(column) for column in zip(*self._spent, strict=True)) if self._spent else (1.0, 1.0)
+        guessed, took = map(sum, zip(*self._spent, strict=True)) if self._spent else (1.0, 1.0)
         return took / guessed * self._guess(piece)
 
     def seconds_left(self) -> float:
@@ -143,13 +144,11 @@ def run_study(
     """Runs a study, or what is missing of it, cheapest pieces first.
 
     In `out` are `pieces.csv` (a row for each search that ended) and `trials.csv.xz` (a row for each of its trials),
-    written as each search ends; and below `pieces/` the folders of the searches with their best models. The first two
-    are enough to go on with: a search whose rows are there is not run again. The same call again continues; one with
-    other cells, sizes or another seed adds to them.
+    written as each search ends and enough to continue from; and below `pieces/` the folders of the searches with their
+    best models. The same call again continues; one with other cells, sizes or another seed adds to them.
 
     Args:
-        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or
-            `"zoo"`.
+        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
@@ -157,8 +156,8 @@ def run_study(
         units: Units of a layer, for the memory study, in place of `params`.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/study-NAME-PROFILE`.
-        isolate: Whether each search has a process of its own, which gives back all its memory as it ends: about 60 MB,
-            for which it takes some seconds longer. Scripts that say so need `if __name__ == "__main__":`.
+        isolate: Whether each search has a process of its own, which gives back about 60 MB as it ends and takes some
+            seconds to start. Scripts that say so need `if __name__ == "__main__":`.
         progress: Whether to show progress.
 
     Raises:
@@ -172,13 +171,12 @@ def run_study(
     study = get_study(name)
     grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
     check_seed(seed)
-    identity = {"command": "study", "study": name, "profile": profile}
     console = PlainConsole(quiet=not progress)
     target = Path(out or default_directory(name, profile))
     with reading_tables(target):
-        there = read_study(target).ended()
-    Plan(study, grid, profile, seed, there)  # an error now if there is one
-    with RunDirectory(target, identity) as directory:
+        rows = read_study(target)
+    Plan(study, grid, profile, seed, rows.ended())  # an error now if there is one
+    with RunDirectory(target, {"command": "study", "study": name, "profile": profile}) as directory:
         rows = read_study(directory.path)
         done, trials = rows.ended(), rows.trials
         plan = Plan(study, grid, profile, seed, done)
@@ -188,15 +186,14 @@ def run_study(
             folder = directory / "pieces" / piece.name
             before = _spent_before(folder)
             run = functools.partial(run_isolated, piece) if isolate else piece.run
-            row = run(folder, {one["piece"]: one for one in done}, "bar" if progress else False)
+            row = run(folder, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
             if row is None:
                 _say(console, f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)
                 continue
             seconds = before + time.monotonic() - start
             row |= {"wall_s": round(seconds, 1), "settings": _settings(piece), "machine": machine()}
-            own = pd.read_csv(folder / "trials.csv").assign(piece=piece.name)
-            trials = pd.concat([trials, own], ignore_index=True)
+            trials = pd.concat([trials, pd.read_csv(folder / "trials.csv").assign(piece=piece.name)], ignore_index=True)
             done.append(row)
             _write(directory, done, trials)
             plan.ended(piece, seconds)
@@ -238,12 +235,12 @@ def _settings(piece: Piece) -> str:
 
 
 def _check_same(piece: Piece, row: dict[str, Any]) -> None:
-    there, here = json.loads(row["settings"]), json.loads(_settings(piece))
-    if there != here:
+    stored, new = json.loads(row["settings"]), json.loads(_settings(piece))
+    if stored != new:
         differences = ", ".join(
-            f"{key} {there.get(key)!r} there, {here.get(key)!r} here"
-            for key in sorted({*there, *here})
-            if there.get(key) != here.get(key)
+            f"{key} {stored.get(key)!r} there, {new.get(key)!r} here"
+            for key in sorted({*stored, *new})
+            if stored.get(key) != new.get(key)
         )
         raise InputError(f"{piece.name} was run with other settings: {differences}; choose another --out")
 

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
+from keras_rnncap.analysis.scaling_study import scaling_exhibits
 from keras_rnncap.datasets import Text8
-from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, layers_of, sweep_piece
-
-
-class Spending(NamedTuple):
-    """What a piece costs.
-
-    Attributes:
-        function: The random continuous function.
-        trials: Number of trials.
-        steps: Training steps of each.
-    """
-
-    function: str
-    trials: int
-    steps: int
+from keras_rnncap.studies.study import Grid, Piece, Spending, Study, depths_of, of_few_trials, search_piece, shows
 
 
 class ScalingStudy(Study):
@@ -44,35 +31,30 @@ class ScalingStudy(Study):
         "paper": Grid(PAPER_CELLS, (10_000, 30_000, 100_000, 300_000, 1_000_000), (1, 2, 4)),
     }
     spending: ClassVar = {
-        "smoke": Spending("random-function:samples=500,length=5", 2, 20),
-        "laptop": Spending("random-function:samples=10_000,length=10,tau=200", 12, 2_000),
-        "paper": Spending("random-function", 1_000, 50_000),
+        "smoke": Spending(2, 20, "random-function:samples=500,length=5"),
+        "laptop": Spending(12, 2_000, "random-function:samples=10_000,length=10,tau=200"),
+        "paper": Spending(1_000, 50_000, "random-function"),
     }
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
-        text = Text8.name if Text8.at_hand() else "python-docs"
-        for (part, task), cell in itertools.product((("text", text), ("function", spent.function)), grid.cells):
-            for depth, params in itertools.product(layers_of(cell, grid), grid.params):
-                piece = sweep_piece(
-                    (task.partition(":")[0], cell, f"{params}x{depth}"),
-                    {"part": part},
-                    task=task,
-                    cell=cell,
-                    params=params,
-                    depth=depth,
-                    trials=spent.trials,
-                    steps=spent.steps,
-                    stop_early=profile != "paper",
-                    changes={} if profile == "paper" else FEW_TRIALS,
-                    seed=seed,
-                )
-                pieces.append(piece)
-        return pieces
+        spent = self.spending[profile]
+        tasks = {"text": Text8.name if Text8.at_hand() else "python-docs", "function": spent.task}
+        return [
+            search_piece(
+                (task.partition(":")[0], cell, f"{params}x{depth}"),
+                {"part": part},
+                task=task,
+                cell=cell,
+                params=params,
+                depth=depth,
+                trials=spent.trials,
+                steps=spent.steps,
+                seed=seed,
+                **of_few_trials(profile),
+            )
+            for (part, task), cell in itertools.product(tasks.items(), grid.cells)
+            for depth, params in itertools.product(depths_of(cell, grid), grid.params)
+        ]
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns figure 3, and what it says."""
-        from keras_rnncap.analysis.scaling_study import scaling_exhibits
-
-        return scaling_exhibits(rows)
+    exhibits = shows(scaling_exhibits)

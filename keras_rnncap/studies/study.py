@@ -6,15 +6,15 @@ import abc
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import cell_name, get_cell
-from keras_rnncap.datasets import make_task
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.datasets import get_task_class, make_task
+from keras_rnncap.errors import InputError, check_integer, unknown
 from keras_rnncap.models import sequence_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.profiles import get_profile
@@ -22,7 +22,7 @@ from keras_rnncap.tuners.profiles import get_profile
 Progress: TypeAlias = bool | Literal["bar"]
 
 BATCH = 64
-"""Samples in a training step of sweeps."""
+"""Samples in a training step, unless a search says otherwise."""
 
 FEW_TRIALS = {
     "optimizer": "adam",
@@ -56,9 +56,8 @@ class Piece:
 
     def check(self) -> None:
         """Raises `InputError` if its budget buys no model."""
-        widths = _sizes(self.settings["task"])[1:] if "task" in self.settings else (self.settings["input_dim"], 1)
-        cell, depth, params = (self.settings[name] for name in ("cell", "depth", "params"))
-        check_budget(cell, params, depth, *widths)
+        widths = _widths(self.settings["task"]) if "task" in self.settings else (self.settings["input_dim"], 1)
+        check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
         """Runs it, or what is missing of it.
@@ -71,18 +70,16 @@ class Piece:
         Returns:
             Its row, or `None` where the piece whose best it is to take found nothing.
         """
-        options = dict(self.settings)
+        options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:
             best = rows.get(self.best_of, {})
-            if not (values := json.loads(best.get("hyperparameters", "{}"))):
+            options["changes"] = json.loads(best.get("hyperparameters", "{}"))
+            if not options["changes"]:
                 return None
-            options["changes"] = values
+        search: Callable[..., Any] = measure_capacity
         if "task" in options:
-            task = make_task(options.pop("task"))
-            result: Any = run_sweep(task, options.pop("cell"), **options, out=folder, progress=progress)
-        else:
-            result = measure_capacity(options.pop("cell"), **options, out=folder, progress=progress)
-        columns = dataclasses.asdict(result)
+            search = functools.partial(run_sweep, make_task(options.pop("task")))
+        columns = dataclasses.asdict(search(options.pop("cell"), **options))
         columns = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in columns.items()}
         return {"piece": self.name, **self.labels, "params": self.settings["params"], **columns}
 
@@ -97,9 +94,9 @@ def check_budget(cell: str, params: int, depth: int, input_dim: int, output_dim:
 
 
 @functools.cache
-def _sizes(spec: str) -> tuple[int, int, int]:
+def _widths(spec: str) -> tuple[int, int]:
     task = make_task(spec)
-    return task.length, task.input_dim, task.output_dim
+    return task.input_dim, task.output_dim
 
 
 @functools.cache
@@ -139,6 +136,28 @@ class Grid:
         return Grid(tuple(dict.fromkeys(cell_name(cell) for cell in self.cells)), **numbers)
 
 
+class Spending(NamedTuple):
+    """What the searches of a study spend.
+
+    Attributes:
+        trials: Trials of a search.
+        steps: Training steps of each.
+        task: The task, where it is not the same for all profiles.
+        repeats: Trials without a search: random settings, or reruns.
+    """
+
+    trials: int
+    steps: int
+    task: str = ""
+    repeats: int = 0
+
+
+def of_few_trials(profile: str) -> dict[str, Any]:
+    """Returns how a sweep makes do with the trials of a profile: it stops some early, and holds `FEW_TRIALS`."""
+    few = profile != "paper"
+    return {"stop_early": few, "changes": FEW_TRIALS if few else {}}
+
+
 class Study(abc.ABC):
     """Base of the studies: what is run, and what the rows show.
 
@@ -168,18 +187,48 @@ class Study(abc.ABC):
             InputError: If the profile or a cell is unknown, a number is below 1, or the study has no such part.
         """
         get_profile(profile)
-        changed = {name: value for name, value in given.items() if value is not None}
-        for name in changed:
-            if not getattr(cls.profiles[profile], name):
-                parts = [part.name for part in dataclasses.fields(Grid) if getattr(cls.profiles[profile], part.name)]
+        usual = cls.profiles[profile]
+        parts = [name for name, values in vars(usual).items() if values]
+        changed = {name: values for name, values in given.items() if values is not None}
+        for name, values in changed.items():
+            if name not in parts:
                 raise InputError(f"the {cls.name} study has no {name}; it has {', '.join(parts)}")
-            if not changed[name]:
+            if not values:
                 raise InputError(f"{name} must name at least one; got none")
-        return dataclasses.replace(cls.profiles[profile], **changed).checked()
+        return dataclasses.replace(usual, **changed).checked()
 
     @abc.abstractmethod
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns the figures, tables and claims that follow from rows; from a part of them, those that can be made."""
+
+
+STUDIES: dict[str, type[Study]] = {}
+"""All studies that `keras_rnncap.studies` exports, by name."""
+
+
+def get_study(name: str) -> Study:
+    """Returns the study of this name.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+    >>> get_study("capacity").source
+    'Collins et al. 2017, figures 1, 2a, 2b and App.1'
+    """
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]()
+
+
+def shows(of_rows: Callable[[StudyRows], Exhibits]) -> Callable[[Study, StudyRows], Exhibits]:
+    """Returns the method `exhibits` of a study, whose rows show what `of_rows` returns, and without rows nothing."""
+
+    def exhibits(study: Study, rows: StudyRows) -> Exhibits:
+        del study
+        return Exhibits() if rows.pieces.empty else of_rows(rows)
+
+    return exhibits
 
 
 def needs_depth(cell: str) -> bool:
@@ -187,34 +236,40 @@ def needs_depth(cell: str) -> bool:
     return cell_name(cell) == "+rnn"
 
 
-def training_work(params: int, length: int, batch_size: int, steps: float) -> float:
-    """Returns the multiplications of training steps: forward, and backward for states and for weights."""
-    return 3.0 * params * length * batch_size * steps
+def least_depth(cell: str) -> int:
+    """Returns the smallest depth at which the paper has a cell."""
+    return 2 if needs_depth(cell) else 1
 
 
-def sweep_piece(
-    names: Sequence[str],
-    labels: Mapping[str, Any],
-    best_of: str | None = None,
-    *,
-    task: str,
-    params: int,
-    trials: int,
-    steps: int,
-    seed: int,
-    **options: Any,
-) -> Piece:
-    """Returns a sweep as a piece; further arguments of `run_sweep` are `options`, the parts of its name `names`."""
-    settings = {"task": task, "params": params, "trials": trials, "steps": steps, "batch_size": BATCH, "seed": seed}
-    work = training_work(params, _sizes(task)[0], BATCH, trials * steps)
-    return Piece(piece_name(*names, f"seed{seed}"), settings | options, labels, work, best_of)
-
-
-def layers_of(cell: str, grid: Grid) -> list[int]:
+def depths_of(cell: str, grid: Grid) -> list[int]:
     """Returns the depths of a grid at which the paper has a cell."""
-    return [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
+    return [depth for depth in grid.depths if depth >= least_depth(cell)]
+
+
+def search_piece(names: Sequence[Any], labels: Mapping[str, Any], best_of: str | None = None, **settings: Any) -> Piece:
+    """Returns a search as a piece.
+
+    Args:
+        names: Parts of its name.
+        labels: See `Piece`.
+        best_of: See `Piece`.
+        settings: See `Piece`.
+    """
+    settings = {"batch_size": BATCH, **settings}
+    length = settings["length"] if "length" in settings else _length(settings["task"])
+    steps = settings["trials"] * settings["steps"]
+    # Forward, and backward for states and for weights.
+    work = 3.0 * settings["params"] * length * settings["batch_size"] * steps
+    return Piece(piece_name(*names, f"seed{settings['seed']}"), settings, labels, work, best_of)
 
 
 def piece_name(*parts: Any) -> str:
     """Returns the name of a piece, one that a file system takes."""
     return "-".join(str(part).replace(":", ".").replace("/", ".").replace("=", "").replace(",", "-") for part in parts)
+
+
+@functools.cache
+def _length(task: str) -> int:
+    """Returns the time steps of a task, without its data."""
+    task_class = get_task_class(task.partition(":")[0])
+    return task_class.described().length if task_class.needs_data else make_task(task).length
