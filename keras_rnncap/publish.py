@@ -16,7 +16,7 @@ from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, Task, make_task, task_spec
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.finished_run import RESULTS, read_finished
+from keras_rnncap.finished_run import read_finished
 from keras_rnncap.runs import IDENTITY, read_json
 from keras_rnncap.studies import read_study
 from keras_rnncap.studies.zoo import trainings
@@ -56,12 +56,11 @@ def pack(
         origin: Where the data come from, and under which licence, for the card.
         paper: What the paper reports, for the card.
         searches: Folders of sweeps that found the hyperparameters; the card adds what they cost.
-        cell_modules: Modules of cells that are not the package's, `["my_cells"]`: a run's folder names its cell, and
-            the code of no other module is run for its sake.
+        cell_modules: Modules whose cells may be run, besides the package's: `["my_cells"]`.
 
     Raises:
-        InputError: If a folder holds no finished run, the task is not the run's, the cell is of a module that was not
-            named, or the model, the result and the rows of the trials are not of each other.
+        InputError: If a folder holds no finished run, its files or the task are not of each other, or the cell is of a
+            module that was not named.
     """
     check_new(Path(directory), name, version)
     finished = read_finished(Path(run))
@@ -102,14 +101,14 @@ def bundle(
     data: Path | None = None,
     cell_modules: Collection[str] = (),
 ) -> list[Path]:
-    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that are there stay.
+    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that exist stay.
 
     Args:
         study: Folder of `rnncap study zoo` or `rnncap study capacity`, finished or not.
         house: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
-        cell_modules: Modules of cells that are not the package's; see `pack`.
+        cell_modules: See `pack`.
 
     Returns:
         The folders that were written.
@@ -125,28 +124,16 @@ def bundle(
             continue
         row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
-        piece = Path(study) / "pieces" / str(row["piece"])
+        piece, *search_folders = (Path(study) / "pieces" / str(name) for name in (row["piece"], *searches))
         if (cell := read_finished(piece).result["cell"]) != row["cell"]:
             raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
-        written.append(
-            pack(
-                piece,
-                folder,
-                name=str(name),
-                task=json.loads(row["settings"]).get("task"),
-                data=data,
-                version=version,
-                origin=row["origin"],
-                paper=row["paper"],
-                searches=[Path(study) / "pieces" / search for search in searches],
-                cell_modules=cell_modules,
-            )
-        )
+        about: dict[str, Any] = {"name": str(name), "version": version, "origin": row["origin"], "paper": row["paper"]}
+        about |= {"task": json.loads(row["settings"]).get("task"), "data": data, "cell_modules": cell_modules}
+        written.append(pack(piece, folder, searches=search_folders, **about))
     return written
 
 
 def _trainings(study: Path) -> pd.DataFrame:
-    """Returns the rows of a study's folder whose models become presets."""
     rows = read_study(study).pieces
     identity = read_json(study / IDENTITY, "restore it") if not rows.empty else {}
     if identity.get("study") not in ("zoo", "capacity"):
@@ -182,8 +169,7 @@ def retrain(
     Args:
         preset: A handle; see `keras_rnncap.zoo.load`.
         trials: How often; the best is kept.
-        seed: Seed of data, weights and batches; `None` takes the preset's. The patterns that a perceptron-capacity
-            preset stores depend on it.
+        seed: Seed of data, weights and batches; `None` takes the preset's.
         data: File or folder with the task's data.
         out: Folder of the run; `None` takes `runs/zoo-NAME-seedSEED`.
         progress: Whether to show progress.
@@ -194,9 +180,8 @@ def retrain(
     facts = describe(preset)
     asked = facts.training
     command = str(asked.get("command", ""))
-    needed = {"command", "params", "depth", "batch_size", "seed", "steps"}
-    needed |= {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}}.get(command, set())
-    if command not in RESULTS or not needed <= {*asked}:
+    more: dict[str, set[str]] = {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}, "train": set()}
+    if command not in more or not {"params", "depth", "batch_size", "seed", "steps", *more[command]} <= {*asked}:
         raise InputError(f"{facts.handle} does not say how it was trained, and cannot be trained again from its card")
     if facts.cell not in CELLS:
         raise InputError(
@@ -208,23 +193,24 @@ def retrain(
         raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
     seed = check_seed(asked["seed"] if seed is None else seed)
     folder = Path(out or run_folder("zoo", facts.name, f"seed{seed}"))
-    common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
+    common: dict[str, Any] = {name: asked[name] for name in ("params", "depth", "batch_size")}
+    common |= {"seed": seed, "out": folder}
     if command == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]
         common["settings"] = TrainingSettings(**{name: asked[name] for name in names if name in asked})
-        train_model(_same_task(facts, data), facts.cell, **common, out=folder, progress=bool(progress))
+        train_model(_same_task(facts, data), facts.cell, **common, progress=bool(progress))
         return folder
     # What a space got later is not on older cards, which were trained as without it.
     stored = asked.get("data", PerceptronCapacity.name) == PerceptronCapacity.name  # patterns as many as it chose
     later = {"loss_saturation": 0.0} if stored else {}
-    common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "out": folder, "progress": progress}
+    common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "trials": trials}
+    common["progress"] = progress
     if command == "capacity":
-        sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
-        measure_capacity(facts.cell, **common, **sizes, trials=trials)
+        measure_capacity(facts.cell, input_dim=asked["input_dim"], length=asked["length"], **common)
     else:
-        options = {"space": asked["space"], "objective": asked.get("objective"), "trials": trials}
+        common |= {"space": asked["space"], "objective": asked.get("objective")}
         task = make_task(asked["task"]) if stored else _same_task(facts, data)
-        run_sweep(task, facts.cell, **common, **options, oracle="repeat", stop_early=False)
+        run_sweep(task, facts.cell, oracle="repeat", stop_early=False, **common)
     return folder
 
 
@@ -247,7 +233,7 @@ def _check_digest(asked: Mapping[str, Any], task: Task) -> None:
 
 
 def _search(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a sweep ended with that found the hyperparameters of a run."""
+    """Returns the result of a sweep that found the hyperparameters of a run."""
     search = read_finished(folder)
     same = all(search.identity.get(key) == identity.get(key) for key in ("cell", "task"))
     if search.command != "sweep" or not same:

@@ -21,8 +21,7 @@ class Evaluation(NamedTuple):
 
     Attributes:
         score: In the unit of the task.
-        interval: 95% confidence interval of the mean over samples; `None` where the score is of a text, a collection or
-            stored patterns as a whole.
+        interval: 95% confidence interval of the mean over samples; `None` where the score is of a data set as a whole.
     """
 
     score: float
@@ -32,9 +31,8 @@ class Evaluation(NamedTuple):
 def evaluate(model: keras.Model, task: Task, seed: int = 0, samples: int = FRESH) -> Evaluation:
     """Scores a model: on `samples` fresh samples where a task draws them, else on its test split.
 
-    The same seed draws the same samples, which no training, no search and no other seed has. Student's t gives the
-    interval; where all samples score the same, 0 or 1, as of an accuracy, the largest probability does that so many
-    samples leave possible (3 in as many, the rule of three).
+    The same seed draws the same samples, which no training and no other seed has. Student's t gives the interval, the
+    rule of three (3 in as many samples) where all score 0 or 1.
 
     Raises:
         InputError: If a number is out of range, or the model's sizes are not the task's.

@@ -31,26 +31,21 @@ def export(
 
     - `keras`: `model.keras`.
     - `saved_model`: `saved_model/`, for TensorFlow, with `serve(inputs)` for any batch and length, `step(x, *states)`
-      for one time step, which returns `output` and `state_0`, `state_1`, ... and has no loop, and
-      `initial_state(batch_size)`.
+      for one time step, which returns `output` and `state_0`, `state_1`, ..., and `initial_state(batch_size)`.
     - `litert`, `litert-int8`: `step.tflite`, `step_int8.tflite`: one time step of a batch of one, in float32, and with
-      weights in eight bits where a matrix has at least 1,024 of them; a model that computes in another precision is
-      converted to float32.
+      matrices of at least 1,024 weights in eight bits. `step.json` lists the states, their sizes and initial values.
     - `onnx`: `model.onnx`, the whole sequence; it needs the package tf2onnx.
-
-    With `litert`, `step.json` lists the states, their sizes and initial values.
 
     Args:
         model: A built model, such as those of `sequence_model`, that keeps no state between calls.
-        directory: The folder; it is created if need be. A file or folder in it is replaced in one step, or not at all.
+        directory: The folder; it is created if need be. What it has is replaced in one step, or not at all.
         formats: Some of `FORMATS`.
 
     Returns:
-        What was written, by format.
+        The path of each format.
 
     Raises:
-        InputError: If a format is unknown or lacks its converter, the model cannot be stepped or keeps a state, or the
-            folder cannot be written.
+        InputError: If a format is unknown or lacks its converter, or the model or the folder cannot be used.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -115,34 +110,32 @@ def check_stateless(model: keras.Model) -> None:
 def _write_saved_model(stepper: Stepper, path: Path) -> None:
     import tensorflow as tf
 
-    model, dtype = stepper.model, stepper.model.compute_dtype
+    model = stepper.model
     archive = keras.export.ExportArchive()
     archive.track(model)
-    inputs = tf.TensorSpec((None, *model.input_shape[1:]), dtype, name="inputs")
-    archive.add_endpoint("serve", model.__call__, [inputs])
-    archive.add_endpoint("step", _step(stepper), _specs(stepper, None))
-    archive.add_endpoint(
-        "initial_state",
-        lambda batch_size: {f"state_{i}": state for i, state in enumerate(stepper.initial_states(batch_size))},
-        [tf.TensorSpec((), "int32", name="batch_size")],
-    )
+    inputs = tf.TensorSpec((None, *model.input_shape[1:]), model.compute_dtype, name="inputs")
+    archive.add_endpoint("serve", model.__call__, [inputs])  # the first is the default of TensorFlow Serving
+    _add_step(archive, stepper, None)
+    batch_size = tf.TensorSpec((), "int32", name="batch_size")
+    archive.add_endpoint("initial_state", lambda batch_size: _named(stepper.initial_states(batch_size)), [batch_size])
     archive.write_out(path, verbose=False)
 
 
-def _step(stepper: Stepper) -> Any:
-    def step(x: Any, *states: Any) -> dict[str, Any]:
-        output, new = stepper(x, states)
-        return {"output": output, **{f"state_{index}": state for index, state in enumerate(new)}}
-
-    return step
-
-
-def _specs(stepper: Stepper, batch: int | None) -> list[Any]:
+def _add_step(archive: Any, stepper: Stepper, batch: int | None) -> None:
     import tensorflow as tf
 
+    def step(x: Any, *states: Any) -> dict[str, Any]:
+        output, new = stepper(x, states)
+        return {"output": output, **_named(new)}
+
+    sizes = {"x": stepper.input_dim, **_named([state.size for state in stepper.states])}
     dtype = stepper.model.compute_dtype
-    states = [tf.TensorSpec((batch, s.size), dtype, name=f"state_{i}") for i, s in enumerate(stepper.states)]
-    return [tf.TensorSpec((batch, stepper.input_dim), dtype, name="x"), *states]
+    specs = [tf.TensorSpec((batch, size), dtype, name=name) for name, size in sizes.items()]
+    archive.add_endpoint("step", step, specs)
+
+
+def _named(states: Sequence[Any]) -> dict[str, Any]:
+    return {f"state_{index}": state for index, state in enumerate(states)}
 
 
 def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str, bytes]:
@@ -151,7 +144,7 @@ def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str,
 
     archive = keras.export.ExportArchive()
     archive.track(stepper.model)
-    archive.add_endpoint("step", _step(stepper), _specs(stepper, 1))
+    _add_step(archive, stepper, 1)
     scratch = temporary_folder(folder)  # not the system's, where one of a process that was killed would stay for ever
     try:
         archive.write_out(scratch, verbose=False)

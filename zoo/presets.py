@@ -19,9 +19,8 @@ import pandas as pd
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import read_json, remove_leftovers, replacing
 from keras_rnncap.saving import export_saved_model, write_weights
-from keras_rnncap.zoo.cards import PICTURE, render_card
 from keras_rnncap.zoo.exporting import check_stateless, write_formats
-from keras_rnncap.zoo.facts import PresetFacts
+from keras_rnncap.zoo.facts import PICTURE, PresetFacts, render_card
 from keras_rnncap.zoo.handles import bundled, first_line, resolve
 from keras_rnncap.zoo.stepping import Stepper
 from keras_rnncap.zoo.writing import writing_to
@@ -39,22 +38,19 @@ ANEW = "load the preset anew"
 
 
 def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFacts) -> Path:
-    """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets.
+    """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets, ready for a hub.
 
-    In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (for TensorFlow alone, see
-    `export`, without the single steps where the model cannot be stepped; written on the TensorFlow backend only),
-    `metadata.json` (the facts), `README.md` (the card), a picture of the learning curve if there is one, and
-    `SHA256SUMS` of all of these, which `sha256sum --check` reads as well. Such a folder can be uploaded to a hub as it
-    is.
+    In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (see `export`; on the
+    TensorFlow backend only, and without single steps where the model cannot be stepped), `metadata.json` (the facts),
+    `README.md` (the card), a picture of the learning curve if there is one, and `SHA256SUMS` of all of these.
 
     Args:
-        model: A built model, such as those of `sequence_model`.
-        directory: The folder, which must not be there: what is published under a version stays.
+        model: A built model, such as those of `sequence_model`, that keeps no state between calls.
+        directory: The folder, which must not exist: what is published under a version stays.
         facts: What the model is.
 
     Raises:
-        InputError: If the folder is there or cannot be written, or the name, the version or the model cannot be used;
-            a model that keeps a state between calls cannot.
+        InputError: If the folder exists or cannot be written, or the name, the version or the model cannot be used.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -121,14 +117,13 @@ def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
 
 
 def load(handle: str | os.PathLike[str]) -> keras.Model:
-    """Returns a pretrained model, compiled with its task's loss and Adam, ready to predict or to be trained further.
+    """Returns a pretrained model, compiled with its task's loss and Adam.
 
-    Every file is verified first. Nothing that is loaded can run code of its own; the SavedModel, which can, is not.
+    Every file is verified first, and no code of the preset is run.
 
     Args:
         handle: A bundled preset's name (`"ugrnn-memory-9k"`, or one version of it, `"ugrnn-memory-9k@v1"`), a folder
-            that `save` wrote, or `hf://OWNER/NAME` or `kaggle://OWNER/MODEL/keras/VARIATION`, for which the hub's
-            client must be installed.
+            that `save` wrote, or `hf://OWNER/NAME` or `kaggle://OWNER/MODEL/keras/VARIATION`.
 
     Raises:
         InputError: If there is no such preset, or it is incomplete, changed, or newer than this package.
@@ -209,11 +204,7 @@ def verify(handle: str | os.PathLike[str]) -> list[str]:
 
 
 def list_presets() -> pd.DataFrame:
-    """Returns a table of the bundled presets: a row for each, by its handle.
-
-    Its columns are `task`, `cell`, `depth`, `parameters`, `score` on data that it has not seen, `score_name`, the score
-    of `chance`, and `size_kb`, of all its files.
-    """
+    """Returns a table of the bundled presets: what each is, its score, that of chance, and its size, by its handle."""
     rows = {}
     for folder in bundled():
         facts = _read_facts(folder)

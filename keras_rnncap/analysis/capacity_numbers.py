@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from keras_rnncap.analysis.capacity import PAPER_ESTIMATE, PAPER_RANGE
-from keras_rnncap.analysis.exhibits import Claim, decide, open_claim
+from keras_rnncap.analysis.exhibits import Claim, decide, open_claim, told
 from keras_rnncap.analysis.statistics import LEVEL, Estimate, compute_mean, correct_holm, significant, verdict_within
 from keras_rnncap.analysis.style import by_cell
 
@@ -126,7 +126,7 @@ def claim_order(stored: pd.DataFrame) -> Claim:
     return Claim(
         claim,
         paper,
-        " > ".join(f"{cell} {means[cell]:.2f}" for cell in ours),
+        told(means[ours], " > "),
         decide(ours == cells and significant(page), fails),
         f"Page's trend test p = {page:.2g}, Friedman's p = {friedman:.2g}, n = {len(complete)} points{wrong}; holds if "
         "the means are in this order and the trend is significant, does not if neighbours are significantly reversed, "
@@ -143,11 +143,10 @@ def claim_relu(points: pd.DataFrame, relu: pd.DataFrame) -> Claim:
         return open_claim(claim, paper, f"{len(ratios)} points with both; 3 are needed")
     logarithms = np.log(ratios["ratio"])
     p_value, mean = stats.ttest_1samp(logarithms, 0.0).pvalue, float(np.exp(logarithms.mean()))
-    of_each = ", ".join(f"{cell} {group['ratio'].mean():.2f}" for cell, group in ratios.groupby("cell"))
     return Claim(
         claim,
         paper,
-        f"{mean:.2f} of what is stored with the activation free ({of_each})",
+        f"{mean:.2f} of what is stored with the activation free ({told(ratios.groupby('cell')['ratio'].mean())})",
         decide(significant(p_value) and mean < 1, significant(p_value) and mean >= 1),
         f"t-test on the logarithm of the ratio, p = {p_value:.2g}, n = {len(ratios)}",
     )

@@ -18,17 +18,15 @@ class Recommendation(NamedTuple):
     """What rows say about a task at a size.
 
     Attributes:
-        candidates: A row for each cell, the best expected score first: `expected`, that of a search of its
-            hyperparameters, with a 95% interval `low` to `high`; `feasible` with its interval, the share of settings
-            that did not diverge, and `median`, both of random settings (NaN where the rows have none), infeasible ones
-            counted as worst; `ms_per_step`, milliseconds for a training step of a trial among others, on the machine of
-            the rows.
+        candidates: A row for each cell, the best expected score first: `expected`, the score of a search, with a 95%
+            interval `low` to `high`; `feasible`, the share of random settings that did not diverge, with its interval,
+            and `median`, of all random settings, infeasible ones as worst (NaN where the rows have none);
+            `ms_per_step`, milliseconds for a training step of a trial, on the machine of the rows.
         objective: Name of the score.
         direction: Whether more or less is better.
         best: The cell with the best expected score; `None` where no cell has one.
         as_good: Cells whose intervals reach the best's expected score.
-        easiest: The cell whose random settings have the best median, the larger share of feasible ones deciding among
-            equals; `None` where the rows have no random settings.
+        easiest: The cell whose random settings have the best median; `None` where the rows have no random settings.
         basis: What the rows are.
         remarks: What to bear in mind.
     """
@@ -43,23 +41,12 @@ class Recommendation(NamedTuple):
     remarks: list[str]
 
 
-def interpolate(sizes: np.ndarray, scores: np.ndarray, size: float) -> float:
-    """Returns the score at a size, linear in the logarithm between the nearest sizes, that of the nearest one outside.
-
-    Example:
-    >>> round(interpolate(np.array([10.0, 1000.0]), np.array([1.0, 3.0]), 100.0), 6)
-    2.0
-    """
-    order = np.argsort(sizes)
-    return float(np.interp(np.log(size), np.log(sizes[order]), scores[order]))
-
-
 def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
     """Returns the score of each cell at a number of parameters, with an interval.
 
-    Scores are interpolated in the logarithm of the parameters. How far that may be off is taken from leaving out, one
-    at a time, all points of all cells that lie between two others: the interval is Student's t times their root mean
-    square error. It is not known (NaN) with fewer than two such points, or outside a cell's sizes.
+    Scores are interpolated in the logarithm of the parameters; outside a cell's sizes the nearest one stands. The
+    interval is Student's t times the root mean square error of interpolating, one at a time, all points that lie
+    between two others of their cell; NaN with fewer than two such points, or outside a cell's sizes.
 
     Args:
         points: `cell`, `parameters` and `score` of searches, one for each cell and size.
@@ -72,12 +59,12 @@ def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
     """
     errors, rows = [], []
     for cell, searches in points.sort_values("parameters").groupby("cell"):
-        sizes, scores = searches["parameters"].to_numpy(float), searches["score"].to_numpy(float)
+        sizes, scores = np.log(searches["parameters"].to_numpy(float)), searches["score"].to_numpy(float)
         for index in range(1, len(sizes) - 1):
             rest = np.arange(len(sizes)) != index
-            errors.append(scores[index] - interpolate(sizes[rest], scores[rest], sizes[index]))
-        inside = sizes.min() <= params <= sizes.max()
-        rows.append((str(cell), interpolate(sizes, scores, params), inside))
+            errors.append(scores[index] - np.interp(sizes[index], sizes[rest], scores[rest]))
+        inside = searches["parameters"].min() <= params <= searches["parameters"].max()
+        rows.append((str(cell), float(np.interp(np.log(params), sizes, scores)), inside))
     half = np.nan
     if len(errors) > 1:
         half = float(np.sqrt(np.mean(np.square(errors))) * stats.t.ppf(1 - LEVEL / 2, len(errors)))

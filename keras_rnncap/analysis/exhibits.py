@@ -22,7 +22,7 @@ class StudyRows(NamedTuple):
 
     Attributes:
         pieces: A row for each search that ended.
-        trials: A row for each trial of them; `piece` names its search.
+        trials: A row for each of their trials; `piece` names its search.
     """
 
     pieces: pd.DataFrame
@@ -75,11 +75,7 @@ class Claim(NamedTuple):
 
 @contextlib.contextmanager
 def reading_tables(folder: object) -> Iterator[None]:
-    """Turns any error that the tables of a folder cause in the block into one message for the user.
-
-    Raises:
-        InputError: If the block ends with an error.
-    """
+    """Turns any error that the tables of a folder cause in the block into an `InputError`."""
     try:
         yield
     except InputError:
@@ -99,6 +95,11 @@ def of_paper(table: pd.DataFrame) -> pd.DataFrame:
 def decide(holds: bool, fails: bool) -> Verdict:
     """Returns the verdict on a claim that `holds`, or `fails`, or neither."""
     return "does not hold" if fails else "holds" if holds else "undecided"
+
+
+def told(values: pd.Series, separator: str = ", ") -> str:
+    """Returns a value for each cell as text."""
+    return separator.join(f"{cell} {value:.2f}" for cell, value in values.items())
 
 
 def open_claim(claim: str, paper: str, missing: str) -> Claim:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim, told
 from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, new_figure
 
 CLOSE = 0.05
@@ -59,7 +59,7 @@ def claim_one_number_per_unit(table: pd.DataFrame) -> Claim:
     return Claim(
         claim,
         paper,
-        "largest distance from the curve: " + ", ".join(f"{cell} {value:.2f}" for cell, value in worst.items()),
+        f"largest distance from the curve: {told(worst)}",
         decide(all_close, bool((worst[on_both] > CLOSE).all())),
         f"distance of the error from 1 - n_h / n_in, {(off <= CLOSE).sum()} of {len(off)} points within {CLOSE}; "
         "holds if all are and all six cells have points on both sides of as many units as inputs, does not if no cell "

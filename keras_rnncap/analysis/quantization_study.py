@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -36,14 +35,12 @@ def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
 
     `needed` is the smallest number of bits from which on 95% of the stored bits are left.
     """
-    rows = []
-    for (cell, parameters), model in table.groupby(["cell", "parameters"]):
-        lost = model[model["kept"] < KEPT]["weight_bits"].max()
-        enough = model["weight_bits"] if math.isnan(lost) else model[model["weight_bits"] > lost]["weight_bits"]
-        stored = model["bits_per_parameter"].iloc[-1]
-        row = {"cell": cell, "parameters": parameters, "stored": stored, "estimate": math.ceil(stored)}
-        rows.append(row | {"needed": int(enough.min())})
-    return sort_by_cell(pd.DataFrame(rows)).reset_index(drop=True)
+    models = [table["cell"], table["parameters"]]
+    too_few = table["weight_bits"].where(table["kept"] < KEPT).groupby(models).transform("max").fillna(0)
+    enough = table[table["weight_bits"] > too_few].groupby(["cell", "parameters"], as_index=False)
+    needed = enough.agg(stored=("bits_per_parameter", "last"), needed=("weight_bits", "min"))
+    needed.insert(3, "estimate", np.ceil(needed["stored"]).astype(int))
+    return sort_by_cell(needed).reset_index(drop=True)
 
 
 def plot_quantization(table: pd.DataFrame) -> Figure:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim, told
 from keras_rnncap.analysis.style import cell_color, each_cell, new_figure, plain, sort_by_cell, unit_name
 from keras_rnncap.analysis.trainability_study import of_one_budget, with_pieces
 
@@ -66,7 +66,7 @@ def claim_reruns(table: pd.DataFrame) -> Claim:
     return Claim(
         claim,
         paper,
-        f"means {', '.join(f'{cell} {ratio:.2f}' for cell, ratio in zip(cells['cell'], ratios, strict=True))} times it",
+        f"means {told(ratios.set_axis(cells['cell']))} times it",
         decide(bool((best <= 1.25).all()) and mean <= 3, bool((best > 1.25).all()) or mean > 10),
         f"best reruns {best.min():.2f} to {best.max():.2f} times the original, means {mean:.2f} times in geometric "
         "mean; holds if every cell's best is within 1.25 and the mean within 3, does not if no cell's best is, or the "

@@ -29,12 +29,11 @@ def compute_limits(scores: pd.Series) -> tuple[float, float]:
 def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Series, direction: str) -> Figure:
     """Draws each trial as a line through its hyperparameters, coloured by its score; infeasible ones are grey, behind.
 
-    Look for: axes on which the best lines (the darkest) run together are those that matter; where they fan out, any
-    value will do.
+    Look for: hyperparameters at which the best lines (the darkest) run together are those that matter.
 
     Args:
         places: A row for each trial, a column for each hyperparameter, in [0, 1]; NaN where it was inactive.
-        ticks: What to write along each axis.
+        ticks: Labels along each axis.
         scores: The score of each trial, NaN where it was infeasible.
         direction: Whether more (`"max"`) or less (`"min"`) is better.
     """
@@ -47,12 +46,12 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
     segments = [np.column_stack([x, places.loc[trial].fillna(-0.08)]) for trial in order]
     shades = ["0.85" if math.isnan(scores[trial]) else colors(norm(scores[trial])) for trial in order]
     axes.add_collection(LineCollection(segments, colors=shades, linewidths=0.8, alpha=0.8))
+    box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+    beside: dict[str, Any] = {"xytext": (2, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
     for index, name in enumerate(names):
         axes.axvline(index, color="0.3", linewidth=0.8)
         for place, text in ticks[name]:
-            box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
-            offset: dict[str, Any] = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(plain(text), (index, place), fontsize=6, bbox=box, **offset)
+            axes.annotate(plain(text), (index, place), bbox=box, **beside)
     axes.set_xticks(x, [plain(name) for name in names], rotation=60, ha="right", fontsize="small")
     axes.set_yticks([-0.08], ["inactive"], fontsize="small")
     axes.set(xlim=(-0.2, len(names) - 0.5), ylim=(-0.12, 1.05))
@@ -62,15 +61,14 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
 
 
 def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure:
-    """Draws the score against each hyperparameter; crosses below are infeasible trials.
+    """Draws the score against each hyperparameter, late trials dark; crosses below are infeasible trials.
 
-    Look for: a best edge that rises towards an end of an axis means that the range should be extended there; late
-    trials (dark) show where the search went.
+    Look for: where scores are best at an end of an axis, the range should be extended there.
 
     Args:
-        places: A row for each trial, a column for each hyperparameter, in [0, 1]; NaN where it was inactive.
-        ticks: What to write along each axis.
-        scores: The score of each trial, NaN where it was infeasible.
+        places: See `plot_parallel_coordinates`.
+        ticks: See `plot_parallel_coordinates`.
+        scores: See `plot_parallel_coordinates`.
     """
     names = list(places.columns)
     columns = min(4, len(names))

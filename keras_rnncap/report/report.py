@@ -40,18 +40,7 @@ MARK = "<!-- written by rnncap report -->"
 
 @dataclasses.dataclass(frozen=True)
 class StudyPart:
-    """A study in a report.
-
-    Attributes:
-        study: The study.
-        profile: Its profile.
-        command: What makes its rows.
-        searches: How many searches ended.
-        trials: How many trials they had.
-        spent: How long they took, in words.
-        versions: What they ran with, and on what.
-        shown: Its figures, tables and claims.
-    """
+    """A study in a report: how its rows were made, what they took, and what they show."""
 
     study: Study
     profile: str
@@ -64,11 +53,7 @@ class StudyPart:
 
 
 def read_part(folder: Path) -> StudyPart:
-    """Reads a study's folder.
-
-    Raises:
-        InputError: If it holds no study, or none of its searches ended.
-    """
+    """Reads a study's folder; raises `InputError` if it holds no study, or none of its searches ended."""
     study, profile = _identity(folder)
     with reading_tables(folder):
         rows = read_study(folder)
@@ -87,7 +72,6 @@ def read_part(folder: Path) -> StudyPart:
 
 
 def _identity(folder: Path) -> tuple[Study, str]:
-    """Returns which study a folder holds, and its profile."""
     try:
         identity = read_json(folder / IDENTITY, "restore it")
     except OSError as error:
@@ -104,9 +88,7 @@ def _identity(folder: Path) -> tuple[Study, str]:
 def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
     """Writes `index.html`, `README.md` and `figures/` (each figure as SVG and PNG) from the folders of studies.
 
-    With the study `zoo`, the cards of the bundled presets are pages in `cards/`.
-
-    The page needs nothing but itself: pictures, style and the script that sorts tables are in it.
+    The page needs no other file. With the study `zoo`, the cards of the bundled presets are pages in `cards/`.
 
     Args:
         folders: Folders that `run_study` made, finished or not.
@@ -198,7 +180,7 @@ def _code(text: str) -> Markup:
 
 
 def _file_name(name: str) -> str:
-    """Returns the name of an exhibit, which may have a task's in it, as one that a file can have."""
+    """Returns the name of an exhibit, which may have any task's name in it, as a file name."""
     return re.sub(r"[^\w-]+", "-", name)[:100]
 
 
@@ -232,7 +214,6 @@ def _write_figure(figure: Figure, stem: Path) -> str:
 
 
 def _versions(rows: StudyRows, folder: Path) -> str:
-    """Returns the versions that made most of the rows, and the machines."""
     if "versions" not in rows.pieces or rows.pieces["versions"].isna().all():
         return ""
     try:
@@ -259,7 +240,6 @@ def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> 
 
 
 def _cell(value: Any) -> str:
-    """Returns a value of a table as text."""
     if pd.isna(value):
         return "-"
     if isinstance(value, float):

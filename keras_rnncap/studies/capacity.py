@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from keras_rnncap.analysis.capacity_study import capacity_exhibits
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.cells import get_cell
-from keras_rnncap.studies.study import Grid, Piece, Spending, Study, depths_of, least_depth, search_piece, shows
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, least_depth, search_piece, shows
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
@@ -45,9 +45,9 @@ class CapacityStudy(Study):
         "paper": Grid(PAPER_CELLS, (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (1, 2, 4)),
     }
     spending: ClassVar = {
-        "smoke": Spending(2, 20),
-        "laptop": Spending(48, 100_000),
-        "paper": Spending(get_profile("paper").trials, 1_000_000),
+        "smoke": {"trials": 2, "steps": 20},
+        "laptop": {"trials": 48, "steps": 100_000},
+        "paper": {"trials": get_profile("paper").trials, "steps": 1_000_000},
     }
     time: ClassVar = {
         "smoke": (60, (2,)),
@@ -58,7 +58,6 @@ class CapacityStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent = self.spending[profile]
         return [
             search_piece(
                 (part, cell, f"{params}x{depth}", f"T{length}"),
@@ -66,8 +65,7 @@ class CapacityStudy(Study):
                 cell=cell,
                 params=params,
                 depth=depth,
-                trials=spent.trials,
-                steps=spent.steps,
+                **self.spending[profile],
                 batch_size=128,
                 seed=seed,
                 input_dim=math.ceil(math.log2(10 * params)),

@@ -11,7 +11,7 @@ from keras_rnncap.analysis.memory_study import memory_exhibits
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.datasets import make_task
 from keras_rnncap.models import sequence_model
-from keras_rnncap.studies.study import Grid, Piece, Spending, Study, of_few_trials, search_piece, shows
+from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, search_piece, shows
 
 
 class MemoryStudy(Study):
@@ -34,28 +34,25 @@ class MemoryStudy(Study):
         "paper": Grid(PAPER_CELLS, (), (1, 2, 4), (16, 32, 48, 56, 64, 72, 80, 96, 128)),
     }
     spending: ClassVar = {
-        "smoke": Spending(2, 20, "memory:input_dim=4,length=3"),
-        "laptop": Spending(12, 2_500, "memory"),
-        "paper": Spending(1_000, 50_000, "memory"),
+        "smoke": {"task": "memory:input_dim=4,length=3", "trials": 2, "steps": 20, **FEW_TRIALS},
+        "laptop": {"task": "memory", "trials": 12, "steps": 2_500, **FEW_TRIALS},
+        "paper": {"task": "memory", "trials": 1_000, "steps": 50_000, **MANY_TRIALS},
     }
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run. The +RNN joins at depth 1, too: its state is what is measured."""
         spent = self.spending[profile]
-        task = make_task(spent.task)
+        task = make_task(spent["task"])
         model = functools.partial(sequence_model, input_dim=task.input_dim, output_dim=task.output_dim)
         return [
             search_piece(
                 ("memory", cell, f"{units}x{depth}"),
                 {"part": "memory", "input_dim": task.input_dim},
-                task=spent.task,
+                **spent,
                 cell=cell,
                 params=trainable_parameters(outline(functools.partial(model, cell, units, depth))),
                 depth=depth,
-                trials=spent.trials,
-                steps=spent.steps,
                 seed=seed,
-                **of_few_trials(profile),
             )
             for cell, depth, units in itertools.product(grid.cells, grid.depths, grid.units)
         ]

@@ -7,25 +7,25 @@ import json
 import lzma
 import os
 import time
-from collections.abc import Sequence
+import timeit
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
 from keras_rnncap.cells import get_cell
 from keras_rnncap.defaults import run_folder
+from keras_rnncap.engines.child import Child
 from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.runs.fingerprint import code_of
-from keras_rnncap.studies.isolation import run_isolated
-from keras_rnncap.studies.study import Grid, Piece, Study, get_study
+from keras_rnncap.studies.study import Grid, Piece, Progress, Study, get_study
 from keras_rnncap.terminal.texts import PlainConsole
 
 PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
@@ -42,6 +42,8 @@ SHARE_OF_RATE = 0.2
 """Training small models reaches about this part of what a matrix product does on the same machine."""
 OVERHEAD_S = 20.0
 """Starting the process of a piece, building and compiling its populations."""
+INTERRUPT_AGAIN = 20.0
+"""Seconds after which a search that has not ended is interrupted again."""
 
 
 class Plan:
@@ -102,13 +104,8 @@ def machine() -> str:
 
 def matrix_product_rate(size: int = 512, repeats: int = 20) -> float:
     """Returns how many multiplications in matrix products this machine does in a second."""
-    left = np.ones((size, size), "float32")
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        left @ left
-        times.append(time.perf_counter() - start)
-    return size**3 / min(times)
+    matrix = np.ones((size, size), "float32")
+    return size**3 / min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=repeats))
 
 
 def in_words(seconds: float) -> str:
@@ -171,7 +168,7 @@ def run_study(
     study = get_study(name)
     grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
     check_seed(seed)
-    console = PlainConsole(quiet=not progress)
+    console = PlainConsole(quiet=not progress, highlight=False, soft_wrap=True)
     target = Path(out or default_directory(name, profile))
     with reading_tables(target):
         rows = read_study(target)
@@ -180,7 +177,7 @@ def run_study(
         rows = read_study(directory.path)
         done, trials = rows.ended(), rows.trials
         plan = Plan(study, grid, profile, seed, done)
-        _say(console, f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
+        console.print(f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
         for piece in list(plan.missing):
             start = time.monotonic()
             folder = directory / "pieces" / piece.name
@@ -188,7 +185,7 @@ def run_study(
             run = functools.partial(run_isolated, piece) if isolate else piece.run
             row = run(folder, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
             if row is None:
-                _say(console, f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
+                console.print(f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)
                 continue
             seconds = before + time.monotonic() - start
@@ -197,8 +194,29 @@ def run_study(
             done.append(row)
             _write(directory, done, trials)
             plan.ended(piece, seconds)
-            _say(console, f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
+            console.print(f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
         return read_study(directory.path)
+
+
+def run_isolated(
+    piece: Piece, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress
+) -> dict[str, Any] | None:
+    """Does what `Piece.run` does, in a new process: TensorFlow keeps the memory of compiled models until one ends.
+
+    An interrupt is passed on. If this process is killed, so is the other.
+
+    Raises:
+        WorkError: If the other process was killed, for want of memory perhaps.
+    """
+    child = Child(piece.name, functools.partial(piece.run, folder, rows))
+    child.send(progress)
+    try:
+        return child.receive()
+    except KeyboardInterrupt:
+        child.interrupt(INTERRUPT_AGAIN)
+        raise
+    finally:
+        child.end()
 
 
 def read_study(folder: Path) -> StudyRows:
@@ -212,7 +230,7 @@ def read_study(folder: Path) -> StudyRows:
         trials = pd.read_csv(file, low_memory=False)
     except (ValueError, EOFError, OSError, lzma.LZMAError) as error:
         raise InputError(f"{file} is damaged ({error}); restore it, or delete {folder} to start over") from error
-    # A process killed between the two files leaves trials of a piece without a row: that is run again.
+    # A process killed between writing the two files leaves trials of a piece without a row: it is run again.
     return StudyRows(pieces, trials[trials["piece"].isin(pieces["piece"])].reset_index(drop=True))
 
 
@@ -252,7 +270,3 @@ def _told(row: dict[str, Any]) -> str:
     if row.get("best_score") is not None:
         return f"{row['best_score']:.4g} {row['objective'].replace('_', ' ')}, {row['elapsed_s']:.0f} s"
     return "no feasible trial"
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

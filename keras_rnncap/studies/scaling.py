@@ -8,7 +8,7 @@ from typing import ClassVar
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.scaling_study import scaling_exhibits
 from keras_rnncap.datasets import Text8
-from keras_rnncap.studies.study import Grid, Piece, Spending, Study, depths_of, of_few_trials, search_piece, shows
+from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, depths_of, search_piece, shows
 
 
 class ScalingStudy(Study):
@@ -30,16 +30,20 @@ class ScalingStudy(Study):
         "laptop": Grid(PAPER_CELLS, (2_000, 5_000, 12_000), (1, 2)),
         "paper": Grid(PAPER_CELLS, (10_000, 30_000, 100_000, 300_000, 1_000_000), (1, 2, 4)),
     }
+    functions: ClassVar = {
+        "smoke": "random-function:samples=500,length=5",
+        "laptop": "random-function:samples=10_000,length=10,tau=200",
+        "paper": "random-function",
+    }
     spending: ClassVar = {
-        "smoke": Spending(2, 20, "random-function:samples=500,length=5"),
-        "laptop": Spending(12, 2_000, "random-function:samples=10_000,length=10,tau=200"),
-        "paper": Spending(1_000, 50_000, "random-function"),
+        "smoke": {"trials": 2, "steps": 20, **FEW_TRIALS},
+        "laptop": {"trials": 12, "steps": 2_000, **FEW_TRIALS},
+        "paper": {"trials": 1_000, "steps": 50_000, **MANY_TRIALS},
     }
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent = self.spending[profile]
-        tasks = {"text": Text8.name if Text8.at_hand() else "python-docs", "function": spent.task}
+        tasks = {"text": Text8.name if Text8.at_hand() else "python-docs", "function": self.functions[profile]}
         return [
             search_piece(
                 (task.partition(":")[0], cell, f"{params}x{depth}"),
@@ -48,10 +52,8 @@ class ScalingStudy(Study):
                 cell=cell,
                 params=params,
                 depth=depth,
-                trials=spent.trials,
-                steps=spent.steps,
                 seed=seed,
-                **of_few_trials(profile),
+                **self.spending[profile],
             )
             for (part, task), cell in itertools.product(tasks.items(), grid.cells)
             for depth, params in itertools.product(depths_of(cell, grid), grid.params)

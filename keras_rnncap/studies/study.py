@@ -8,7 +8,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
@@ -24,7 +24,7 @@ Progress: TypeAlias = bool | Literal["bar"]
 BATCH = 64
 """Samples in a training step, unless a search says otherwise."""
 
-FEW_TRIALS = {
+HELD = {
     "optimizer": "adam",
     "learning_rate": "1e-3..3e-2",
     "learning_rate_decay": 0.01,
@@ -34,6 +34,9 @@ FEW_TRIALS = {
     "l2": 1e-8,
 }
 """The part of appendix A's space that searches of few trials are held to: what a cell needs of its own stays free."""
+FEW_TRIALS: dict[str, Any] = {"stop_early": True, "changes": HELD}
+MANY_TRIALS: dict[str, Any] = {"stop_early": False, "changes": {}}
+"""Arguments of `run_sweep`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Piece:
     Attributes:
         name: Names it within the study, and its folder.
         settings: Arguments of `measure_capacity`, or of `run_sweep`, where there is a `task`.
-        labels: What its row says besides: to which part of the study it belongs.
+        labels: Further columns of its row, such as the part of the study that it belongs to.
         work: Multiplications of all its trainings, to estimate what it costs.
         best_of: Name of another piece, whose best hyperparameters this one takes.
     """
@@ -60,15 +63,12 @@ class Piece:
         check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
-        """Runs it, or what is missing of it.
+        """Runs it, or what is missing of it; returns its row, or `None` where `best_of` found nothing.
 
         Args:
             folder: Its folder.
             rows: The rows of pieces that ended, by name.
             progress: Whether to show progress.
-
-        Returns:
-            Its row, or `None` where the piece whose best it is to take found nothing.
         """
         options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:
@@ -122,11 +122,7 @@ class Grid:
     units: Sequence[int] = ()
 
     def checked(self) -> Grid:
-        """Returns it with each entry once, in order.
-
-        Raises:
-            InputError: If a cell is unknown, a number below 1, or there is none.
-        """
+        """Returns it with each entry once, in order; raises `InputError` if a cell is unknown, or a number below 1."""
         for cell in self.cells:
             get_cell(cell)
         numbers = {
@@ -134,28 +130,6 @@ class Grid:
             for name in ("params", "depths", "units")
         }
         return Grid(tuple(dict.fromkeys(cell_name(cell) for cell in self.cells)), **numbers)
-
-
-class Spending(NamedTuple):
-    """What the searches of a study spend.
-
-    Attributes:
-        trials: Trials of a search.
-        steps: Training steps of each.
-        task: The task, where it is not the same for all profiles.
-        repeats: Trials without a search: random settings, or reruns.
-    """
-
-    trials: int
-    steps: int
-    task: str = ""
-    repeats: int = 0
-
-
-def of_few_trials(profile: str) -> dict[str, Any]:
-    """Returns how a sweep makes do with the trials of a profile: it stops some early, and holds `FEW_TRIALS`."""
-    few = profile != "paper"
-    return {"stop_early": few, "changes": FEW_TRIALS if few else {}}
 
 
 class Study(abc.ABC):
@@ -181,11 +155,7 @@ class Study(abc.ABC):
 
     @classmethod
     def grid(cls, profile: str, **given: Sequence[Any] | None) -> Grid:
-        """Returns the grid of a profile, in parts another.
-
-        Raises:
-            InputError: If the profile or a cell is unknown, a number is below 1, or the study has no such part.
-        """
+        """Returns the grid of a profile with the parts that are given; raises `InputError` if one cannot be used."""
         get_profile(profile)
         usual = cls.profiles[profile]
         parts = [name for name, values in vars(usual).items() if values]
@@ -224,8 +194,7 @@ def get_study(name: str) -> Study:
 def shows(of_rows: Callable[[StudyRows], Exhibits]) -> Callable[[Study, StudyRows], Exhibits]:
     """Returns the method `exhibits` of a study, whose rows show what `of_rows` returns, and without rows nothing."""
 
-    def exhibits(study: Study, rows: StudyRows) -> Exhibits:
-        del study
+    def exhibits(_: Study, rows: StudyRows) -> Exhibits:
         return Exhibits() if rows.pieces.empty else of_rows(rows)
 
     return exhibits
@@ -247,14 +216,7 @@ def depths_of(cell: str, grid: Grid) -> list[int]:
 
 
 def search_piece(names: Sequence[Any], labels: Mapping[str, Any], best_of: str | None = None, **settings: Any) -> Piece:
-    """Returns a search as a piece.
-
-    Args:
-        names: Parts of its name.
-        labels: See `Piece`.
-        best_of: See `Piece`.
-        settings: See `Piece`.
-    """
+    """Returns a search as a piece whose name has the parts `names` and its seed; see `Piece` for the others."""
     settings = {"batch_size": BATCH, **settings}
     length = settings["length"] if "length" in settings else _length(settings["task"])
     steps = settings["trials"] * settings["steps"]

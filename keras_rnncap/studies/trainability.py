@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.robustness_study import robustness_exhibits
 from keras_rnncap.analysis.trainability_study import trainability_exhibits
-from keras_rnncap.studies.study import Grid, Piece, Spending, Study, depths_of, search_piece, shows
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, search_piece, shows
 
-SMALL = "parentheses:length=5,streams=1"
-LAPTOP = "parentheses:length=20,streams=3"
+PARENTHESES = {
+    "smoke": "parentheses:length=5,streams=1",
+    "laptop": "parentheses:length=20,streams=3",
+    "paper": "parentheses",
+}
 
 
 def _piece(part: str, cell: str, best_of: str | None = None, **settings: Any) -> Piece:
@@ -38,25 +41,24 @@ class TrainabilityStudy(Study):
         "laptop": Grid(PAPER_CELLS, (5_000,), (1, 2, 4, 8)),
         "paper": Grid(PAPER_CELLS, (200_000,), (1, 2, 4, 8)),
     }
-    spending: ClassVar = {
-        "smoke": Spending(2, 20, SMALL, repeats=3),
-        "laptop": Spending(40, 1_000, LAPTOP, repeats=200),
-        "paper": Spending(2_500, 50_000, "parentheses", repeats=1_000),
-    }
+    settings: ClassVar = {"smoke": 3, "laptop": 200, "paper": 1_000}
+    trials: ClassVar = {"smoke": 2, "laptop": 40, "paper": 2_500}
+    steps: ClassVar = {"smoke": 20, "laptop": 1_000, "paper": 50_000}
     search_depths: ClassVar = {"smoke": (1,), "laptop": (1, 2), "paper": (1, 2, 4, 8)}
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
+        parentheses, pieces = PARENTHESES[profile], []
+        random = {"task": parentheses, "trials": self.settings[profile], "oracle": "random"}
         for cell, params in itertools.product(grid.cells, grid.params):
             for depth in depths_of(cell, grid):
-                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "steps": spent.steps}
-                common["seed"] = seed
+                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "seed": seed}
+                common["steps"] = self.steps[profile]
                 if depth in (grid.depths[0], grid.depths[-1]):
-                    pieces.append(_piece("random", task=spent.task, trials=spent.repeats, oracle="random", **common))
+                    pieces.append(_piece("random", **random, **common))
                 if depth in self.search_depths[profile]:
-                    for task in (spent.task, "arithmetic"):
-                        pieces.append(_piece("search", task=task, trials=spent.trials, oracle="gp", **common))
+                    for task in (parentheses, "arithmetic"):
+                        pieces.append(_piece("search", task=task, trials=self.trials[profile], oracle="gp", **common))
         return pieces
 
     exhibits = shows(trainability_exhibits)
@@ -80,24 +82,22 @@ class RobustnessStudy(Study):
         "laptop": Grid(PAPER_CELLS, (5_000,), (1,)),
         "paper": Grid(PAPER_CELLS, (100_000,), (1,)),
     }
-    spending: ClassVar = {
-        "smoke": Spending(2, 20, SMALL, repeats=3),
-        "laptop": Spending(64, 2_000, LAPTOP, repeats=100),
-        "paper": Spending(1_000, 50_000, "parentheses", repeats=100),
-    }
+    trials: ClassVar = {"smoke": 2, "laptop": 64, "paper": 1_000}
+    reruns: ClassVar = {"smoke": 3, "laptop": 100, "paper": 100}
+    steps: ClassVar = {"smoke": 20, "laptop": 2_000, "paper": 50_000}
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
+        pieces = []
+        searched = {"trials": self.trials[profile], "oracle": "gp", "stop_early": profile != "paper", "seed": seed}
+        # Another seed, or the reruns would have the search's weights and batches among theirs.
+        rerun = {"trials": self.reruns[profile], "oracle": "repeat", "seed": seed + 1}
         for cell in grid.cells:
             for depth, params in itertools.product(depths_of(cell, grid), grid.params):
-                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "steps": spent.steps}
-                common["task"] = spent.task
-                options: dict[str, Any] = {"trials": spent.trials, "oracle": "gp", "stop_early": profile != "paper"}
-                search = _piece("search", **common, **options, seed=seed)
-                # Another seed, or the reruns would have the search's weights and batches among theirs.
-                options = {"trials": spent.repeats, "oracle": "repeat", "seed": seed + 1}
-                pieces += [search, _piece("rerun", best_of=search.name, **common, **options)]
+                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth}
+                common |= {"task": PARENTHESES[profile], "steps": self.steps[profile]}
+                search = _piece("search", **common, **searched)
+                pieces += [search, _piece("rerun", best_of=search.name, **common, **rerun)]
         return pieces
 
     exhibits = shows(robustness_exhibits)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS
-from keras_rnncap.analysis.zoo_study import zoo_exhibits
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
 from keras_rnncap.errors import InputError
 from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, least_depth, search_piece, shows
 from keras_rnncap.tuners.profiles import get_profile
@@ -22,15 +20,15 @@ GENERATED = "Drawn from a generator of keras-rnncap; there is nothing to license
 
 
 class Recipe(NamedTuple):
-    """What the presets of a task are.
+    """The presets of a task.
 
     Attributes:
         task: The task.
-        cells: For which cells.
-        params: Budget of a preset's parameters.
+        cells: Their cells.
+        params: Budget of their parameters.
         search_params: Budget of the models of the search for hyperparameters.
         search: Trials and training steps of the search.
-        train: Trials and training steps of the training with the best that it found.
+        train: Trials and training steps of the training with the best hyperparameters.
         paper: What the paper reports.
         origin: Where the data come from.
     """
@@ -90,11 +88,27 @@ def preset_name(cell: str, task: str, params: int) -> str:
     return f"{words}-{task.partition(':')[0]}-{size}"
 
 
-class ZooStudy(Study):
-    """Searches of hyperparameters, at a smaller size where a preset is large, and trainings with the best.
+def zoo_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns a table of the presets that were trained, with their costs, and the cards of those that are bundled."""
+    trained = rows.pieces[rows.pieces["part"] == "train"]
+    bits, cost = trained["bits_per_parameter"], rows.pieces.groupby("preset")["elapsed_s"].sum()
+    columns = {
+        "preset": trained["preset"],
+        "parameters": trained["parameters"],
+        "score": trained["best_score"].where(bits.isna(), bits),
+        "of what": trained["objective"].where(bits.isna(), "bits_per_parameter"),
+        "seconds": trained["preset"].map(cost).round(),
+    }
+    shown = Exhibits(presets=list(list_presets().index))
+    caption = "Scores of the validation split, or stored bits; seconds of training, with the search."
+    shown.add("presets", "Presets", "", caption, pd.DataFrame(columns).reset_index(drop=True))
+    return shown
 
-    Two parts: `search`, and `train`, longer, with other weights and batches. `rnncap zoo bundle` makes presets of a
-    folder of this study, and of one of the study `capacity`, where a search is all there is: its best trial.
+
+class ZooStudy(Study):
+    """Searches of hyperparameters, at a smaller size where a preset is large, and longer trainings with the best.
+
+    `rnncap zoo bundle` makes presets of a folder of this study, and of the best trials of the study `capacity`.
     """
 
     name = "zoo"
@@ -120,7 +134,7 @@ class ZooStudy(Study):
             for piece in _search_and_training(recipe, cell, profile, seed)
         ]
 
-    exhibits = shows(lambda rows: dataclasses.replace(zoo_exhibits(rows), presets=list(list_presets().index)))
+    exhibits = shows(zoo_exhibits)
 
 
 def _search_and_training(recipe: Recipe, cell: str, profile: str, seed: int) -> list[Piece]:
@@ -134,8 +148,7 @@ def _search_and_training(recipe: Recipe, cell: str, profile: str, seed: int) -> 
         trials=get_profile("paper").trials if profile == "paper" else trials,
         steps=steps,
         seed=seed,
-        stop_early=True,
-        changes=FEW_TRIALS,
+        **FEW_TRIALS,
     )
     trials, steps = recipe.train
     training = search_piece(
@@ -157,8 +170,8 @@ def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
     """Returns the rows whose models become presets, with the columns `preset`, `search`, `origin` and `paper`.
 
     Args:
-        rows: Searches of the study `zoo` or `capacity` that ended.
-        study: Which.
+        rows: Searches that ended.
+        study: `"zoo"` or `"capacity"`.
         profile: Its profile.
 
     Raises:
