@@ -53,7 +53,16 @@ def export(
     >>> sorted(file.name for file in export(model, tmp_path / "gru", ["keras", "litert"]).values())
     ['model.keras', 'step.tflite']
     """
-    stepper, folder = _checked(model, formats), Path(directory)
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    if "onnx" in formats and importlib.util.find_spec("tf2onnx") is None:
+        raise InputError("format 'onnx' needs a converter: pip install tf2onnx")
+    if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
+        raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
+    check_stateless(model)
+    stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
+    folder = Path(directory)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -80,19 +89,6 @@ def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, for
         states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
         write_json(folder / STEP_FILE, {"input_dim": plain.input_dim, "states": states})
     return {name: folder / FILES[name] for name in formats}
-
-
-def _checked(model: keras.Model, formats: Sequence[str]) -> Stepper | None:
-    """Returns what steps the model, where a format needs it; raises `InputError` if it cannot be exported."""
-    for name in formats:
-        if name not in FORMATS:
-            raise unknown("format", name, FORMATS)
-    if "onnx" in formats and importlib.util.find_spec("tf2onnx") is None:
-        raise InputError("format 'onnx' needs a converter: pip install tf2onnx")
-    if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
-        raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
-    check_stateless(model)
-    return Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
 
 
 def check_stateless(model: keras.Model) -> None:

@@ -94,10 +94,7 @@ class PresetFacts:
 def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = True) -> str:
     """Returns the card of a model, as Markdown for hubs.
 
-    Args:
-        facts: What the model is.
-        model: The model.
-        steps: Whether the SavedModel beside the card has single steps; `None` where there is no SavedModel.
+    `steps` is whether the SavedModel beside the card has single steps, and `None` where there is no SavedModel.
 
     Example:
     >>> from keras_rnncap import sequence_model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.capacity import PAPER_RANGE
@@ -33,22 +32,24 @@ from keras_rnncap.analysis.style import (
 )
 
 
-def _bits_per_parameter(points: pd.DataFrame, x: str, label: str) -> tuple[Figure, Axes]:
-    """Returns a figure of bits per parameter against a column, a line for each cell."""
+def _bits_per_parameter(
+    points: pd.DataFrame,
+    x: str,
+    label: str,
+    dashed: pd.DataFrame | None = None,
+    meaning: str = "",
+    top: float | None = None,
+) -> Figure:
+    """Returns a figure of bits per parameter against a column, a solid and perhaps a dashed line for each cell."""
     figure, (axes,) = new_figure(1, width=6.0)
     draw_cells(axes, points, x, "bits_per_parameter")
-    axes.set(xlabel=label, ylabel="bits per parameter")
-    return figure, axes
-
-
-def _compared(solid: pd.DataFrame, dashed: pd.DataFrame, meaning: str) -> tuple[Figure, Axes]:
-    """Returns a figure of bits per parameter against parameters, a solid and a dashed line for each cell."""
-    figure, axes = _bits_per_parameter(solid, "parameters", "parameters")
-    draw_cells(axes, dashed, "parameters", "bits_per_parameter", "--")
-    axes.plot([], [], color="0.4", linestyle="--", label=meaning)
-    log_axes(axes, "x")
+    if dashed is not None:
+        draw_cells(axes, dashed, x, "bits_per_parameter", "--")
+        axes.plot([], [], color="0.4", linestyle="--", label=meaning)
+        log_axes(axes, "x")
+    axes.set(xlabel=label, ylabel="bits per parameter", ylim=(0, top))
     add_legend(figure)
-    return figure, axes
+    return figure
 
 
 def plot_capacity_by_size(points: pd.DataFrame) -> Figure:
@@ -85,9 +86,7 @@ def plot_relu(points: pd.DataFrame, relu: pd.DataFrame) -> Figure:
     Look for: dashed lines below the solid ones of the same colour; the IRNN always has ReLU.
     """
     free = points[(points["depth"] == 1) & points["cell"].isin([*relu["cell"].unique(), "irnn"])]
-    figure, axes = _compared(free, relu, "held to ReLU")
-    axes.set_ylim(0, None)
-    return figure
+    return _bits_per_parameter(free, "parameters", "parameters", relu, "held to ReLU")
 
 
 def plot_saturated(points: pd.DataFrame, saturated: pd.DataFrame) -> Figure:
@@ -96,9 +95,9 @@ def plot_saturated(points: pd.DataFrame, saturated: pd.DataFrame) -> Figure:
     Look for: solid lines above the dashed ones of the same colour; the grey band is what the paper found.
     """
     same_models = points.merge(saturated[["cell", "depth"]].drop_duplicates(), on=["cell", "depth"])
-    figure, axes = _compared(saturated, same_models, "cross-entropy")
-    axes.axhspan(*PAPER_RANGE, color="0.9", zorder=0)
-    axes.set_ylim(0, PAPER_RANGE[1] + 0.2)
+    top = PAPER_RANGE[1] + 0.2
+    figure = _bits_per_parameter(saturated, "parameters", "parameters", same_models, "cross-entropy", top)
+    figure.axes[0].axhspan(*PAPER_RANGE, color="0.9", zorder=0)
     return figure
 
 
@@ -107,10 +106,7 @@ def plot_time(time: pd.DataFrame) -> Figure:
 
     Look for: a rise over the first steps, then a level line.
     """
-    figure, axes = _bits_per_parameter(time, "length", "time steps")
-    axes.set_ylim(0, None)
-    add_legend(figure)
-    return figure
+    return _bits_per_parameter(time, "length", "time steps")
 
 
 def plot_data_set_size(points: pd.DataFrame) -> Figure:
@@ -138,45 +134,34 @@ def capacity_exhibits(rows: StudyRows) -> Exhibits:
     keys = ["cell", "depth", "params"]  # the points of `size` belong to the lines over time steps, too
     time = pd.concat([time, points.merge(time[keys].drop_duplicates(), on=keys)])
     stored = compute_by_cell(points)
-    shown.add(
-        "capacity-size",
-        "Bits stored against parameters",
-        "fig. 1a-h",
+    caption = (
         "Best of all trials of a search for each point: a lower bound. The band is the paper's 3 to 6 bits per "
-        "parameter.",
-        plot_capacity_by_size(points),
+        "parameter."
     )
+    figure = plot_capacity_by_size(points)
+    shown.add("capacity-size", "Bits stored against parameters", "fig. 1a-h", caption, figure)
     table = stored.round(2).reset_index()
     shown.add("capacity-table", "Bits per parameter by depth and budget", "fig. 1e-h", "The same as numbers.", table)
-    shown.add(
-        "equivalent-parameters",
-        "Equivalent parameters",
-        "fig. 1i",
+    caption = (
         "How many times the parameters the cell of a column needs to store what the cell of a row stores; means over "
-        "the depths and budgets that both have.",
-        compute_equivalent_parameters(stored).round(2).reset_index(),
+        "the depths and budgets that both have."
     )
-    shown.add(
-        "capacity-patterns",
-        "Size of the best data set against bits stored",
-        "fig. App.1",
-        "Each point is the best trial of a search.",
-        plot_data_set_size(points),
-    )
+    table = compute_equivalent_parameters(stored).round(2).reset_index()
+    shown.add("equivalent-parameters", "Equivalent parameters", "fig. 1i", caption, table)
+    caption, figure = "Each point is the best trial of a search.", plot_data_set_size(points)
+    shown.add("capacity-patterns", "Size of the best data set against bits stored", "fig. App.1", caption, figure)
     if not relu.empty:
         caption = "A search of its own for each dashed point, with the activation held to ReLU."
         shown.add("capacity-relu", "Capacity with ReLU", "fig. 2a", caption, plot_relu(points, relu))
     if not saturated.empty:
         ratios = compute_ratios(points, saturated)
         gain = f" Here it stores {ratios['ratio'].mean():.2f} times as much in the mean." if len(ratios) else ""
-        shown.add(
-            "capacity-saturated",
-            "Capacity with a loss that lets go of hopeless patterns",
-            "",
+        caption = (
             "The paper trained by cross-entropy, under which patterns that cannot all be right pull at the weights of "
-            f"the others; these searches choose how much that counts.{gain} One layer, two for the +RNN.",
-            plot_saturated(points, saturated),
+            f"the others; these searches choose how much that counts.{gain} One layer, two for the +RNN."
         )
+        title = "Capacity with a loss that lets go of hopeless patterns"
+        shown.add("capacity-saturated", title, "", caption, plot_saturated(points, saturated))
     if not time.empty:
         caption = f"Budget {int(time['params'].iloc[0]):,} parameters; the +RNN has two layers, the others one."
         shown.add("capacity-time", "Capacity against time steps", "fig. 2b", caption, plot_time(time))

@@ -74,12 +74,9 @@ def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
 
 
 def compute_settings(trials: pd.DataFrame, objective: str, direction: str) -> pd.DataFrame:
-    """Returns, for each cell, the share of settings that do not diverge, with Wilson's interval, and the median of all.
+    """Returns the share of feasible settings of each cell, with Wilson's interval, and the median score of all.
 
-    Args:
-        trials: `cell`, `status` and the objective.
-        objective: Name of the score.
-        direction: Whether more or less is better: an infeasible setting counts as the worst.
+    An infeasible setting counts as the worst.
     """
     rows = []
     worst = np.inf if direction == "min" else -np.inf
@@ -106,14 +103,9 @@ def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
 def compute_recommendation(
     rows: StudyRows, task: str, params: int, depth: int = 1, data: str | None = None
 ) -> Recommendation | None:
-    """Returns what rows say about a task, or `None` where they have none of it.
+    """Returns what rows say about a task at a size, or `None` where they have none of the task.
 
-    Args:
-        rows: Rows of studies.
-        task: The task's name.
-        params: Number of parameters.
-        depth: Number of layers; where the rows lack it, the nearest one that they have.
-        data: What the data are, to say so where the rows are of others.
+    Where the rows lack the depth, the nearest one is taken, and where they lack the data, others; remarks say so.
     """
     searches = _searches_of(rows, task)
     if searches.empty:

@@ -75,13 +75,8 @@ def memory_exhibits(rows: StudyRows) -> Exhibits:
     inputs = int(table["input_dim"].iloc[0])
     pivot = table.pivot_table(index=["depth", "units"], columns="cell", values="error")
     pivot["subspace"] = table.groupby(["depth", "units"])["subspace"].first()
-    shown.add(
-        "memory",
-        f"Error of reconstructing {inputs} numbers",
-        "fig. 2c",
-        f"Best of all trials of a search for each point. The dashed line keeps n_h of {inputs} dimensions.",
-        plot_memory(table),
-    )
+    caption = f"Best of all trials of a search for each point. The dashed line keeps n_h of {inputs} dimensions."
+    shown.add("memory", f"Error of reconstructing {inputs} numbers", "fig. 2c", caption, plot_memory(table))
     shown.add("memory-table", "The same as numbers", "fig. 2c", "Mean squared error.", pivot.round(3).reset_index())
     if len(of_paper(table)):
         shown.claims.append(claim_one_number_per_unit(of_paper(table)))

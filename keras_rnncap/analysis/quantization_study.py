@@ -84,14 +84,11 @@ def quantization_exhibits(rows: StudyRows) -> Exhibits:
     shown, table = Exhibits(), compute_quantization(rows)
     pivot = by_cell(table, ["weight_bits"], "bits_per_parameter").round(2).reset_index()
     pivot["weight_bits"] = pivot["weight_bits"].replace({FLOAT_BITS: "as trained"}).astype(str)
-    shown.add(
-        "quantization",
-        "Stored bits after rounding the weights",
-        "",
+    caption = (
         "Weights are rounded after training, each matrix to evenly spaced values. Dotted: as trained. Dashed: a weight "
-        "stores as many bits as it has, which is the most that it can.",
-        plot_quantization(table),
+        "stores as many bits as it has, which is the most that it can."
     )
+    shown.add("quantization", "Stored bits after rounding the weights", "", caption, plot_quantization(table))
     shown.add("quantization-table", "The same as numbers", "", "Bits stored for each parameter.", pivot)
     if len(in_paper := of_paper(table)):
         needed = compute_needed(in_paper)

@@ -79,13 +79,9 @@ def robustness_exhibits(rows: StudyRows) -> Exhibits:
     shown, table = Exhibits(), compute_reruns(rows)
     if table.empty:
         return shown
-    shown.add(
-        "robustness",
-        "Reruns of the best hyperparameters",
-        "table App.1",
-        "Weights and batches differ, hyperparameters do not.",
-        plot_reruns(of_one_budget(with_pieces(rows, "rerun"))),
-    )
+    caption = "Weights and batches differ, hyperparameters do not."
+    figure = plot_reruns(of_one_budget(with_pieces(rows, "rerun")))
+    shown.add("robustness", "Reruns of the best hyperparameters", "table App.1", caption, figure)
     caption = "Of the scores on the validation split."
     shown.add("robustness-table", "The same as numbers", "table App.1", caption, table)
     shown.claims.append(claim_reruns(table))

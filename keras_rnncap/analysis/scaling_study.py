@@ -85,13 +85,8 @@ def scaling_exhibits(rows: StudyRows) -> Exhibits:
     for task, points in tables.items():
         pivot = points.pivot_table(index=["depth", "params"], columns="cell", values="best_score")
         source = "fig. 3a-d" if points["part"].iloc[0] == "text" else "fig. 3e-g"
-        shown.add(
-            f"scaling-{task}",
-            f"Score on {task} against size",
-            source,
-            "Best of all trials of a search for each point; the last panel has units, as the paper's warning.",
-            plot_scaling(points),
-        )
+        caption = "Best of all trials of a search for each point; the last panel has units, as the paper's warning."
+        shown.add(f"scaling-{task}", f"Score on {task} against size", source, caption, plot_scaling(points))
         caption = "Best score of each search."
         shown.add(f"scaling-{task}-table", "The same as numbers", source, caption, pivot.round(4).reset_index())
     shown.claims.append(claim_parameters_decide(tables))

@@ -50,12 +50,7 @@ def compute_mean(values: Sequence[float] | np.ndarray | pd.Series) -> Estimate:
 
 
 def compute_share(events: pd.Series) -> Estimate:
-    """Returns the share of true values, with Wilson's interval.
-
-    Example:
-    >>> print(compute_share(pd.Series([True, False, False, False])))
-    0.25 (95% 0.05 to 0.70, n = 4)
-    """
+    """Returns the share of true values, with Wilson's interval."""
     interval = stats.binomtest(int(events.sum()), len(events)).proportion_ci(method="wilson")
     return Estimate(float(events.mean()), interval.low, interval.high, len(events))
 

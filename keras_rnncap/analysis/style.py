@@ -96,14 +96,7 @@ def log_axes(axes: Axes, which: str) -> None:
 
 
 def new_grid(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, np.ndarray]:
-    """Returns a figure and its axes, `(rows, columns)`. It belongs to no window, so it works without a screen.
-
-    Args:
-        rows: Number of rows.
-        columns: Number of columns.
-        size: Width and height, inches.
-        shared: `sharex` and `sharey` of matplotlib's `subplots`.
-    """
+    """Returns a figure of a width and height in inches, which needs no screen, and its axes, `(rows, columns)`."""
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in grid.flat:

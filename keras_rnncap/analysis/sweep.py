@@ -63,12 +63,8 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
 def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure:
     """Draws the score against each hyperparameter, late trials dark; crosses below are infeasible trials.
 
-    Look for: where scores are best at an end of an axis, the range should be extended there.
-
-    Args:
-        places: See `plot_parallel_coordinates`.
-        ticks: See `plot_parallel_coordinates`.
-        scores: See `plot_parallel_coordinates`.
+    Look for: where scores are best at an end of an axis, the range should be extended there. The arguments are those of
+    `plot_parallel_coordinates`.
     """
     names = list(places.columns)
     columns = min(4, len(names))
@@ -90,12 +86,9 @@ def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure
 
 
 def plot_importance(importance: pd.DataFrame) -> Figure:
-    """Draws the share of each hyperparameter in how scores differ.
+    """Draws `first_order` and `total`, the shares of each hyperparameter in how scores differ, the largest first.
 
     Look for: a short list at the top; a bar much longer in light than in dark acts with others only.
-
-    Args:
-        importance: `first_order` and `total` for each hyperparameter, the most important first.
     """
     table = importance.iloc[::-1]
     figure, (axes,) = new_figure(1, width=6.0, height=max(2.0, 0.25 * len(table) + 0.8))

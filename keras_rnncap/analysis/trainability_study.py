@@ -237,27 +237,16 @@ def trainability_exhibits(rows: StudyRows) -> Exhibits:
     shown = Exhibits()
     random, search = (of_one_budget(with_pieces(rows, part)) for part in ("random", "search"))
     if len(random):
-        shown.add(
-            "trainability-random",
-            f"Scores of random settings on {random['task'].iloc[0]}",
-            "fig. 5",
-            "Hyperparameters at random within the ranges of appendix A; no trial is stopped early.",
-            plot_random(random),
+        title = f"Scores of random settings on {random['task'].iloc[0]}"
+        caption = "Hyperparameters at random within the ranges of appendix A; no trial is stopped early."
+        shown.add("trainability-random", title, "fig. 5", caption, plot_random(random))
+        caption = (
+            "Infeasible is a loss that diverged or ended above chance by the task's margin; Wilson's 95% interval."
         )
-        shown.add(
-            "trainability-infeasible",
-            "Infeasible settings",
-            "table 1",
-            "Infeasible is a loss that diverged or ended above chance by the task's margin; Wilson's 95% interval.",
-            compute_infeasible(random),
-        )
-        shown.add(
-            "trainability-welch",
-            "Welch's t-tests for every pair",
-            "table App.2",
-            "A negative t: the first cell of the pair has the smaller mean. Holm's correction within a depth.",
-            compute_welch(random),
-        )
+        shown.add("trainability-infeasible", "Infeasible settings", "table 1", caption, compute_infeasible(random))
+        title = "Welch's t-tests for every pair"
+        caption = "A negative t: the first cell of the pair has the smaller mean. Holm's correction within a depth."
+        shown.add("trainability-welch", title, "table App.2", caption, compute_welch(random))
         claims = (claim_gated_train, claim_irnn_infeasible, claim_intersection_deep)
         shown.claims += [claim(of_paper(random)) for claim in claims]
     for task, trials in search.groupby("task") if len(search) else ():

@@ -21,12 +21,10 @@ CROSS_ENTROPY: dict[str, Any] = {"loss_saturation": 0}
 class CapacityStudy(Study):
     """Bits per parameter against size, depth, cell, activation and time steps.
 
-    Three parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a:
-    depth 1, cells with a choice of activation held to ReLU; the paper sorts the trials of `size`, but Bayesian
-    optimization leaves ReLU early) and `time` (figure 2b: one budget at depth 1). They train by cross-entropy, as the
-    paper did. A fourth, `saturated`, is not in the paper: each cell's smallest depth, with the saturation of the loss
-    (`keras_rnncap.training.SaturatedLoss`) searched with the rest. The +RNN joins at depth 2 and more, as in the paper,
-    and has two layers in `time`.
+    Parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a: depth 1,
+    cells with a choice of activation held to ReLU, which Bayesian optimization leaves early) and `time` (figure 2b: one
+    budget at the smallest depth), all by cross-entropy, as the paper did; and `saturated`, not in the paper, which
+    searches the saturation of the loss, too. The +RNN joins at depth 2, as in the paper.
 
     The width of the patterns is the least that 10 distinct ones for each parameter need.
     """

@@ -254,12 +254,9 @@ def _settings(piece: Piece) -> str:
 
 def _check_same(piece: Piece, row: dict[str, Any]) -> None:
     stored, new = json.loads(row["settings"]), json.loads(_settings(piece))
-    if stored != new:
-        differences = ", ".join(
-            f"{key} {stored.get(key)!r} there, {new.get(key)!r} here"
-            for key in sorted({*stored, *new})
-            if stored.get(key) != new.get(key)
-        )
+    changed = [key for key in sorted({*stored, *new}) if stored.get(key) != new.get(key)]
+    if changed:
+        differences = ", ".join(f"{key} {stored.get(key)!r} there, {new.get(key)!r} here" for key in changed)
         raise InputError(f"{piece.name} was run with other settings: {differences}; choose another --out")
 
 

@@ -63,12 +63,9 @@ class Piece:
         check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
-        """Runs it, or what is missing of it; returns its row, or `None` where `best_of` found nothing.
+        """Runs it, or what is missing of it, in a folder; returns its row, or `None` where `best_of` found nothing.
 
-        Args:
-            folder: Its folder.
-            rows: The rows of pieces that ended, by name.
-            progress: Whether to show progress.
+        `rows` are those of pieces that ended, by name.
         """
         options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:

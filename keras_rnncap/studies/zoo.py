@@ -140,46 +140,26 @@ class ZooStudy(Study):
 def _search_and_training(recipe: Recipe, cell: str, profile: str, seed: int) -> list[Piece]:
     name, (trials, steps) = preset_name(cell, recipe.task, recipe.params), recipe.search
     common: dict[str, Any] = {"cell": cell, "depth": least_depth(cell), "task": recipe.task}
-    search = search_piece(
-        ("search", name),
-        {"part": "search", "preset": name, "search": None},
-        **common,
-        params=recipe.search_params,
-        trials=get_profile("paper").trials if profile == "paper" else trials,
-        steps=steps,
-        seed=seed,
-        **FEW_TRIALS,
-    )
+    settings = {"params": recipe.search_params, "trials": trials, "steps": steps, "seed": seed, **FEW_TRIALS}
+    if profile == "paper":
+        settings["trials"] = get_profile(profile).trials
+    search = search_piece(("search", name), {"part": "search", "preset": name, "search": None}, **common, **settings)
     trials, steps = recipe.train
-    training = search_piece(
-        ("train", name),
-        {"part": "train", "preset": name, "search": search.name},
-        search.name,
-        **common,
-        params=recipe.params,
-        trials=trials,
-        steps=steps,
-        seed=seed + 1,
-        stop_early=False,
-        oracle="repeat",
-    )
-    return [search, training]
+    settings = {"params": recipe.params, "trials": trials, "steps": steps, "seed": seed + 1, "stop_early": False}
+    labels = {"part": "train", "preset": name, "search": search.name}
+    return [search, search_piece(("train", name), labels, search.name, **common, **settings, oracle="repeat")]
 
 
 def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
-    """Returns the rows whose models become presets, with the columns `preset`, `search`, `origin` and `paper`.
+    """Returns the rows of the study `zoo` or `capacity` whose models become presets, with what their cards say.
 
-    Args:
-        rows: Searches that ended.
-        study: `"zoo"` or `"capacity"`.
-        profile: Its profile.
+    The columns are `preset`, `search`, `origin` and `paper`.
 
     Raises:
         InputError: If a model was trained on a task of which there is no preset now.
     """
     if study != ZooStudy.name:
-        params = STORED_PARAMS[profile]
-        least = rows["cell"].map(least_depth)
+        params, least = STORED_PARAMS[profile], rows["cell"].map(least_depth)
         chosen = rows[(rows["part"] == "size") & (rows["params"] == params) & (rows["depth"] == least)]
         names = [preset_name(cell, PERCEPTRON, params) for cell in chosen["cell"]]
         return chosen.assign(preset=names, search=None, origin=GENERATED, paper="3 to 6 bits per parameter")
