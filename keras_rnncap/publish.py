@@ -82,7 +82,7 @@ def pack(
         training={**identity, "trials": trials},
         cost={
             "trials": trials + sum(search["trials"] for search in found_by),
-            "seconds": round(sum(run["elapsed_s"] for run in [result, *found_by]), 1),
+            "seconds": round(sum(ended["elapsed_s"] for ended in [result, *found_by]), 1),
         },
         curve=curve[::-1][::every][::-1],
         loss=keras.losses.serialize(scored.loss()),
