@@ -21,7 +21,6 @@ from keras_rnncap.zoo.writing import writing_to
 FILES = {"keras": "model.keras", "saved_model": "saved_model"}
 FILES |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite", "onnx": "model.onnx"}
 FORMATS = tuple(FILES)
-STEP_FILE = "step.json"
 
 
 def export(
@@ -87,7 +86,7 @@ def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, for
                     _write_saved_model(stepper, new)
     if plain:
         states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
-        write_json(folder / STEP_FILE, {"input_dim": plain.input_dim, "states": states})
+        write_json(folder / "step.json", {"input_dim": plain.input_dim, "states": states})
     return {name: folder / FILES[name] for name in formats}
 
 

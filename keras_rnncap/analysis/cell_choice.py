@@ -53,8 +53,8 @@ def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
         params: The number of parameters.
 
     Example:
-    >>> made = pd.DataFrame({"cell": ["rnn"] * 3, "parameters": [10, 100, 1000], "score": [1.0, 2.0, 3.0]})
-    >>> round(float(compute_expected(made, 316)["expected"].iloc[0]), 2)
+    >>> points = pd.DataFrame({"cell": ["rnn"] * 3, "parameters": [10, 100, 1000], "score": [1.0, 2.0, 3.0]})
+    >>> round(float(compute_expected(points, 316)["expected"].iloc[0]), 2)
     2.5
     """
     errors, rows = [], []
@@ -69,8 +69,8 @@ def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
     if len(errors) > 1:
         half = float(np.sqrt(np.mean(np.square(errors))) * stats.t.ppf(1 - LEVEL / 2, len(errors)))
     table = pd.DataFrame(rows, columns=["cell", "expected", "inside"])
-    half_of_each = pd.Series(half, table.index).where(table["inside"].astype(bool))
-    return table.assign(low=table["expected"] - half_of_each, high=table["expected"] + half_of_each)
+    halves = np.where(table["inside"], half, np.nan)
+    return table.assign(low=table["expected"] - halves, high=table["expected"] + halves)
 
 
 def compute_settings(trials: pd.DataFrame, objective: str, direction: str) -> pd.DataFrame:
@@ -78,8 +78,7 @@ def compute_settings(trials: pd.DataFrame, objective: str, direction: str) -> pd
 
     An infeasible setting counts as the worst.
     """
-    rows = []
-    worst = np.inf if direction == "min" else -np.inf
+    rows, worst = [], np.inf if direction == "min" else -np.inf
     for cell, settings in trials.groupby("cell"):
         completed = settings["status"] == "completed"
         share = compute_share(completed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import html
 import io
@@ -54,7 +55,14 @@ class StudyPart:
 
 def read_part(folder: Path) -> StudyPart:
     """Reads a study's folder; raises `InputError` if it holds no study, or none of its searches ended."""
-    study, profile = _identity(folder)
+    file, identity = folder / IDENTITY, {}
+    with contextlib.suppress(OSError):
+        identity = read_json(file, "restore it")
+    if identity.get("study") not in [*STUDIES]:
+        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study")
+    study, profile = STUDIES[identity["study"]](), identity.get("profile")
+    if profile not in [*study.profiles]:
+        raise InputError(f"{file} names no profile: {', '.join(study.profiles)}; got {profile!r:.80}")
     with reading_tables(folder):
         rows = read_study(folder)
         if rows.pieces.empty:
@@ -69,20 +77,6 @@ def read_part(folder: Path) -> StudyPart:
             versions=_versions(rows, folder),
             shown=study.exhibits(rows),
         )
-
-
-def _identity(folder: Path) -> tuple[Study, str]:
-    try:
-        identity = read_json(folder / IDENTITY, "restore it")
-    except OSError as error:
-        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study") from error
-    name, profile = identity.get("study"), identity.get("profile")
-    if name not in [*STUDIES]:
-        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study")
-    study = STUDIES[name]()
-    if profile not in [*study.profiles]:
-        raise InputError(f"{folder / IDENTITY} names no profile: {', '.join(study.profiles)}; got {profile!r:.80}")
-    return study, str(profile)
 
 
 def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:

@@ -87,16 +87,12 @@ def _points(
     depth = least_depth(cell)
     if depth not in depths:
         return
+    choices = {hp.name for hp in CollinsSpace(get_cell(cell)).hyperparameters().space}
     for params in grid.params:
         yield "saturated", params, depth, LENGTH, {}
-        if depth == 1 and has_activations(cell):
+        if depth == 1 and "activation" in choices:
             yield "relu", params, depth, LENGTH, {"activation": "relu"} | CROSS_ENTROPY
     if time_params in grid.params:
         for length in lengths:
             if length != LENGTH:  # that is of `size`
                 yield "time", time_params, depth, length, CROSS_ENTROPY
-
-
-def has_activations(cell: str) -> bool:
-    """Whether the search space of a cell has a choice of activation."""
-    return any(hp.name == "activation" for hp in CollinsSpace(get_cell(cell)).hyperparameters().space)

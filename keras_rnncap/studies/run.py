@@ -102,10 +102,10 @@ def machine() -> str:
     return f"{cores()} core{'s'[: cores() > 1]}, {', '.join(devices)}"
 
 
-def matrix_product_rate(size: int = 512, repeats: int = 20) -> float:
+def matrix_product_rate(size: int = 512) -> float:
     """Returns how many multiplications in matrix products this machine does in a second."""
     matrix = np.ones((size, size), "float32")
-    return size**3 / min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=repeats))
+    return size**3 / min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=20))
 
 
 def in_words(seconds: float) -> str:
@@ -181,16 +181,17 @@ def run_study(
         for piece in list(plan.missing):
             start = time.monotonic()
             folder = directory / "pieces" / piece.name
-            before = _spent_before(folder)
+            file = folder / "trials.csv"
+            earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
             run = functools.partial(run_isolated, piece) if isolate else piece.run
             row = run(folder, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
             if row is None:
                 console.print(f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)
                 continue
-            seconds = before + time.monotonic() - start
+            seconds = earlier + time.monotonic() - start
             row |= {"wall_s": round(seconds, 1), "settings": _settings(piece), "machine": machine()}
-            trials = pd.concat([trials, pd.read_csv(folder / "trials.csv").assign(piece=piece.name)], ignore_index=True)
+            trials = pd.concat([trials, pd.read_csv(file).assign(piece=piece.name)], ignore_index=True)
             done.append(row)
             _write(directory, done, trials)
             plan.ended(piece, seconds)
@@ -239,12 +240,6 @@ def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.Dat
     with replacing(directory / TRIALS) as new:
         trials.convert_dtypes().to_csv(new, index=False, float_format="%.7g", compression="xz")
     write_rows(directory / PIECES, pieces)
-
-
-def _spent_before(folder: Path) -> float:
-    """Returns the seconds that an earlier process spent on a piece."""
-    file = folder / "trials.csv"
-    return float(sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER})))
 
 
 def _settings(piece: Piece) -> str:
