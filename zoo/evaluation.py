@@ -56,12 +56,8 @@ def evaluate(model: keras.Model, task: Task, seed: int = 0, samples: int = FRESH
         )
     if not isinstance(task, GeneratedTask):
         return Evaluation(task.score(model, "test"), None)
-    scores = np.concatenate(
-        [
-            task.sample_scores(batch.targets, keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)))
-            for batch in task.fresh(seed, samples)
-        ]
-    )
+    batches = task.fresh(seed, samples)
+    scores = np.concatenate([task.sample_scores(part.targets, model.predict_on_batch(part.inputs)) for part in batches])
     mean, error = float(scores.mean()), float(stats.sem(scores))
     if not error:
         left = -np.log(1 - LEVEL) / len(scores) if mean in (0.0, 1.0) else 0.0

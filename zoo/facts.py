@@ -119,7 +119,6 @@ def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = Tru
         total=int(breakdown["total"].sum()),
         task_source=task.source if task else "",
         shape=list(model.input_shape),
-        input_dim=model.input_shape[-1],
         steps=steps,
         perceptron=facts.task.startswith("perceptron"),
         picture=PICTURE if facts.curve else "",

@@ -24,11 +24,7 @@ def bundled() -> list[Path]:
 
 
 def resolve(handle: str | os.PathLike[str]) -> Path:
-    """Returns the folder that a handle means.
-
-    Raises:
-        InputError: If there is none, or a hub's client is not installed or fails.
-    """
+    """Returns the folder that a handle means; raises `InputError` if there is none, or a hub's client fails."""
     if not isinstance(handle, str | os.PathLike):
         raise InputError(f"a preset is named by a text or a path; got {handle!r}")
     text = os.fspath(handle)

@@ -17,14 +17,7 @@ PAPER_ESTIMATE = 5.0
 
 
 class CapacityCurve(NamedTuple):
-    """The trials of a measurement, in order, one entry each.
-
-    Attributes:
-        trial: Number of the trial, from 1.
-        patterns: b.
-        bits_per_parameter: What it stored; NaN where it was infeasible.
-        best: The most that any trial so far stored; NaN before the first feasible one.
-    """
+    """The trials of a measurement, from 1; NaN where one was infeasible, and for the best so far before the first."""
 
     trial: np.ndarray
     patterns: np.ndarray
@@ -43,8 +36,7 @@ def compute_capacity(rows: Sequence[Mapping[str, Any]]) -> CapacityCurve:
 def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str) -> Figure:
     """Draws bits per parameter against trials and against the number of patterns, with the paper's range.
 
-    Look for: a best line that is still rising at the right end of the first picture means that more trials would pay;
-    in the second, trials on the diagonal learned all their patterns, and the best lie where they leave it.
+    Look for: a best line that still rises at the right end is a measurement that needs more trials.
     """
     curve = compute_capacity(rows)
     figure, (left, right) = new_figure(2)

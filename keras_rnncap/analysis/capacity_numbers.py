@@ -143,13 +143,10 @@ def claim_relu(points: pd.DataFrame, relu: pd.DataFrame) -> Claim:
         return open_claim(claim, paper, f"{len(ratios)} points with both; 3 are needed")
     logarithms = np.log(ratios["ratio"])
     p_value, mean = stats.ttest_1samp(logarithms, 0.0).pvalue, float(np.exp(logarithms.mean()))
-    return Claim(
-        claim,
-        paper,
-        f"{mean:.2f} of what is stored with the activation free ({told(ratios.groupby('cell')['ratio'].mean())})",
-        decide(significant(p_value) and mean < 1, significant(p_value) and mean >= 1),
-        f"t-test on the logarithm of the ratio, p = {p_value:.2g}, n = {len(ratios)}",
-    )
+    ours = f"{mean:.2f} of what is stored with the activation free ({told(ratios.groupby('cell')['ratio'].mean())})"
+    verdict = decide(significant(p_value) and mean < 1, significant(p_value) and mean >= 1)
+    test = f"t-test on the logarithm of the ratio, p = {p_value:.2g}, n = {len(ratios)}"
+    return Claim(claim, paper, ours, verdict, test)
 
 
 def claim_time(time: pd.DataFrame) -> Claim:

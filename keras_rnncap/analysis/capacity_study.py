@@ -55,8 +55,7 @@ def _bits_per_parameter(
 def plot_capacity_by_size(points: pd.DataFrame) -> Figure:
     """Draws bits, above, and bits per parameter, below, against parameters, a column for each depth (figure 1a-h).
 
-    Look for: lines that run along the diagonal above and level below mean that a cell stores in proportion to its
-    parameters; the grey band is what the paper found.
+    Look for: lines that are level below are cells that store in proportion to their parameters.
     """
     depths = sorted(points["depth"].unique())
     figure, grid = new_grid(2, len(depths), (3.6 * len(depths) + 0.8, 6.0), sharex=True, sharey="row")

@@ -42,15 +42,11 @@ class Recommendation(NamedTuple):
 
 
 def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
-    """Returns the score of each cell at a number of parameters, with an interval.
+    """Returns the score of each cell at a number of parameters, from `cell`, `parameters` and `score` of searches.
 
     Scores are interpolated in the logarithm of the parameters; outside a cell's sizes the nearest one stands. The
     interval is Student's t times the root mean square error of interpolating, one at a time, all points that lie
     between two others of their cell; NaN with fewer than two such points, or outside a cell's sizes.
-
-    Args:
-        points: `cell`, `parameters` and `score` of searches, one for each cell and size.
-        params: The number of parameters.
 
     Example:
     >>> points = pd.DataFrame({"cell": ["rnn"] * 3, "parameters": [10, 100, 1000], "score": [1.0, 2.0, 3.0]})

@@ -12,13 +12,7 @@ from keras_rnncap.analysis.style import cell_color, new_figure, plain, unit_name
 
 
 class LearningCurve(NamedTuple):
-    """The records of a run, one entry each.
-
-    Attributes:
-        step: Training steps done.
-        train_loss: Mean loss since the record before, in nats.
-        score: The task's score on the validation split.
-    """
+    """The records of a run: training step, mean loss since the record before, in nats, and validation score."""
 
     step: np.ndarray
     train_loss: np.ndarray

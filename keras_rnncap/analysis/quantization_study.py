@@ -46,8 +46,7 @@ def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
 def plot_quantization(table: pd.DataFrame) -> Figure:
     """Draws the bits stored for each parameter against those of a weight, rounded and as trained.
 
-    Look for: where a curve reaches its dotted line, what the model stores as trained, and how far that is to the right
-    of the dashed line, on which a weight has as many bits as it stores; no model can be above that.
+    Look for: how far to the right of the dashed line a curve reaches its dotted line, what the model stores as trained.
     """
     figure, (axes,) = new_figure(1, width=6.5)
     for cell, points in each_cell(table):

@@ -20,8 +20,7 @@ def compute_scaling(pieces: pd.DataFrame) -> pd.DataFrame:
 def compute_spread(table: pd.DataFrame, x: str) -> float:
     """Returns how far cells are apart at equal `x`: the root mean square distance from a line through all of them.
 
-    The line is fitted to the score against the logarithm of `x`; the distance is a part of the scores' standard
-    deviation. 0 means that `x` alone decides.
+    The line is of the score against the logarithm of `x`; the distance is a part of the scores' standard deviation.
 
     Example:
     >>> table = pd.DataFrame({"parameters": [1, 10, 100], "best_score": [3.0, 2.0, 1.0]})
@@ -64,14 +63,15 @@ def claim_parameters_decide(tables: dict[str, pd.DataFrame]) -> Claim:
             spreads[task] = compute_spread(shallow, "parameters"), compute_spread(shallow, "units")
     if not spreads:
         return open_claim(claim, paper, "no task has two sizes with all five cells at depth 1")
+    ours = [
+        f"{task}: {a:.2f} of the spread is left by parameters, {b:.2f} by units" for task, (a, b) in spreads.items()
+    ]
     holds = len(spreads) == 2 and all(by_parameters < 0.5 for by_parameters, _ in spreads.values())
     fails = any(by_parameters >= by_units for by_parameters, by_units in spreads.values())
     return Claim(
         claim,
         paper,
-        "; ".join(
-            f"{task}: {a:.2f} of the spread is left by parameters, {b:.2f} by units" for task, (a, b) in spreads.items()
-        ),
+        "; ".join(ours),
         decide(holds, fails),
         "root mean square distance from a line against the logarithm, as a part of the standard deviation, depth 1; "
         "holds if less by parameters, and below 0.5, for both tasks, does not if more for one",

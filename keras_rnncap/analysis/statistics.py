@@ -16,14 +16,7 @@ LEVEL = 0.05
 
 
 class Estimate(NamedTuple):
-    """A mean, a share or a slope with its 95% confidence interval.
-
-    Attributes:
-        value: The estimate.
-        low: Lower end of the interval.
-        high: Upper end.
-        points: Number of observations.
-    """
+    """A mean, a share or a slope with its 95% confidence interval, and the number of observations."""
 
     value: float
     low: float

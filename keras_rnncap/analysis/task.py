@@ -12,12 +12,7 @@ from keras_rnncap.datasets import Task
 
 
 def plot_sample(task: Task, seed: int = 0) -> Figure:
-    """Returns a picture of a sample: its inputs over time, and what is wanted.
-
-    Args:
-        task: The task.
-        seed: Seed of the sample.
-    """
+    """Returns a picture of a sample: its inputs over time, and what is wanted."""
     inputs, targets, *weights = next(task.batches(1, seed))
     targets = np.asarray(targets[0])
     figure, (above, below) = new_figure(2, width=7.0)

@@ -113,8 +113,7 @@ def compute_progress(trials: pd.DataFrame) -> pd.DataFrame:
 def plot_random(trials: pd.DataFrame) -> Figure:
     """Draws boxes of the scores of random settings, a panel for each depth, best median first (figure 5).
 
-    Look for: a low box is a cell that does well without tuning; a low whisker one that can do well with it. Infeasible
-    settings are not in the boxes: their share stands above.
+    Look for: a low box is a cell that does well without tuning; a low whisker one that can do well with it.
     """
     depths = sorted(trials["depth"].unique())
     figure, panels = new_figure(len(depths), width=5.0, height=4.0)
@@ -142,8 +141,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
 def plot_progress(progress: pd.DataFrame) -> Figure:
     """Draws the median, above, and the best score, below, against the number of trials, a column for each depth.
 
-    Look for: cells whose median falls early are easy to tune; a best line that still falls at the end is a search that
-    should have gone on.
+    Look for: cells whose median falls early are easy to tune.
     """
     depths = sorted(progress["depth"].unique())
     figure, grid = new_grid(2, len(depths), (4.0 * len(depths) + 1.0, 6.0), sharex=True, sharey=True)

@@ -56,23 +56,15 @@ class CapacityStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        return [
-            search_piece(
-                (part, cell, f"{params}x{depth}", f"T{length}"),
-                {"part": part},
-                cell=cell,
-                params=params,
-                depth=depth,
-                **self.spending[profile],
-                batch_size=128,
-                seed=seed,
-                input_dim=math.ceil(math.log2(10 * params)),
-                length=length,
-                **({"changes": changes} if changes else {}),
-            )
-            for cell in grid.cells
-            for part, params, depth, length, changes in _points(cell, grid, *self.time[profile])
-        ]
+        pieces = []
+        for cell in grid.cells:
+            for part, params, depth, length, changes in _points(cell, grid, *self.time[profile]):
+                point = {"cell": cell, "params": params, "depth": depth, "length": length, "seed": seed}
+                point |= {"input_dim": math.ceil(math.log2(10 * params)), "batch_size": 128}
+                point |= {"changes": changes} if changes else {}
+                names = (part, cell, f"{params}x{depth}", f"T{length}")
+                pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
+        return pieces
 
     exhibits = shows(capacity_exhibits)
 

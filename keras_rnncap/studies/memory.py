@@ -41,20 +41,14 @@ class MemoryStudy(Study):
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run. The +RNN joins at depth 1, too: its state is what is measured."""
-        spent = self.spending[profile]
+        spent, pieces = self.spending[profile], []
         task = make_task(spent["task"])
         model = functools.partial(sequence_model, input_dim=task.input_dim, output_dim=task.output_dim)
-        return [
-            search_piece(
-                ("memory", cell, f"{units}x{depth}"),
-                {"part": "memory", "input_dim": task.input_dim},
-                **spent,
-                cell=cell,
-                params=trainable_parameters(outline(functools.partial(model, cell, units, depth))),
-                depth=depth,
-                seed=seed,
-            )
-            for cell, depth, units in itertools.product(grid.cells, grid.depths, grid.units)
-        ]
+        labels = {"part": "memory", "input_dim": task.input_dim}
+        for cell, depth, units in itertools.product(grid.cells, grid.depths, grid.units):
+            params = trainable_parameters(outline(functools.partial(model, cell, units, depth)))
+            point = {"cell": cell, "params": params, "depth": depth, "seed": seed}
+            pieces.append(search_piece(("memory", cell, f"{units}x{depth}"), labels, **point, **spent))
+        return pieces
 
     exhibits = shows(memory_exhibits)

@@ -204,10 +204,8 @@ def run_isolated(
 ) -> dict[str, Any] | None:
     """Does what `Piece.run` does, in a new process: TensorFlow keeps the memory of compiled models until one ends.
 
-    An interrupt is passed on. If this process is killed, so is the other.
-
     Raises:
-        WorkError: If the other process was killed, for want of memory perhaps.
+        WorkError: If that process was killed, for want of memory perhaps.
     """
     child = Child(piece.name, functools.partial(piece.run, folder, rows))
     child.send(progress)

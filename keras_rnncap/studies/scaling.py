@@ -44,19 +44,12 @@ class ScalingStudy(Study):
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
         tasks = {"text": Text8.name if Text8.at_hand() else "python-docs", "function": self.functions[profile]}
-        return [
-            search_piece(
-                (task.partition(":")[0], cell, f"{params}x{depth}"),
-                {"part": part},
-                task=task,
-                cell=cell,
-                params=params,
-                depth=depth,
-                seed=seed,
-                **self.spending[profile],
-            )
-            for (part, task), cell in itertools.product(tasks.items(), grid.cells)
-            for depth, params in itertools.product(depths_of(cell, grid), grid.params)
-        ]
+        pieces = []
+        for (part, task), cell in itertools.product(tasks.items(), grid.cells):
+            for depth, params in itertools.product(depths_of(cell, grid), grid.params):
+                names = (task.partition(":")[0], cell, f"{params}x{depth}")
+                point = {"task": task, "cell": cell, "params": params, "depth": depth, "seed": seed}
+                pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
+        return pieces
 
     exhibits = shows(scaling_exhibits)

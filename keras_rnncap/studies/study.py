@@ -63,10 +63,7 @@ class Piece:
         check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
-        """Runs it, or what is missing of it, in a folder; returns its row, or `None` where `best_of` found nothing.
-
-        `rows` are those of pieces that ended, by name.
-        """
+        """Runs what is missing of it, given the rows that ended by name; returns its row, `None` without a `best_of`."""
         options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:
             best = rows.get(self.best_of, {})
@@ -118,16 +115,6 @@ class Grid:
     depths: Sequence[int]
     units: Sequence[int] = ()
 
-    def checked(self) -> Grid:
-        """Returns it with each entry once, in order; raises `InputError` if a cell is unknown, or a number below 1."""
-        for cell in self.cells:
-            get_cell(cell)
-        numbers = {
-            name: tuple(sorted({check_integer(name, value, 1) for value in getattr(self, name)}))
-            for name in ("params", "depths", "units")
-        }
-        return Grid(tuple(dict.fromkeys(cell_name(cell) for cell in self.cells)), **numbers)
-
 
 class Study(abc.ABC):
     """Base of the studies: what is run, and what the rows show.
@@ -162,7 +149,14 @@ class Study(abc.ABC):
                 raise InputError(f"the {cls.name} study has no {name}; it has {', '.join(parts)}")
             if not values:
                 raise InputError(f"{name} must name at least one; got none")
-        return dataclasses.replace(usual, **changed).checked()
+        cells = changed.pop("cells", usual.cells)
+        for cell in cells:
+            get_cell(cell)
+        numbers = {
+            name: tuple(sorted({check_integer(name, value, 1) for value in changed.get(name, getattr(usual, name))}))
+            for name in ("params", "depths", "units")
+        }
+        return Grid(tuple(dict.fromkeys(map(cell_name, cells))), **numbers)
 
     @abc.abstractmethod
     def exhibits(self, rows: StudyRows) -> Exhibits:

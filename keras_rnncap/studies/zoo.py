@@ -92,16 +92,12 @@ def zoo_exhibits(rows: StudyRows) -> Exhibits:
     """Returns a table of the presets that were trained, with their costs, and the cards of those that are bundled."""
     trained = rows.pieces[rows.pieces["part"] == "train"]
     bits, cost = trained["bits_per_parameter"], rows.pieces.groupby("preset")["elapsed_s"].sum()
-    columns = {
-        "preset": trained["preset"],
-        "parameters": trained["parameters"],
-        "score": trained["best_score"].where(bits.isna(), bits),
-        "of what": trained["objective"].where(bits.isna(), "bits_per_parameter"),
-        "seconds": trained["preset"].map(cost).round(),
-    }
+    table = trained[["preset", "parameters"]].assign(score=trained["best_score"].where(bits.isna(), bits))
+    table["of what"] = trained["objective"].where(bits.isna(), "bits_per_parameter")
+    table["seconds"] = table["preset"].map(cost).round()
     shown = Exhibits(presets=list(list_presets().index))
     caption = "Scores of the validation split, or stored bits; seconds of training, with the search."
-    shown.add("presets", "Presets", "", caption, pd.DataFrame(columns).reset_index(drop=True))
+    shown.add("presets", "Presets", "", caption, table.reset_index(drop=True))
     return shown
 
 
