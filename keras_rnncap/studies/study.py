@@ -63,7 +63,7 @@ class Piece:
         check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
-        """Runs what is missing of it, given the rows that ended by name; returns its row, `None` without a `best_of`."""
+        """Runs what is missing, given the rows that ended; returns its row, or `None` where `best_of` found nothing."""
         options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:
             best = rows.get(self.best_of, {})
