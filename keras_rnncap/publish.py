@@ -27,9 +27,6 @@ from keras_rnncap.tuners.profiles import PROFILES
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
 from keras_rnncap.zoo.presets import check_new
 
-CURVE = 50
-"""Points of a learning curve in a preset."""
-
 
 def pack(
     run: str | os.PathLike[str],
@@ -68,7 +65,7 @@ def pack(
     found_by = [_search(Path(search), identity) for search in searches]
     model = finished.model(cell_modules)
     curve = finished.curve()  # after the model: where the rows are still the result's, it is so as well
-    every = -(-len(curve) // CURVE) or 1
+    every = -(-len(curve) // 50) or 1  # a preset has at most 50 points, the last among them
     scored, spec = _task(identity, result, task, data)
     trials = result.get("trials", 1)
     of_task = ("data", "score_name", "score_direction", "chance_score", "perfect_score")

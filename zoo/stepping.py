@@ -87,7 +87,8 @@ class Stepper:
             x: Shape `(batch, input_dim)`.
             states: As `initial_states` or the step before returned them.
         """
-        remaining, new = list(states), []
+        remaining: list[Any] = list(states)
+        new: list[Any] = []
         for layer in self._recurrent:
             count = len(keras.tree.flatten(layer.cell.state_size))
             x, of_layer = layer.cell(x, remaining[:count])

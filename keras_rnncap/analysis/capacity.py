@@ -41,10 +41,10 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     curve = compute_capacity(rows)
     figure, (left, right) = new_figure(2)
     color = cell_color(cell)
+    band: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.7", "linewidth": 0.5, "zorder": 0}
+    highest = max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0))
     for axes in (left, right):
-        band = {"facecolor": "0.92", "edgecolor": "0.7", "linewidth": 0.5, "label": "Collins et al. 2017: 3 to 6"}
-        axes.axhspan(*PAPER_RANGE, zorder=0, **band)
-        highest = max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0))
+        axes.axhspan(*PAPER_RANGE, label="Collins et al. 2017: 3 to 6", **band)
         axes.set(ylabel="bits per parameter", ylim=(0, highest + 0.2))
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")

@@ -63,7 +63,7 @@ def compute_exponent(points: pd.DataFrame) -> Estimate:
     known = known[known.groupby(["cell", "depth"])["bits"].transform("size") > 1]
     if known.empty:
         return Estimate(np.nan, np.nan, np.nan, 0)
-    logarithms = np.log(known[["parameters", "bits"]].astype(float))
+    logarithms = known[["parameters", "bits"]].astype(float).apply(np.log)
     groups = logarithms.groupby([known["cell"], known["depth"]])
     centred = logarithms - groups.transform("mean")
     x, y = centred["parameters"], centred["bits"]

@@ -91,8 +91,8 @@ def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
         return pieces
     if task != "perceptron":
         return pieces[(pieces["task"] == task) & (pieces["part"] != "rerun")]
-    bits = {"objective": "bits_per_parameter", "direction": "max", "best_score": pieces["bits_per_parameter"]}
-    return pieces.assign(**bits, data=task)[pieces["part"] == "size"]
+    stored = pieces.assign(objective="bits_per_parameter", direction="max", data=task)
+    return stored.assign(best_score=pieces["bits_per_parameter"])[pieces["part"] == "size"]
 
 
 def compute_recommendation(

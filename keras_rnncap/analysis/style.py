@@ -66,7 +66,8 @@ def sort_by_cell(table: pd.DataFrame, *first: str) -> pd.DataFrame:
 def by_cell(table: pd.DataFrame, index: list[str], values: str) -> pd.DataFrame:
     """Returns means of a column, with a row for each value of `index` and a column for each cell, in order."""
     pivot = table.pivot_table(index=index, columns="cell", values=values)
-    return pivot[sorted(map(str, pivot.columns), key=cell_order)]
+    cells: list[str] = sorted(map(str, pivot.columns), key=cell_order)
+    return pivot[cells]
 
 
 def plain(text: object) -> str:
@@ -115,7 +116,7 @@ def draw_line(
 ) -> None:
     """Draws the columns `x` and `y` of a cell's points as a line with markers, labelled with the cell."""
     points = points.sort_values(x)
-    style = {"linestyle": linestyle, "color": cell_color(cell), "label": plain(label or cell)}
+    style: dict[str, Any] = {"linestyle": linestyle, "color": cell_color(cell), "label": plain(label or cell)}
     axes.plot(points[x], points[y], "o", markersize=4, **style)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from keras_rnncap.analysis.capacity_study import capacity_exhibits
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.cells import get_cell
-from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, least_depth, search_piece, shows
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, least_depth, search_piece
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
@@ -42,7 +42,7 @@ class CapacityStudy(Study):
         "laptop": Grid(PAPER_CELLS, (100, 300, 1_000), (1, 2, 4)),
         "paper": Grid(PAPER_CELLS, (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (1, 2, 4)),
     }
-    spending: ClassVar = {
+    spending: ClassVar[dict[str, dict[str, Any]]] = {
         "smoke": {"trials": 2, "steps": 20},
         "laptop": {"trials": 48, "steps": 100_000},
         "paper": {"trials": get_profile("paper").trials, "steps": 1_000_000},
@@ -59,14 +59,14 @@ class CapacityStudy(Study):
         pieces = []
         for cell in grid.cells:
             for part, params, depth, length, changes in _points(cell, grid, *self.time[profile]):
-                point = {"cell": cell, "params": params, "depth": depth, "length": length, "seed": seed}
+                point: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "length": length, "seed": seed}
                 point |= {"input_dim": math.ceil(math.log2(10 * params)), "batch_size": 128}
                 point |= {"changes": changes} if changes else {}
                 names = (part, cell, f"{params}x{depth}", f"T{length}")
                 pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
         return pieces
 
-    exhibits = shows(capacity_exhibits)
+    shown_by = staticmethod(capacity_exhibits)
 
 
 def _points(

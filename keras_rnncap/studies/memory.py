@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.memory_study import memory_exhibits
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.datasets import make_task
 from keras_rnncap.models import sequence_model
-from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, search_piece, shows
+from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, search_piece
 
 
 class MemoryStudy(Study):
@@ -47,8 +47,8 @@ class MemoryStudy(Study):
         labels = {"part": "memory", "input_dim": task.input_dim}
         for cell, depth, units in itertools.product(grid.cells, grid.depths, grid.units):
             params = trainable_parameters(outline(functools.partial(model, cell, units, depth)))
-            point = {"cell": cell, "params": params, "depth": depth, "seed": seed}
+            point: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "seed": seed}
             pieces.append(search_piece(("memory", cell, f"{units}x{depth}"), labels, **point, **spent))
         return pieces
 
-    exhibits = shows(memory_exhibits)
+    shown_by = staticmethod(memory_exhibits)

@@ -15,7 +15,7 @@ from keras_rnncap.datasets import PerceptronCapacity, make_task
 from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.quantization import quantize_model
 from keras_rnncap.runs import write_rows
-from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name, shows
+from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
 from keras_rnncap.studies.zoo import PERCEPTRON, preset_name
 from keras_rnncap.versions import versions
 from keras_rnncap.zoo import describe, load
@@ -75,4 +75,4 @@ class QuantizationStudy(Study):
             pieces.append(RoundedPreset(piece_name("rounded", cell, params), settings, {"part": "rounded"}, work=1.0))
         return pieces
 
-    exhibits = shows(quantization_exhibits)
+    shown_by = staticmethod(quantization_exhibits)

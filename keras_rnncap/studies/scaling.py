@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.scaling_study import scaling_exhibits
 from keras_rnncap.datasets import Text8
-from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, depths_of, search_piece, shows
+from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, depths_of, search_piece
 
 
 class ScalingStudy(Study):
@@ -48,8 +48,8 @@ class ScalingStudy(Study):
         for (part, task), cell in itertools.product(tasks.items(), grid.cells):
             for depth, params in itertools.product(depths_of(cell, grid), grid.params):
                 names = (task.partition(":")[0], cell, f"{params}x{depth}")
-                point = {"task": task, "cell": cell, "params": params, "depth": depth, "seed": seed}
+                point: dict[str, Any] = {"task": task, "cell": cell, "params": params, "depth": depth, "seed": seed}
                 pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
         return pieces
 
-    exhibits = shows(scaling_exhibits)
+    shown_by = staticmethod(scaling_exhibits)

@@ -158,9 +158,14 @@ class Study(abc.ABC):
         }
         return Grid(tuple(dict.fromkeys(map(cell_name, cells))), **numbers)
 
-    @abc.abstractmethod
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns the figures, tables and claims that follow from rows; from a part of them, those that can be made."""
+        return Exhibits() if rows.pieces.empty else self.shown_by(rows)
+
+    @staticmethod
+    def shown_by(rows: StudyRows) -> Exhibits:
+        """Returns what rows show, where there are some; a study has this or its own `exhibits`."""
+        raise NotImplementedError
 
 
 STUDIES: dict[str, type[Study]] = {}
@@ -180,15 +185,6 @@ def get_study(name: str) -> Study:
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
     return STUDIES[name]()
-
-
-def shows(of_rows: Callable[[StudyRows], Exhibits]) -> Callable[[Study, StudyRows], Exhibits]:
-    """Returns the method `exhibits` of a study, whose rows show what `of_rows` returns, and without rows nothing."""
-
-    def exhibits(_: Study, rows: StudyRows) -> Exhibits:
-        return Exhibits() if rows.pieces.empty else of_rows(rows)
-
-    return exhibits
 
 
 def needs_depth(cell: str) -> bool:

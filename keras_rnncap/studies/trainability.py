@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.robustness_study import robustness_exhibits
 from keras_rnncap.analysis.trainability_study import trainability_exhibits
-from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, search_piece, shows
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, search_piece
 
 PARENTHESES = {
     "smoke": "parentheses:length=5,streams=1",
@@ -49,7 +49,7 @@ class TrainabilityStudy(Study):
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
         parentheses, pieces = PARENTHESES[profile], []
-        random = {"task": parentheses, "trials": self.settings[profile], "oracle": "random"}
+        random: dict[str, Any] = {"task": parentheses, "trials": self.settings[profile], "oracle": "random"}
         for cell, params in itertools.product(grid.cells, grid.params):
             for depth in depths_of(cell, grid):
                 common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "seed": seed}
@@ -61,7 +61,7 @@ class TrainabilityStudy(Study):
                         pieces.append(_piece("search", task=task, trials=self.trials[profile], oracle="gp", **common))
         return pieces
 
-    exhibits = shows(trainability_exhibits)
+    shown_by = staticmethod(trainability_exhibits)
 
 
 class RobustnessStudy(Study):
@@ -89,9 +89,14 @@ class RobustnessStudy(Study):
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
         pieces = []
-        searched = {"trials": self.trials[profile], "oracle": "gp", "stop_early": profile != "paper", "seed": seed}
+        searched: dict[str, Any] = {
+            "trials": self.trials[profile],
+            "oracle": "gp",
+            "stop_early": profile != "paper",
+            "seed": seed,
+        }
         # Another seed, or the reruns would have the search's weights and batches among theirs.
-        rerun = {"trials": self.reruns[profile], "oracle": "repeat", "seed": seed + 1}
+        rerun: dict[str, Any] = {"trials": self.reruns[profile], "oracle": "repeat", "seed": seed + 1}
         for cell in grid.cells:
             for depth, params in itertools.product(depths_of(cell, grid), grid.params):
                 common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth}
@@ -100,4 +105,4 @@ class RobustnessStudy(Study):
                 pieces += [search, _piece("rerun", best_of=search.name, **common, **rerun)]
         return pieces
 
-    exhibits = shows(robustness_exhibits)
+    shown_by = staticmethod(robustness_exhibits)

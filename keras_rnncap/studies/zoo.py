@@ -10,7 +10,7 @@ import pandas as pd
 
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
 from keras_rnncap.errors import InputError
-from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, least_depth, search_piece, shows
+from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, least_depth, search_piece
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.zoo import list_presets
 
@@ -130,7 +130,7 @@ class ZooStudy(Study):
             for piece in _search_and_training(recipe, cell, profile, seed)
         ]
 
-    exhibits = shows(zoo_exhibits)
+    shown_by = staticmethod(zoo_exhibits)
 
 
 def _search_and_training(recipe: Recipe, cell: str, profile: str, seed: int) -> list[Piece]:
