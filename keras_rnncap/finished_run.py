@@ -16,7 +16,8 @@ from keras_rnncap.cells import CellFactory, get_cell, make_cell
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, check_kinds, read_json, read_rows
 from keras_rnncap.runs.rows import values_of
-from keras_rnncap.zoo.presets import check_modules, first_line
+from keras_rnncap.zoo.handles import first_line
+from keras_rnncap.zoo.presets import check_modules
 
 RESULTS = {"capacity": "capacity.json", "sweep": "sweep.json", "train": "train.json"}
 """The file with which each kind of run ends."""

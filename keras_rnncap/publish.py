@@ -16,7 +16,7 @@ from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, Task, make_task, task_spec
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.finished_run import RESULTS, read_finished
+from keras_rnncap.finished_run import read_finished
 from keras_rnncap.runs import IDENTITY, read_json
 from keras_rnncap.studies import read_study
 from keras_rnncap.studies.zoo import trainings
@@ -26,9 +26,6 @@ from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.profiles import PROFILES
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
 from keras_rnncap.zoo.presets import check_new
-
-CURVE = 50
-"""Points of a learning curve in a preset."""
 
 
 def pack(
@@ -56,47 +53,39 @@ def pack(
         origin: Where the data come from, and under which licence, for the card.
         paper: What the paper reports, for the card.
         searches: Folders of sweeps that found the hyperparameters; the card adds what they cost.
-        cell_modules: Modules of cells that are not the package's, `["my_cells"]`: a run's folder names its cell, and
-            the code of no other module is run for its sake.
+        cell_modules: Modules whose cells may be run, besides the package's: `["my_cells"]`.
 
     Raises:
-        InputError: If a folder holds no finished run, the task is not the run's, the cell is of a module that was not
-            named, or the model, the result and the rows of the trials are not of each other.
+        InputError: If a folder holds no finished run, its files or the task are not of each other, or the cell is of a
+            module that was not named.
     """
     check_new(Path(directory), name, version)
     finished = read_finished(Path(run))
     identity, result = finished.identity, finished.result
-    spent = [_search(Path(search), identity) for search in searches]
+    found_by = [_search(Path(search), identity) for search in searches]
     model = finished.model(cell_modules)
     curve = finished.curve()  # after the model: where the rows are still the result's, it is so as well
-    made, spec = _task(identity, result, task, data)
-    found = evaluate(model, made)
+    every = -(-len(curve) // 50) or 1  # a preset has at most 50 points, the last among them
+    scored, spec = _task(identity, result, task, data)
+    trials = result.get("trials", 1)
+    of_task = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
     facts = PresetFacts(
         name=name,
         task=spec,
         version=version,
-        cell=result["cell"],
-        depth=result["depth"],
-        units=result["units"],
-        parameters=result["parameters"],
-        data=made.data,
         origin=origin,
-        score=found.score,
-        interval=found.interval,
-        score_name=made.score_name,
-        score_direction=made.score_direction,
-        chance_score=made.chance_score,
-        perfect_score=made.perfect_score,
         paper=paper,
         hyperparameters=finished.hyperparameters,
-        training={**identity, "trials": result.get("trials", 1)},
+        training={**identity, "trials": trials},
         cost={
-            "trials": result.get("trials", 1) + sum(one["trials"] for one in spent),
-            "seconds": round(sum(one["elapsed_s"] for one in [result, *spent]), 1),
+            "trials": trials + sum(search["trials"] for search in found_by),
+            "seconds": round(sum(ended["elapsed_s"] for ended in [result, *found_by]), 1),
         },
-        curve=_thinned(curve),
-        loss=keras.losses.serialize(made.loss()),
-        versions=result["versions"],
+        curve=curve[::-1][::every][::-1],
+        loss=keras.losses.serialize(scored.loss()),
+        **{fact: result[fact] for fact in ("cell", "depth", "units", "parameters", "versions")},
+        **{fact: getattr(scored, fact) for fact in of_task},
+        **evaluate(model, scored)._asdict(),
     )
     return save(model, directory, facts)
 
@@ -109,14 +98,14 @@ def bundle(
     data: Path | None = None,
     cell_modules: Collection[str] = (),
 ) -> list[Path]:
-    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that are there stay.
+    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that exist stay.
 
     Args:
         study: Folder of `rnncap study zoo` or `rnncap study capacity`, finished or not.
         house: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
-        cell_modules: Modules of cells that are not the package's; see `pack`.
+        cell_modules: See `pack`.
 
     Returns:
         The folders that were written.
@@ -125,36 +114,23 @@ def bundle(
         InputError: If the folder holds no such study, or a search in it cannot be published; see `pack`.
     """
     check_integer("version", version, 1)
-    trained = _trainings(Path(study))
     written = []
-    for name, own in trained.groupby("preset", sort=False):
+    for name, trained in _trainings(Path(study)).groupby("preset", sort=False):
         folder = Path(house) / str(name) / f"v{version}"
         if folder.exists():
             continue
-        row = max((one for _, one in own.iterrows()), key=_merit)  # of several seeds
+        row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
-        piece = Path(study) / "pieces" / str(row["piece"])
+        piece, *search_folders = (Path(study) / "pieces" / str(name) for name in (row["piece"], *searches))
         if (cell := read_finished(piece).result["cell"]) != row["cell"]:
             raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
-        written.append(
-            pack(
-                piece,
-                folder,
-                name=str(name),
-                task=json.loads(row["settings"]).get("task"),
-                data=data,
-                version=version,
-                origin=row["origin"],
-                paper=row["paper"],
-                searches=[Path(study) / "pieces" / search for search in searches],
-                cell_modules=cell_modules,
-            )
-        )
+        about: dict[str, Any] = {"name": str(name), "version": version, "origin": row["origin"], "paper": row["paper"]}
+        about |= {"task": json.loads(row["settings"]).get("task"), "data": data, "cell_modules": cell_modules}
+        written.append(pack(piece, folder, searches=search_folders, **about))
     return written
 
 
 def _trainings(study: Path) -> pd.DataFrame:
-    """Returns the rows of a study's folder whose models become presets."""
     rows = read_study(study).pieces
     identity = read_json(study / IDENTITY, "restore it") if not rows.empty else {}
     if identity.get("study") not in ("zoo", "capacity"):
@@ -163,23 +139,15 @@ def _trainings(study: Path) -> pd.DataFrame:
         )
     if identity.get("profile") not in [*PROFILES]:
         raise InputError(f"{study / IDENTITY} is damaged: profile is {identity.get('profile')!r:.80}; restore it")
-    for column in ("hyperparameters", "settings"):
-        if column not in rows or not rows[column].fillna("{}").map(_is_json_object).all():
-            raise InputError(f"{study / 'pieces.csv'} is damaged: {column} must be JSON objects; restore it")
+    if missing := {"hyperparameters", "settings"} - {*rows}:
+        raise InputError(f"{study / 'pieces.csv'} is damaged: it has no {missing.pop()}; restore it")
     trained = trainings(rows, identity["study"], identity["profile"])
     return trained[trained["hyperparameters"].fillna("{}").ne("{}")]
 
 
-def _is_json_object(text: Any) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (TypeError, ValueError, RecursionError):
-        return False
-
-
 def _merit(row: pd.Series) -> float:
     """Returns by what a training is better than others of the same preset."""
-    if row["bits_per_parameter"] == row["bits_per_parameter"]:  # a number
+    if pd.notna(row["bits_per_parameter"]):
         return float(row["bits_per_parameter"])
     return float(row["best_score"]) * (1 if row["direction"] == "max" else -1)
 
@@ -198,8 +166,7 @@ def retrain(
     Args:
         preset: A handle; see `keras_rnncap.zoo.load`.
         trials: How often; the best is kept.
-        seed: Seed of data, weights and batches; `None` takes the preset's. The patterns that a perceptron-capacity
-            preset stores depend on it.
+        seed: Seed of data, weights and batches; `None` takes the preset's.
         data: File or folder with the task's data.
         out: Folder of the run; `None` takes `runs/zoo-NAME-seedSEED`.
         progress: Whether to show progress.
@@ -210,9 +177,8 @@ def retrain(
     facts = describe(preset)
     asked = facts.training
     command = str(asked.get("command", ""))
-    needed = {"command", "params", "depth", "batch_size", "seed", "steps"}
-    needed |= {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}}.get(command, set())
-    if command not in RESULTS or not needed <= {*asked}:
+    more: dict[str, set[str]] = {"capacity": {"input_dim", "length"}, "sweep": {"task", "space"}, "train": set()}
+    if command not in more or not {"params", "depth", "batch_size", "seed", "steps", *more[command]} <= {*asked}:
         raise InputError(f"{facts.handle} does not say how it was trained, and cannot be trained again from its card")
     if facts.cell not in CELLS:
         raise InputError(
@@ -224,47 +190,47 @@ def retrain(
         raise InputError(f"trials must be 1 for what rnncap train made; got {trials}. Train again with another seed")
     seed = check_seed(asked["seed"] if seed is None else seed)
     folder = Path(out or run_folder("zoo", facts.name, f"seed{seed}"))
-    common = {"params": asked["params"], "depth": asked["depth"], "batch_size": asked["batch_size"], "seed": seed}
+    common: dict[str, Any] = {name: asked[name] for name in ("params", "depth", "batch_size")}
+    common |= {"seed": seed, "out": folder}
     if command == "train":
         names = [field.name for field in dataclasses.fields(TrainingSettings)]
-        settings = TrainingSettings(**{name: asked[name] for name in names if name in asked})
-        made = _same_task(facts, data)
-        train_model(made, facts.cell, **common, settings=settings, out=folder, progress=bool(progress))
+        common["settings"] = TrainingSettings(**{name: asked[name] for name in names if name in asked})
+        train_model(_same_task(facts, data), facts.cell, **common, progress=bool(progress))
         return folder
     # What a space got later is not on older cards, which were trained as without it.
     stored = asked.get("data", PerceptronCapacity.name) == PerceptronCapacity.name  # patterns as many as it chose
     later = {"loss_saturation": 0.0} if stored else {}
-    common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "out": folder, "progress": progress}
+    common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "trials": trials}
+    common["progress"] = progress
     if command == "capacity":
-        sizes = {"input_dim": asked["input_dim"], "length": asked["length"]}
-        measure_capacity(facts.cell, **common, **sizes, trials=trials)
+        measure_capacity(facts.cell, input_dim=asked["input_dim"], length=asked["length"], **common)
     else:
-        options = {"space": asked["space"], "objective": asked.get("objective"), "trials": trials}
-        made = make_task(asked["task"]) if stored else _same_task(facts, data)
-        run_sweep(made, facts.cell, **common, **options, oracle="repeat", stop_early=False)
+        common |= {"space": asked["space"], "objective": asked.get("objective")}
+        task = make_task(asked["task"]) if stored else _same_task(facts, data)
+        run_sweep(task, facts.cell, oracle="repeat", stop_early=False, **common)
     return folder
 
 
 def _same_task(facts: PresetFacts, data: Path | None) -> Task:
     """Returns the task of a preset; raises `InputError` if the data are not what it was trained on."""
-    made = make_task(facts.task, data)
-    if made.data != facts.data:
-        raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {made.data}")
-    _check_digest(facts.training, made)
-    return made
+    task = make_task(facts.task, data)
+    if task.data != facts.data:
+        raise InputError(f"{facts.handle} was trained on {facts.data}; the data here are {task.data}")
+    _check_digest(facts.training, task)
+    return task
 
 
-def _check_digest(asked: Mapping[str, Any], made: Task) -> None:
+def _check_digest(asked: Mapping[str, Any], task: Task) -> None:
     """Raises `InputError` if a task's data are not those of a run, as far as that noted their digest."""
-    if (digest := asked.get("digest", made.digest)) != made.digest:
+    if (digest := asked.get("digest", task.digest)) != task.digest:
         raise InputError(
-            f"the data here are not those of the run, though they are {made.data}, too: their digest is {made.digest}, "
+            f"the data here are not those of the run, though they are {task.data}, too: their digest is {task.digest}, "
             f"that of the run's data {digest}. Name the run's file or folder with --data"
         )
 
 
 def _search(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a sweep ended with that found the hyperparameters of a run."""
+    """Returns the result of a sweep that found the hyperparameters of a run."""
     search = read_finished(folder)
     same = all(search.identity.get(key) == identity.get(key) for key in ("cell", "task"))
     if search.command != "sweep" or not same:
@@ -278,22 +244,16 @@ def _task(
     """Returns the task of a run's best model, and how `make_task` is asked for it."""
     spec = task or identity.get("task", PerceptronCapacity.name)
     if identity["command"] == "capacity":
-        made: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
+        searched: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
     else:
-        made = make_task(spec, data)
+        searched = make_task(spec, data)
     if identity["command"] == "sweep":
-        made = made.for_budget(identity["params"], identity["seed"])
-    if any(identity.get(key, known) != known for key, known in (("task", made.name), ("data", made.data))):
-        raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {made.data}")
-    _check_digest(identity, made)
+        searched = searched.for_budget(identity["params"], identity["seed"])
+    if any(identity.get(key, known) != known for key, known in (("task", searched.name), ("data", searched.data))):
+        raise InputError(f"task must be the run's, {identity['data']}; got {spec!r}, which is {searched.data}")
+    _check_digest(identity, searched)
     try:
-        own = made.with_values(result.get("hyperparameters", {}), result["parameters"])
+        best = searched.with_values(result.get("hyperparameters", {}), result["parameters"])
     except KeyError as error:
         raise InputError(f"the run's hyperparameters lack {error}: its files are damaged") from error
-    return own, spec if own is made else task_spec(own)
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Returns at most `CURVE` of the points, the last among them."""
-    every = -(-len(points) // CURVE) if points else 1
-    return list(points[::-1][::every][::-1])
+    return best, spec if best is searched else task_spec(best)

@@ -15,10 +15,10 @@ from keras_rnncap.analysis.capacity_study import plot_capacity_by_size, plot_dat
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.learning_curve import compute_learning_curve, plot_learning_curve
 from keras_rnncap.analysis.quantization_study import plot_quantization
+from keras_rnncap.analysis.robustness_study import plot_reruns
 from keras_rnncap.analysis.style import CELL_COLORS, OTHER_COLORS, cell_color
 from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinates, plot_slices
 from keras_rnncap.analysis.task import plot_sample
-from keras_rnncap.analysis.trainability_study import plot_reruns
 from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import make_task
 from keras_rnncap.studies import STUDIES

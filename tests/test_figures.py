@@ -4,7 +4,7 @@ import pandas as pd
 from contracts.figure_contract import FigureContract
 from studies.made import memory, quantization, reruns, scaling, stored, trainability
 
-from keras_rnncap.analysis.capacity_study import compute_points
+from keras_rnncap.analysis.capacity_numbers import compute_points
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.memory_study import compute_memory
 from keras_rnncap.analysis.quantization_study import compute_quantization
@@ -180,7 +180,7 @@ class TestProgress(FigureContract):
 
 
 class TestReruns(FigureContract):
-    plot = "trainability_study.plot_reruns"
+    plot = "robustness_study.plot_reruns"
     labels = (("cell", "cross entropy nats"),)
 
     def drawn_from(self, count):

@@ -21,8 +21,7 @@ class Evaluation(NamedTuple):
 
     Attributes:
         score: In the unit of the task.
-        interval: 95% confidence interval of the mean over samples; `None` where the score is of a text, a collection or
-            stored patterns as a whole.
+        interval: 95% confidence interval of the mean over samples; `None` where the score is of a data set as a whole.
     """
 
     score: float
@@ -32,9 +31,8 @@ class Evaluation(NamedTuple):
 def evaluate(model: keras.Model, task: Task, seed: int = 0, samples: int = FRESH) -> Evaluation:
     """Scores a model: on `samples` fresh samples where a task draws them, else on its test split.
 
-    The same seed draws the same samples, which no training, no search and no other seed has. Student's t gives the
-    interval; where all samples score the same, 0 or 1, as of an accuracy, the largest probability does that so many
-    samples leave possible (3 in as many, the rule of three).
+    The same seed draws the same samples, which no training and no other seed has. Student's t gives the interval, the
+    rule of three (3 in as many samples) where all score 0 or 1.
 
     Raises:
         InputError: If a number is out of range, or the model's sizes are not the task's.
@@ -58,12 +56,8 @@ def evaluate(model: keras.Model, task: Task, seed: int = 0, samples: int = FRESH
         )
     if not isinstance(task, GeneratedTask):
         return Evaluation(task.score(model, "test"), None)
-    scores = np.concatenate(
-        [
-            task.sample_scores(batch.targets, keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)))
-            for batch in task.fresh(seed, samples)
-        ]
-    )
+    batches = task.fresh(seed, samples)
+    scores = np.concatenate([task.sample_scores(part.targets, model.predict_on_batch(part.inputs)) for part in batches])
     mean, error = float(scores.mean()), float(stats.sem(scores))
     if not error:
         left = -np.log(1 - LEVEL) / len(scores) if mean in (0.0, 1.0) else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from keras_rnncap.saving import quiet
 from keras_rnncap.zoo.stepping import Stepper
 from keras_rnncap.zoo.writing import writing_to
 
-FORMATS = ("keras", "saved_model", "litert", "litert-int8", "onnx")
-STEP_FILE = "step.json"
+FILES = {"keras": "model.keras", "saved_model": "saved_model"}
+FILES |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite", "onnx": "model.onnx"}
+FORMATS = tuple(FILES)
 
 
 def export(
@@ -28,26 +30,21 @@ def export(
 
     - `keras`: `model.keras`.
     - `saved_model`: `saved_model/`, for TensorFlow, with `serve(inputs)` for any batch and length, `step(x, *states)`
-      for one time step, which returns `output` and `state_0`, `state_1`, ... and has no loop, and
-      `initial_state(batch_size)`.
+      for one time step, which returns `output` and `state_0`, `state_1`, ..., and `initial_state(batch_size)`.
     - `litert`, `litert-int8`: `step.tflite`, `step_int8.tflite`: one time step of a batch of one, in float32, and with
-      weights in eight bits where a matrix has at least 1,024 of them; a model that computes in another precision is
-      converted to float32.
+      matrices of at least 1,024 weights in eight bits. `step.json` lists the states, their sizes and initial values.
     - `onnx`: `model.onnx`, the whole sequence; it needs the package tf2onnx.
-
-    With `litert`, `step.json` lists the states, their sizes and initial values.
 
     Args:
         model: A built model, such as those of `sequence_model`, that keeps no state between calls.
-        directory: The folder; it is created if need be. A file or folder in it is replaced in one step, or not at all.
+        directory: The folder; it is created if need be. What it has is replaced in one step, or not at all.
         formats: Some of `FORMATS`.
 
     Returns:
-        What was written, by format.
+        The path of each format.
 
     Raises:
-        InputError: If a format is unknown or lacks its converter, the model cannot be stepped or keeps a state, or the
-            folder cannot be written.
+        InputError: If a format is unknown or lacks its converter, or the model or the folder cannot be used.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -55,42 +52,6 @@ def export(
     >>> sorted(file.name for file in export(model, tmp_path / "gru", ["keras", "litert"]).values())
     ['model.keras', 'step.tflite']
     """
-    stepper, folder = _checked(model, directory, formats)
-    with writing_to(folder):
-        remove_leftovers(folder)
-        return write_formats(model, stepper, folder, formats)
-
-
-def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
-    """Writes a model into a folder that is there; see `export`."""
-    names = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
-    names |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
-    written = {}
-    litert = [name for name in formats if name.startswith("litert")]
-    with quiet():
-        plain = Stepper(_in_float32(model)) if litert else None
-        converted = _litert(plain, folder, litert) if plain else {}
-        for name in formats:
-            with replacing(folder / names[name]) as new:
-                if name == "keras":
-                    model.save(new)
-                elif name == "onnx":
-                    model.export(new, format="onnx", verbose=False)
-                elif name in converted:
-                    new.write_bytes(converted[name])
-                elif stepper:
-                    _write_saved_model(stepper, new)
-            written[name] = folder / names[name]
-    if plain:
-        states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
-        write_json(folder / STEP_FILE, {"input_dim": plain.input_dim, "states": states})
-    return written
-
-
-def _checked(
-    model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str]
-) -> tuple[Stepper | None, Path]:
-    """Returns the model to step, where one is wanted, and the folder, or raises `InputError`."""
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
@@ -101,11 +62,32 @@ def _checked(
     check_stateless(model)
     stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
     folder = Path(directory)
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return stepper, folder
+        remove_leftovers(folder)
+        return write_formats(model, stepper, folder, formats)
+
+
+def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, formats: Sequence[str]) -> dict[str, Path]:
+    """Writes a model into a folder that is there; see `export`."""
+    litert = [name for name in formats if name.startswith("litert")]
+    with quiet():
+        plain = Stepper(_in_float32(model)) if litert else None
+        converted = _litert(plain, folder, litert) if plain else {}
+        for name in formats:
+            with replacing(folder / FILES[name]) as new:
+                if name == "keras":
+                    model.save(new)
+                elif name == "onnx":
+                    model.export(new, format="onnx", verbose=False)
+                elif name in converted:
+                    new.write_bytes(converted[name])
+                elif stepper:
+                    _write_saved_model(stepper, new)
+    if plain:
+        states = [{"name": s.name, "size": s.size, "initial": s.initial.tolist()} for s in plain.states]
+        write_json(folder / "step.json", {"input_dim": plain.input_dim, "states": states})
+    return {name: folder / FILES[name] for name in formats}
 
 
 def check_stateless(model: keras.Model) -> None:
@@ -123,34 +105,32 @@ def check_stateless(model: keras.Model) -> None:
 def _write_saved_model(stepper: Stepper, path: Path) -> None:
     import tensorflow as tf
 
-    model, dtype = stepper.model, stepper.model.compute_dtype
+    model = stepper.model
     archive = keras.export.ExportArchive()
     archive.track(model)
-    inputs = tf.TensorSpec((None, *model.input_shape[1:]), dtype, name="inputs")
-    archive.add_endpoint("serve", model.__call__, [inputs])
-    archive.add_endpoint("step", _step(stepper), _specs(stepper, None))
-    archive.add_endpoint(
-        "initial_state",
-        lambda batch_size: {f"state_{i}": state for i, state in enumerate(stepper.initial_states(batch_size))},
-        [tf.TensorSpec((), "int32", name="batch_size")],
-    )
+    inputs = tf.TensorSpec((None, *model.input_shape[1:]), model.compute_dtype, name="inputs")
+    archive.add_endpoint("serve", model.__call__, [inputs])  # the first is the default of TensorFlow Serving
+    _add_step(archive, stepper, None)
+    batch_size = tf.TensorSpec((), "int32", name="batch_size")
+    archive.add_endpoint("initial_state", lambda batch_size: _named(stepper.initial_states(batch_size)), [batch_size])
     archive.write_out(path, verbose=False)
 
 
-def _step(stepper: Stepper) -> Any:
-    def step(x: Any, *states: Any) -> dict[str, Any]:
-        output, new = stepper(x, states)
-        return {"output": output, **{f"state_{index}": state for index, state in enumerate(new)}}
-
-    return step
-
-
-def _specs(stepper: Stepper, batch: int | None) -> list[Any]:
+def _add_step(archive: Any, stepper: Stepper, batch: int | None) -> None:
     import tensorflow as tf
 
+    def step(x: Any, *states: Any) -> dict[str, Any]:
+        output, new = stepper(x, states)
+        return {"output": output, **_named(new)}
+
+    sizes = {"x": stepper.input_dim, **_named([state.size for state in stepper.states])}
     dtype = stepper.model.compute_dtype
-    states = [tf.TensorSpec((batch, s.size), dtype, name=f"state_{i}") for i, s in enumerate(stepper.states)]
-    return [tf.TensorSpec((batch, stepper.input_dim), dtype, name="x"), *states]
+    specs = [tf.TensorSpec((batch, size), dtype, name=name) for name, size in sizes.items()]
+    archive.add_endpoint("step", step, specs)
+
+
+def _named(states: Sequence[Any]) -> dict[str, Any]:
+    return {f"state_{index}": state for index, state in enumerate(states)}
 
 
 def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str, bytes]:
@@ -159,7 +139,7 @@ def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str,
 
     archive = keras.export.ExportArchive()
     archive.track(stepper.model)
-    archive.add_endpoint("step", _step(stepper), _specs(stepper, 1))
+    _add_step(archive, stepper, 1)
     scratch = temporary_folder(folder)  # not the system's, where one of a process that was killed would stay for ever
     try:
         archive.write_out(scratch, verbose=False)
@@ -180,7 +160,8 @@ def _in_float32(model: keras.Model) -> keras.Model:
     kinds = {type(layer.cell) for layer in model.layers if isinstance(layer, keras.layers.RNN)}
     try:
         with keras.saving.custom_object_scope({kind.__name__: kind for kind in kinds}):
-            copy = keras.saving.deserialize_keras_object(_float32_config(keras.saving.serialize_keras_object(model)))
+            config = json.dumps(keras.saving.serialize_keras_object(model))
+            copy = keras.saving.deserialize_keras_object(json.loads(config, object_hook=_with_float32))
         copy.set_weights(model.get_weights())
     except Exception as error:  # what Keras raises depends on what it stumbles over
         raise InputError(
@@ -189,15 +170,9 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _float32_config(config: Any) -> Any:
-    """Returns a configuration of Keras with float32 for all other types of numbers with a point."""
-    if isinstance(config, list | tuple):
-        return [_float32_config(part) for part in config]
-    if not isinstance(config, dict):
-        return config
+def _with_float32(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a part of a configuration of Keras with float32 for other types of floating-point numbers."""
     if config.get("class_name") == "DTypePolicy":
-        return {**config, "config": {"name": "float32"}}
-    changed = {key: _float32_config(value) for key, value in config.items()}
-    if isinstance(config.get("dtype"), str) and "float" in config["dtype"]:
-        changed["dtype"] = "float32"
-    return changed
+        return config | {"config": {"name": "float32"}}
+    dtype = config.get("dtype")
+    return config | {"dtype": "float32"} if isinstance(dtype, str) and "float" in dtype else config

@@ -1,23 +1,33 @@
-"""What is known of a preset: `metadata.json`, and what its card says."""
+"""What is known of a preset: `metadata.json`, and its card."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import textwrap
 from typing import Any
 
+import jinja2
+import keras
+import numpy as np
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.budget import count_parameters
+from keras_rnncap.cells import CELLS, get_cell
+from keras_rnncap.datasets import TASKS
+
+PICTURE = "learning_curve.png"
 
 
 @dataclasses.dataclass(frozen=True)
 class PresetFacts:
-    """What is known of a preset. Only the first two are needed for a model of one's own.
+    """What is known of a preset.
 
     Attributes:
         name: `CELL-TASK-SIZE`, in small letters, digits and hyphens.
         task: The task, as `make_task` takes it, or what else the model is for.
-        version: From 1; what is published under a version does not change.
+        version: From 1.
         cell: The cell's name.
         depth: Number of recurrent layers.
         units: Units of each.
@@ -74,10 +84,57 @@ class PresetFacts:
         steps, losses = zip(*self.curve, strict=True)
         figure, (axes,) = new_figure(1, width=6.0)
         axes.plot(steps, losses, color=cell_color(self.cell))
-        axes.set_xlabel("training steps")
-        axes.set_ylabel("training loss")
-        axes.set_xlim(0, None)
+        axes.set(xlabel="training steps", ylabel="training loss", xlim=(0, None))
         if min(losses) > 0:
             axes.set_yscale("log")
         axes.set_title(plain(self.handle), fontsize="medium")
         return figure
+
+
+def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = True) -> str:
+    """Returns the card of a model, as Markdown for hubs.
+
+    `steps` is whether the SavedModel beside the card has single steps, and `None` where there is no SavedModel.
+
+    Example:
+    >>> from keras_rnncap import sequence_model
+    >>> model = sequence_model("gru", 4, input_dim=3, output_dim=2)
+    >>> print(render_card(PresetFacts(name="gru-mine-tiny", task="mine"), model).splitlines()[-1])
+    Sizes other than the task's, and data of another kind, have not been tried.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_rnncap.zoo", "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # it is Markdown
+    )
+    environment.filters["number"] = _number
+    breakdown = count_parameters(model)
+    task = TASKS.get(facts.task.partition(":")[0])
+    return environment.get_template("card.md.j2").render(
+        facts=facts,
+        equation=_equation(facts.cell),
+        breakdown=breakdown,
+        total=int(breakdown["total"].sum()),
+        task_source=task.source if task else "",
+        shape=list(model.input_shape),
+        steps=steps,
+        perceptron=facts.task.startswith("perceptron"),
+        picture=PICTURE if facts.curve else "",
+    )
+
+
+def _equation(cell: str) -> str:
+    """Returns the equations of a cell, as its docstring has them."""
+    if cell not in CELLS:
+        return ""
+    blocks = inspect.cleandoc(get_cell(cell).__doc__ or "").split("\n\n")
+    return textwrap.dedent(next((block for block in blocks if block.startswith("    ")), "")).rstrip()
+
+
+def _number(value: Any) -> str:
+    """Returns a number as people write it, and anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

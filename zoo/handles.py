@@ -24,16 +24,12 @@ def bundled() -> list[Path]:
 
 
 def resolve(handle: str | os.PathLike[str]) -> Path:
-    """Returns the folder that a handle means.
-
-    Raises:
-        InputError: If there is none, or a hub's client is not installed or fails.
-    """
+    """Returns the folder that a handle means; raises `InputError` if there is none, or a hub's client fails."""
     if not isinstance(handle, str | os.PathLike):
         raise InputError(f"a preset is named by a text or a path; got {handle!r}")
     text = os.fspath(handle)
-    hub, found, rest = text.partition("://")
-    if found:
+    hub, separator, rest = text.partition("://")
+    if separator:
         return _from_hub(hub, rest, text)
     name, _, version = text.partition("@")
     versions = {folder.name: folder for folder in bundled() if folder.parent.name == name}
@@ -64,5 +60,9 @@ def _from_hub(hub: str, rest: str, handle: str) -> Path:
             return Path(module.snapshot_download(name, revision=revision or None))
         return Path(module.model_download(rest))
     except Exception as error:  # each client has errors of its own
-        cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise InputError(f"{handle} cannot be had from its hub: {cause}") from error
+        raise InputError(f"{handle} cannot be had from its hub: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says first."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -18,15 +19,17 @@ import pandas as pd
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import read_json, remove_leftovers, replacing
 from keras_rnncap.saving import export_saved_model, write_weights
-from keras_rnncap.zoo.cards import PICTURE, render_card
 from keras_rnncap.zoo.exporting import check_stateless, write_formats
-from keras_rnncap.zoo.facts import PresetFacts
-from keras_rnncap.zoo.handles import bundled, resolve
-from keras_rnncap.zoo.stepping import stepper_of
+from keras_rnncap.zoo.facts import PICTURE, PresetFacts, render_card
+from keras_rnncap.zoo.handles import bundled, first_line, resolve
+from keras_rnncap.zoo.stepping import Stepper
 from keras_rnncap.zoo.writing import writing_to
 
 FORMAT = 1
 """Number of the layout of a preset's folder."""
+TYPES = {"name": str, "task": str, "cell": str, "version": int, "hyperparameters": dict, "training": dict}
+TYPES |= {"depth": int, "units": int, "parameters": int}
+"""What some of the facts must be."""
 CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.json", "README.md"
 SUMS = "SHA256SUMS"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
@@ -35,22 +38,19 @@ ANEW = "load the preset anew"
 
 
 def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFacts) -> Path:
-    """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets.
+    """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets, ready for a hub.
 
-    In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (for TensorFlow alone, see
-    `export`, without the single steps where the model cannot be stepped; written on the TensorFlow backend only),
-    `metadata.json` (the facts), `README.md` (the card), a picture of the learning curve if there is one, and
-    `SHA256SUMS` of all of these, which `sha256sum --check` reads as well. Such a folder can be uploaded to a hub as it
-    is.
+    In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (see `export`; on the
+    TensorFlow backend only, and without single steps where the model cannot be stepped), `metadata.json` (the facts),
+    `README.md` (the card), a picture of the learning curve if there is one, and `SHA256SUMS` of all of these.
 
     Args:
-        model: A built model, such as those of `sequence_model`.
-        directory: The folder, which must not be there: what is published under a version stays.
+        model: A built model, such as those of `sequence_model`, that keeps no state between calls.
+        directory: The folder, which must not exist: what is published under a version stays.
         facts: What the model is.
 
     Raises:
-        InputError: If the folder is there or cannot be written, or the name, the version or the model cannot be used;
-            a model that keeps a state between calls cannot.
+        InputError: If the folder exists or cannot be written, or the name, the version or the model cannot be used.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -98,7 +98,9 @@ def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
     write_weights(model, folder / WEIGHTS)
     steps = None  # whether the SavedModel has them; None where there is none
     if keras.config.backend() == "tensorflow":
-        stepper = stepper_of(model)
+        stepper = None
+        with contextlib.suppress(InputError):
+            stepper = Stepper(model)
         if steps := stepper is not None:
             write_formats(model, stepper, folder, ["saved_model"])
         else:  # it can be run whole
@@ -115,14 +117,13 @@ def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
 
 
 def load(handle: str | os.PathLike[str]) -> keras.Model:
-    """Returns a pretrained model, compiled with its task's loss and Adam, ready to predict or to be trained further.
+    """Returns a pretrained model, compiled with its task's loss and Adam.
 
-    Every file is verified first. Nothing that is loaded can run code of its own; the SavedModel, which can, is not.
+    Every file is verified first, and no code of the preset is run.
 
     Args:
         handle: A bundled preset's name (`"ugrnn-memory-9k"`, or one version of it, `"ugrnn-memory-9k@v1"`), a folder
-            that `save` wrote, or `hf://OWNER/NAME` or `kaggle://OWNER/MODEL/keras/VARIATION`, for which the hub's
-            client must be installed.
+            that `save` wrote, or `hf://OWNER/NAME` or `kaggle://OWNER/MODEL/keras/VARIATION`.
 
     Raises:
         InputError: If there is no such preset, or it is incomplete, changed, or newer than this package.
@@ -150,21 +151,12 @@ def load(handle: str | os.PathLike[str]) -> keras.Model:
     return model
 
 
-def first_line(error: Exception) -> str:
-    """Returns what an error says first."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
-
-
 def check_modules(config: Any, file: Path) -> None:
     """Raises `InputError` if a configuration names a module that Keras would import: its code would run."""
-    if isinstance(config, dict):
-        module = config.get("module")
-        if isinstance(module, str):
-            package = module.partition(".")[0]
-            if package not in ("builtins", "keras", "keras_rnncap") and module not in sys.modules:
-                raise InputError(
-                    f"{file} has parts of the module {module}; import it before, if it is yours and you trust it"
-                )
+    module = config.get("module") if isinstance(config, dict) else None
+    known = ("builtins", "keras", "keras_rnncap")
+    if isinstance(module, str) and module.partition(".")[0] not in known and module not in sys.modules:
+        raise InputError(f"{file} has parts of the module {module}; import it before, if it is yours and you trust it")
     for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
         check_modules(part, file)
 
@@ -197,15 +189,14 @@ def verify(handle: str | os.PathLike[str]) -> list[str]:
         if not gap or len(digest) != 64:
             raise InputError(f"{sums} is damaged: a line of it is {line[:80]!r}; {ANEW}")
         known[name] = digest
-    for name in (CONFIG, WEIGHTS, METADATA, CARD):
-        if name not in known:
-            raise InputError(f"{sums} is damaged: {name} is not in it; {ANEW}")
-    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-    others = sorted(name for name in there - {*known, SUMS} if not name.startswith("."))  # hubs add hidden ones
+    if missing := [name for name in (CONFIG, WEIGHTS, METADATA, CARD) if name not in known]:
+        raise InputError(f"{sums} is damaged: {missing[0]} is not in it; {ANEW}")
+    files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    others = sorted(name for name in files - {*known, SUMS} if not name.startswith("."))  # hubs add hidden ones
     if others:
         raise InputError(f"{folder / others[0]} is not of the preset: {SUMS} does not list it; {ANEW}")
     for name, digest in known.items():
-        if name not in there:
+        if name not in files:
             raise InputError(f"{folder / name} is missing; {ANEW}")
         if _digest(folder / name) != digest:
             raise InputError(f"{folder / name} has changed since it was published (or {SUMS} has): load it anew")
@@ -213,24 +204,13 @@ def verify(handle: str | os.PathLike[str]) -> list[str]:
 
 
 def list_presets() -> pd.DataFrame:
-    """Returns a table of the bundled presets: a row for each, by its handle.
-
-    Its columns are `task`, `cell`, `depth`, `parameters`, `score` on data that it has not seen, `score_name`, the score
-    of `chance`, and `size_kb`, of all its files.
-    """
+    """Returns a table of the bundled presets: what each is, its score, that of chance, and its size, by its handle."""
     rows = {}
     for folder in bundled():
         facts = _read_facts(folder)
-        rows[facts.handle] = {
-            "task": facts.task.partition(":")[0],
-            "cell": facts.cell,
-            "depth": facts.depth,
-            "parameters": facts.parameters,
-            "score": facts.score,
-            "score_name": facts.score_name,
-            "chance": facts.chance_score,
-            "size_kb": round(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1000),
-        }
+        size = round(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1000)
+        known = [facts.cell, facts.depth, facts.parameters, facts.score, facts.score_name, facts.chance_score]
+        rows[facts.handle] = [facts.task.partition(":")[0], *known, size]
     columns = ["task", "cell", "depth", "parameters", "score", "score_name", "chance", "size_kb"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("preset")
 
@@ -246,26 +226,25 @@ def _read_facts(folder: Path) -> PresetFacts:
     if not file.is_file():
         raise InputError(f"{folder} is not a whole preset: it has no {METADATA}")
     content = read_json(file, ANEW)
-    there = content.get("format")
-    if not isinstance(there, int):
-        raise InputError(f"{file} has changed since it was published: format is {there!r:.80}")
-    if there > FORMAT:
+    changed = f"{file} has changed since it was published"
+    layout = content.get("format")
+    if not isinstance(layout, int):
+        raise InputError(f"{changed}: format is {layout!r:.80}")
+    if layout > FORMAT:
         raise InputError(
-            f"{file}: made by a newer version of keras-rnncap (format {there}; this one reads {FORMAT}): "
+            f"{file}: made by a newer version of keras-rnncap (format {layout}; this one reads {FORMAT}): "
             "pip install --upgrade keras-rnncap"
         )
     fields = {field.name for field in dataclasses.fields(PresetFacts)}
     try:
         facts = PresetFacts(**{key: value for key, value in content.items() if key in fields})
     except TypeError as error:
-        raise InputError(f"{file} has changed since it was published: {error}") from error
-    kinds = {"name": str, "task": str, "cell": str, "version": int, "hyperparameters": dict, "training": dict}
-    kinds |= {"depth": int, "units": int, "parameters": int}
-    for key, kind in kinds.items():
+        raise InputError(f"{changed}: {error}") from error
+    for key, kind in TYPES.items():
         if not isinstance(getattr(facts, key), kind):
-            raise InputError(f"{file} has changed since it was published: {key} is {getattr(facts, key)!r:.80}")
+            raise InputError(f"{changed}: {key} is {getattr(facts, key)!r:.80}")
     if not NAME.fullmatch(facts.name):  # it becomes part of paths
-        raise InputError(f"{file} has changed since it was published: name is {facts.name!r}")
+        raise InputError(f"{changed}: name is {facts.name!r}")
     return facts
 
 

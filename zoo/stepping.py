@@ -29,11 +29,8 @@ class StateSpec(NamedTuple):
 class Stepper:
     """A model's layers, to be called for one time step.
 
-    The model is a chain: an input, `keras.layers.RNN` layers (Keras' own recurrent layers included), and layers that
-    work on each time step alone, such as `Dense`, after them.
-
     Args:
-        model: A built model, such as those of `sequence_model`.
+        model: A built model: a chain of recurrent layers, Keras' own included, and `Dense` or `Activation` layers.
 
     Raises:
         InputError: If the model is no such chain.
@@ -58,15 +55,16 @@ class Stepper:
         for layer in layers:
             nodes = layer._inbound_nodes[-1:] if isinstance(model, keras.Sequential) else layer._inbound_nodes
             single = len(nodes) == 1 and len(nodes[0].input_tensors) == 1
-            steps = isinstance(layer, (keras.layers.RNN, keras.layers.Dense | keras.layers.Activation))
+            steps = isinstance(layer, keras.layers.RNN | keras.layers.Dense | keras.layers.Activation)
             if not (single and steps) or getattr(layer, "go_backwards", False):
                 raise InputError(
                     f"layer {layer.name} ({type(layer).__name__}) cannot be stepped: a model to step is a chain of "
                     "recurrent layers that go forward, and Dense or Activation layers after them"
                 )
-        if not any(isinstance(layer, keras.layers.RNN) for layer in layers):
+        self._recurrent = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
+        if not self._recurrent:
             raise InputError("the model has no recurrent layer to step")
-        self.model, self._layers = model, layers
+        self.model, self._after = model, layers[len(self._recurrent) :]
         self.input_dim = int(model.input_shape[-1])
 
     @property
@@ -74,16 +72,13 @@ class Stepper:
         """The model's states, layer by layer."""
         return [
             StateSpec(f"{layer.name}.{index}", int(state.shape[-1]), keras.ops.convert_to_numpy(state)[0])
-            for layer in self._recurrent()
-            for index, state in enumerate(_initial(layer, 1))
+            for layer in self._recurrent
+            for index, state in enumerate(keras.tree.flatten(layer.cell.get_initial_state(batch_size=1)))
         ]
-
-    def _recurrent(self) -> list[keras.layers.RNN]:
-        return [layer for layer in self._layers if isinstance(layer, keras.layers.RNN)]
 
     def initial_states(self, batch_size: Any) -> list[Any]:
         """Returns the states before the first time step, each of shape `(batch_size, size)`."""
-        return [state for layer in self._recurrent() for state in _initial(layer, batch_size)]
+        return keras.tree.flatten([layer.cell.get_initial_state(batch_size=batch_size) for layer in self._recurrent])
 
     def __call__(self, x: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Returns the model's output for one time step, and the new states.
@@ -92,30 +87,12 @@ class Stepper:
             x: Shape `(batch, input_dim)`.
             states: As `initial_states` or the step before returned them.
         """
-        left: list[Any] = list(states)
+        remaining: list[Any] = list(states)
         new: list[Any] = []
-        for layer in self._layers:
-            if isinstance(layer, keras.layers.RNN):
-                count = len(_sizes(layer.cell))
-                x, after = layer.cell(x, left[:count])
-                left, new = left[count:], [*new, *(after if isinstance(after, list | tuple) else [after])]
-            else:
-                x = layer(x)
+        for layer in self._recurrent:
+            count = len(keras.tree.flatten(layer.cell.state_size))
+            x, of_layer = layer.cell(x, remaining[:count])
+            remaining, new = remaining[count:], [*new, *keras.tree.flatten(of_layer)]
+        for layer in self._after:
+            x = layer(x)
         return x, new
-
-
-def stepper_of(model: keras.Model) -> Stepper | None:
-    """Returns the `Stepper` of a model; `None` where it cannot be stepped."""
-    try:
-        return Stepper(model)
-    except InputError:
-        return None
-
-
-def _sizes(cell: Any) -> list[int]:
-    return list(cell.state_size) if isinstance(cell.state_size, list | tuple) else [cell.state_size]
-
-
-def _initial(layer: keras.layers.RNN, batch_size: Any) -> list[Any]:
-    states = layer.cell.get_initial_state(batch_size=batch_size)
-    return list(states) if isinstance(states, list | tuple) else [states]

@@ -12,11 +12,7 @@ from keras_rnncap.runs import disk_trouble, remove_leftovers, replacing
 
 @contextlib.contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Makes one sentence of what the system, TensorFlow and h5py say of a disk.
-
-    Raises:
-        InputError: If the block ends with an error that speaks of the disk.
-    """
+    """Turns errors of the disk, whether of the system, TensorFlow or h5py, into an `InputError`."""
     try:
         yield
     except Exception as error:  # TensorFlow and h5py have errors of their own, of several kinds
@@ -30,11 +26,7 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Yields a path to write to, which takes the place of `path` whole; what killed processes left beside it goes.
-
-    Raises:
-        InputError: If the disk cannot be written.
-    """
+    """Yields a path to write to, which then replaces `path`; raises `InputError` if the disk cannot be written."""
     folder = path.absolute().parent
     with writing_to(folder):
         remove_leftovers(folder)

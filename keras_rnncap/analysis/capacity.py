@@ -17,14 +17,7 @@ PAPER_ESTIMATE = 5.0
 
 
 class CapacityCurve(NamedTuple):
-    """The trials of a measurement, in order, one entry each.
-
-    Attributes:
-        trial: Number of the trial, from 1.
-        patterns: b.
-        bits_per_parameter: What it stored; NaN where it was infeasible.
-        best: The most that any trial so far stored; NaN before the first feasible one.
-    """
+    """The trials of a measurement, from 1; NaN where one was infeasible, and for the best so far before the first."""
 
     trial: np.ndarray
     patterns: np.ndarray
@@ -43,23 +36,16 @@ def compute_capacity(rows: Sequence[Mapping[str, Any]]) -> CapacityCurve:
 def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str) -> Figure:
     """Draws bits per parameter against trials and against the number of patterns, with the paper's range.
 
-    Look for: a best line that is still rising at the right end of the first picture means that more trials would pay;
-    in the second, trials on the diagonal learned all their patterns, and the best lie where they leave it.
+    Look for: a best line that still rises at the right end is a measurement that needs more trials.
     """
     curve = compute_capacity(rows)
     figure, (left, right) = new_figure(2)
     color = cell_color(cell)
+    band: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.7", "linewidth": 0.5, "zorder": 0}
+    highest = max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0))
     for axes in (left, right):
-        axes.axhspan(
-            *PAPER_RANGE,
-            facecolor="0.92",
-            edgecolor="0.7",
-            linewidth=0.5,
-            zorder=0,
-            label="Collins et al. 2017: 3 to 6",
-        )
-        axes.set_ylabel("bits per parameter")
-        axes.set_ylim(0, max(PAPER_RANGE[1], np.nanmax(curve.bits_per_parameter, initial=0.0)) + 0.2)
+        axes.axhspan(*PAPER_RANGE, label="Collins et al. 2017: 3 to 6", **band)
+        axes.set(ylabel="bits per parameter", ylim=(0, highest + 0.2))
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
     infeasible = np.isnan(curve.bits_per_parameter)
@@ -69,8 +55,7 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     per_parameter = curve.patterns / parameters
     right.plot([0, PAPER_RANGE[1]], [0, PAPER_RANGE[1]], color="0.6", linewidth=1, label="all patterns learned")
     right.plot(per_parameter, curve.bits_per_parameter, "o", color=color, markersize=4)
-    right.set_xlabel("patterns per parameter")
-    right.set_xlim(0, max(10.0, float(per_parameter.max(initial=0))))
+    right.set(xlabel="patterns per parameter", xlim=(0, max(10.0, float(per_parameter.max(initial=0)))))
     right.legend(frameon=False, fontsize="small", loc="upper right")
     figure.suptitle(plain(f"{cell}, {parameters:,} parameters"), fontsize="medium")
     return figure

@@ -9,25 +9,24 @@ import pandas as pd
 from scipy import stats
 
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.statistics import LEVEL
-from keras_rnncap.analysis.style import cell_order
+from keras_rnncap.analysis.statistics import LEVEL, compute_share
+
+FEASIBLE = ("feasible", "feasible_low", "feasible_high")
 
 
 class Recommendation(NamedTuple):
     """What rows say about a task at a size.
 
     Attributes:
-        candidates: A row for each cell, the best expected score first: `expected`, that of a search of its
-            hyperparameters, with a 95% interval `low` to `high`; `feasible` with its interval, the share of settings
-            that did not diverge, and `median`, both of random settings (NaN where the rows have none), infeasible ones
-            counted as worst; `ms_per_step`, milliseconds for a training step of a trial among others, on the machine of
-            the rows.
+        candidates: A row for each cell, the best expected score first: `expected`, the score of a search, with a 95%
+            interval `low` to `high`; `feasible`, the share of random settings that did not diverge, with its interval,
+            and `median`, of all random settings, infeasible ones as worst (NaN where the rows have none);
+            `ms_per_step`, milliseconds for a training step of a trial, on the machine of the rows.
         objective: Name of the score.
         direction: Whether more or less is better.
         best: The cell with the best expected score; `None` where no cell has one.
         as_good: Cells whose intervals reach the best's expected score.
-        easiest: The cell whose random settings have the best median, the larger share of feasible ones deciding among
-            equals; `None` where the rows have no random settings.
+        easiest: The cell whose random settings have the best median; `None` where the rows have no random settings.
         basis: What the rows are.
         remarks: What to bear in mind.
     """
@@ -42,150 +41,114 @@ class Recommendation(NamedTuple):
     remarks: list[str]
 
 
-def interpolate(sizes: np.ndarray, scores: np.ndarray, size: float) -> float:
-    """Returns the score at a size, linear in the logarithm between the nearest sizes, that of the nearest one outside.
-
-    Example:
-    >>> round(interpolate(np.array([10.0, 1000.0]), np.array([1.0, 3.0]), 100.0), 6)
-    2.0
-    """
-    order = np.argsort(sizes)
-    return float(np.interp(np.log(size), np.log(sizes[order]), scores[order]))
-
-
 def compute_expected(points: pd.DataFrame, params: int) -> pd.DataFrame:
-    """Returns the score of each cell at a number of parameters, with an interval.
+    """Returns the score of each cell at a number of parameters, from `cell`, `parameters` and `score` of searches.
 
-    Scores are interpolated in the logarithm of the parameters. How far that may be off is taken from leaving out, one
-    at a time, all points of all cells that lie between two others: the interval is Student's t times their root mean
-    square error. It is not known (NaN) with fewer than two such points, or outside a cell's sizes.
-
-    Args:
-        points: `cell`, `parameters` and `score` of searches, one for each cell and size.
-        params: The number of parameters.
+    Scores are interpolated in the logarithm of the parameters; outside a cell's sizes the nearest one stands. The
+    interval is Student's t times the root mean square error of interpolating, one at a time, all points that lie
+    between two others of their cell; NaN with fewer than two such points, or outside a cell's sizes.
 
     Example:
-    >>> made = pd.DataFrame({"cell": ["rnn"] * 3, "parameters": [10, 100, 1000], "score": [1.0, 2.0, 3.0]})
-    >>> round(float(compute_expected(made, 316)["expected"].iloc[0]), 2)
+    >>> points = pd.DataFrame({"cell": ["rnn"] * 3, "parameters": [10, 100, 1000], "score": [1.0, 2.0, 3.0]})
+    >>> round(float(compute_expected(points, 316)["expected"].iloc[0]), 2)
     2.5
     """
     errors, rows = [], []
-    for cell, own in points.groupby("cell"):
-        own = own.sort_values("parameters")
-        sizes, scores = own["parameters"].to_numpy(float), own["score"].to_numpy(float)
+    for cell, searches in points.sort_values("parameters").groupby("cell"):
+        sizes, scores = np.log(searches["parameters"].to_numpy(float)), searches["score"].to_numpy(float)
         for index in range(1, len(sizes) - 1):
-            others = np.arange(len(sizes)) != index
-            errors.append(scores[index] - interpolate(sizes[others], scores[others], sizes[index]))
-        inside = sizes.min() <= params <= sizes.max()
-        rows.append({"cell": str(cell), "expected": interpolate(sizes, scores, params), "inside": inside})
+            rest = np.arange(len(sizes)) != index
+            errors.append(scores[index] - np.interp(sizes[index], sizes[rest], scores[rest]))
+        inside = searches["parameters"].min() <= params <= searches["parameters"].max()
+        rows.append((str(cell), float(np.interp(np.log(params), sizes, scores)), inside))
     half = np.nan
     if len(errors) > 1:
         half = float(np.sqrt(np.mean(np.square(errors))) * stats.t.ppf(1 - LEVEL / 2, len(errors)))
-    table = pd.DataFrame(rows)
-    table["low"] = np.where(table["inside"], table["expected"] - half, np.nan)
-    table["high"] = np.where(table["inside"], table["expected"] + half, np.nan)
-    return table.sort_values("cell", key=lambda cells: cells.map(cell_order), ignore_index=True)
+    table = pd.DataFrame(rows, columns=["cell", "expected", "inside"])
+    halves = np.where(table["inside"], half, np.nan)
+    return table.assign(low=table["expected"] - halves, high=table["expected"] + halves)
 
 
 def compute_settings(trials: pd.DataFrame, objective: str, direction: str) -> pd.DataFrame:
-    """Returns, for each cell, the share of settings that do not diverge, with Wilson's interval, and the median of all.
+    """Returns the share of feasible settings of each cell, with Wilson's interval, and the median score of all.
 
-    Args:
-        trials: `cell`, `status` and the objective.
-        objective: Name of the score.
-        direction: Whether more or less is better: an infeasible setting counts as the worst.
+    An infeasible setting counts as the worst.
     """
-    rows = []
-    worst = np.inf if direction == "min" else -np.inf
-    for cell, own in trials.groupby("cell"):
-        well = own["status"] == "completed"
-        interval = stats.binomtest(int(well.sum()), len(own)).proportion_ci(method="wilson")
-        scores = own[objective] if objective in own else pd.Series(np.nan, index=own.index)
-        median = float(np.median(scores.where(well, worst).fillna(worst)))
-        rows.append(
-            {"cell": cell, "feasible": well.mean(), "feasible_low": interval.low, "feasible_high": interval.high}
-            | {"median": median, "settings": len(own)}
-        )
-    return pd.DataFrame(rows)
+    rows, worst = [], np.inf if direction == "min" else -np.inf
+    for cell, settings in trials.groupby("cell"):
+        completed = settings["status"] == "completed"
+        share = compute_share(completed)
+        scores = settings.get(objective, pd.Series(np.nan, settings.index))
+        median = float(np.median(scores.where(completed, worst).fillna(worst)))
+        rows.append((cell, *share[:3], median, len(settings)))
+    return pd.DataFrame(rows, columns=["cell", *FEASIBLE, "median", "settings"])
 
 
-def _pieces_of(rows: StudyRows, task: str) -> pd.DataFrame:
+def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
     """Returns the searches of a task; those of perceptron capacity with bits per parameter as their score."""
     pieces = rows.pieces
     if pieces.empty:
         return pieces
-    if task == "perceptron":
-        return pieces[pieces["part"] == "size"].assign(
-            objective="bits_per_parameter",
-            direction="max",
-            best_score=lambda table: table["bits_per_parameter"],
-            data=task,
-        )
-    return pieces[(pieces["task"] == task) & (pieces["part"] != "rerun")]
+    if task != "perceptron":
+        return pieces[(pieces["task"] == task) & (pieces["part"] != "rerun")]
+    stored = pieces.assign(objective="bits_per_parameter", direction="max", data=task)
+    return stored.assign(best_score=pieces["bits_per_parameter"])[pieces["part"] == "size"]
 
 
 def compute_recommendation(
     rows: StudyRows, task: str, params: int, depth: int = 1, data: str | None = None
 ) -> Recommendation | None:
-    """Returns what rows say about a task, or `None` where they have none of it.
+    """Returns what rows say about a task at a size, or `None` where they have none of the task.
 
-    Args:
-        rows: Rows of studies.
-        task: The task's name.
-        params: Number of parameters.
-        depth: Number of layers; where the rows lack it, the nearest one that they have.
-        data: What the data are, to say so where the rows are of others.
+    Where the rows lack the depth, the nearest one is taken, and where they lack the data, others; remarks say so.
     """
-    own = _pieces_of(rows, task)
-    if own.empty:
+    searches = _searches_of(rows, task)
+    if searches.empty:
         return None
     remarks = []
-    if data is None or (own["data"] != data).all():
-        known = own["data"].mode().iloc[0]
+    if data is None or (searches["data"] != data).all():
+        known = str(searches["data"].mode().iloc[0])
         if data is not None:
             remarks.append(f"the rows are of {known}, not of {data}: trust the order more than the scores")
-        data = str(known)
-    own = own[own["data"] == data]
-    depths = sorted(own["depth"].unique(), key=lambda one: (abs(one - depth), one))
-    if depths[0] != depth:
-        remarks.append(f"the rows have no depth {depth}; these are of depth {int(depths[0])}")
-    own = own[own["depth"] == depths[0]]
-    objective, direction = str(own["objective"].iloc[0]), str(own["direction"].iloc[0])
+        data = known
+    searches = searches[searches["data"] == data]
+    nearest = min(searches["depth"].unique(), key=lambda known: (abs(known - depth), known))
+    if nearest != depth:
+        remarks.append(f"the rows have no depth {depth}; these are of depth {int(nearest)}")
+    searches = searches[searches["depth"] == nearest]
+    objective, direction = str(searches["objective"].iloc[0]), str(searches["direction"].iloc[0])
     sign = 1 if direction == "max" else -1
     # Searches that spent differently are not to be compared: those of which most cells have one.
-    spent = own.groupby(["part", "steps"])["cell"].transform("nunique")
-    most = own[spent == spent.max()]
-    most = most[most["part"] == most["part"].iloc[0]]
-    scored = most.dropna(subset=["best_score"]).assign(score=lambda table: table["best_score"])
-    points = scored.sort_values("score", ascending=sign < 0).drop_duplicates(["cell", "params"])
-    expected = compute_expected(points, params) if len(points) else pd.DataFrame({"cell": []})
-    random = own[own["part"] == "random"]
-    trials = rows.trials.merge((random if len(random) else most)[["piece", "cell"]], on="piece")
-    candidates = compute_settings(trials, objective, direction).merge(expected, on="cell", how="left")
+    spent = searches.groupby(["part", "steps"])["cell"].transform("nunique")
+    compared = searches[spent == spent.max()]
+    compared = compared[compared["part"] == compared["part"].iloc[0]]
+    points = compared.dropna(subset=["best_score"]).rename(columns={"best_score": "score"})
+    points = points.sort_values("score", ascending=sign < 0).drop_duplicates(["cell", "params"])
+    random = searches[searches["part"] == "random"]
+    trials = rows.trials.merge((compared if random.empty else random)[["piece", "cell"]], on="piece")
+    candidates = compute_settings(trials, objective, direction)
     if random.empty:
-        candidates[["feasible", "feasible_low", "feasible_high", "median"]] = np.nan
+        candidates[[*FEASIBLE, "median"]] = np.nan
         remarks.append("the rows have no random settings of this task, only those that searches proposed")
-    near = most.loc[np.log(most["parameters"] / params).abs().groupby(most["cell"]).idxmin()]
+    near = compared.loc[np.log(compared["parameters"] / params).abs().groupby(compared["cell"]).idxmin()]
     steps = rows.trials.groupby("piece")["steps"].sum()
     near = near.assign(ms_per_step=1000 * near["elapsed_s"] / near["piece"].map(steps))
-    candidates = candidates.merge(near[["cell", "ms_per_step"]], on="cell", how="left")
-    for name in ("expected", "low", "high"):
-        candidates[name] = candidates.get(name, np.nan)
+    for table in (compute_expected(points, params), near[["cell", "ms_per_step"]]):
+        candidates = candidates.merge(table, on="cell", how="left")
     candidates = candidates.sort_values("expected", ascending=sign < 0, ignore_index=True)
     first = candidates.iloc[0]
-    found = bool(np.isfinite(first["expected"]))
-    if found and not candidates["inside"].fillna(True).astype(bool).all():
+    best = str(first["cell"]) if np.isfinite(first["expected"]) else None
+    inside = candidates["inside"].dropna().astype(bool)
+    if best and not inside.all():
         least, largest = points["parameters"].min(), points["parameters"].max()
-        which = "some" if candidates["inside"].fillna(False).astype(bool).any() else "all"
         remarks.append(
-            f"{params:,} parameters are outside the sizes of {which} cells ({least:,.0f} to {largest:,.0f} in all): "
-            "the nearest size stands for it, with no interval; --probe trains at this size"
+            f"{params:,} parameters are outside the sizes of {'some' if inside.any() else 'all'} cells ({least:,.0f} "
+            f"to {largest:,.0f} in all): the nearest size stands for it, with no interval; --probe trains at this size"
         )
-    elif found and np.isnan(first["low"]):
+    elif best and np.isnan(first["low"]):
         remarks.append("there are too few sizes to know how far scores scatter")
     reach = candidates["high"] if sign > 0 else -candidates["low"]
-    others = (candidates["cell"] != first["cell"]) & candidates["expected"].notna()
-    as_good = candidates[others & ~(reach < sign * first["expected"])]["cell"]
+    as_good = candidates["expected"].notna() & ~(reach < sign * first["expected"]) & (candidates.index > 0)
     easiest = None
     if len(random) and candidates["feasible"].max() > 0:
         ranked = candidates.assign(rank=sign * candidates["median"]).sort_values(["rank", "feasible"], ascending=False)
@@ -194,9 +157,9 @@ def compute_recommendation(
         candidates=candidates,
         objective=objective,
         direction=direction,
-        best=str(first["cell"]) if found else None,
-        as_good=[str(cell) for cell in as_good] if found else [],
+        best=best,
+        as_good=candidates.loc[as_good, "cell"].astype(str).tolist(),
         easiest=easiest,
-        basis=f"{len(most)} searches on {data} and {len(trials):,} trials",
+        basis=f"{len(compared)} searches on {data} and {len(trials):,} trials",
         remarks=remarks,
     )

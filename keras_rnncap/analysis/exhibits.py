@@ -22,7 +22,7 @@ class StudyRows(NamedTuple):
 
     Attributes:
         pieces: A row for each search that ended.
-        trials: A row for each trial of them; `piece` names its search.
+        trials: A row for each of their trials; `piece` names its search.
     """
 
     pieces: pd.DataFrame
@@ -75,11 +75,7 @@ class Claim(NamedTuple):
 
 @contextlib.contextmanager
 def reading_tables(folder: object) -> Iterator[None]:
-    """Turns any error that the tables of a folder cause in the block into one message for the user.
-
-    Raises:
-        InputError: If the block ends with an error.
-    """
+    """Turns any error that the tables of a folder cause in the block into an `InputError`."""
     try:
         yield
     except InputError:
@@ -101,6 +97,11 @@ def decide(holds: bool, fails: bool) -> Verdict:
     return "does not hold" if fails else "holds" if holds else "undecided"
 
 
+def told(values: pd.Series, separator: str = ", ") -> str:
+    """Returns a value for each cell as text."""
+    return separator.join(f"{cell} {value:.2f}" for cell, value in values.items())
+
+
 def open_claim(claim: str, paper: str, missing: str) -> Claim:
     """Returns a claim for which there are not enough rows yet."""
     return Claim(claim, paper, "not enough rows yet", "undecided", missing)
@@ -119,3 +120,7 @@ class Exhibits:
     exhibits: list[Exhibit] = dataclasses.field(default_factory=list)
     claims: list[Claim] = dataclasses.field(default_factory=list)
     presets: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, name: str, title: str, source: str, caption: str, content: Figure | pd.DataFrame) -> None:
+        """Adds a figure or a table; see `Exhibit`."""
+        self.exhibits.append(Exhibit(name, title, source, caption, content))

@@ -12,13 +12,7 @@ from keras_rnncap.analysis.style import cell_color, new_figure, plain, unit_name
 
 
 class LearningCurve(NamedTuple):
-    """The records of a run, one entry each.
-
-    Attributes:
-        step: Training steps done.
-        train_loss: Mean loss since the record before, in nats.
-        score: The task's score on the validation split.
-    """
+    """The records of a run: training step, mean loss since the record before, in nats, and validation score."""
 
     step: np.ndarray
     train_loss: np.ndarray
@@ -45,9 +39,7 @@ def plot_learning_curve(
         axes.axhline(value, color="0.6", linewidth=1, linestyle="--")
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
         axes.annotate(plain(name), (1, value), fontsize="small", **place)
-    axes.set_xlabel("training steps")
-    axes.set_ylabel(unit_name(score_name))
-    axes.set_xlim(0, None)
+    axes.set(xlabel="training steps", ylabel=unit_name(score_name), xlim=(0, None))
     axes.legend(frameon=False, fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))
     axes.set_title(plain(title), fontsize="medium")
     return figure

@@ -6,17 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import (
-    PAPER_CELLS,
-    Claim,
-    Exhibit,
-    Exhibits,
-    StudyRows,
-    decide,
-    of_paper,
-    open_claim,
-)
-from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, new_figure, plain
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim, told
+from keras_rnncap.analysis.style import add_legend, draw_line, each_cell, new_figure
 
 CLOSE = 0.05
 """How far an error may be from the subspace's to count as the same."""
@@ -30,8 +21,7 @@ def compute_memory(pieces: pd.DataFrame) -> pd.DataFrame:
     keys = ["cell", "depth", "units", "input_dim"]
     scored = pieces.dropna(subset=["best_score"]).rename(columns={"best_score": "error"})
     table = scored.groupby(keys, as_index=False)[["error"]].mean()
-    table["subspace"] = np.maximum(0.0, 1 - table["units"] / table["input_dim"])
-    return table
+    return table.assign(subspace=np.maximum(0.0, 1 - table["units"] / table["input_dim"]))
 
 
 def plot_memory(table: pd.DataFrame) -> Figure:
@@ -48,35 +38,29 @@ def plot_memory(table: pd.DataFrame) -> Figure:
     styles = dict(zip(sorted(table["depth"].unique()), ("-", "--", ":", "-."), strict=False))
     for cell, points in each_cell(table):
         for depth, style in styles.items():
-            label = plain(cell if len(styles) == 1 else f"{cell} x {depth}")
-            draw_line(axes, points[points["depth"] == depth], "units", "error", cell, label, style)
-    axes.set(xlabel="units per layer", ylabel="mean squared error (variance 1)")
-    axes.set_ylim(-0.02, 1.02)
+            label = cell if len(styles) == 1 else f"{cell} x {depth}"
+            draw_line(axes, points[points["depth"] == depth], "units", "error", cell, style, label)
+    axes.set(xlabel="units per layer", ylabel="mean squared error (variance 1)", ylim=(-0.02, 1.02))
     add_legend(figure)
     return figure
 
 
 def claim_one_number_per_unit(table: pd.DataFrame) -> Claim:
-    """Tests whether every error is within 0.05 of the subspace's.
-
-    An error far above is a search that did not find what the cell can do, or a cell that cannot. It holds if every cell
-    of the paper has all its points, on both sides of as many units as inputs, within that distance; it does not if no
-    cell has.
-    """
+    """Tests whether every error is within 0.05 of the subspace's: one far above is a cell that cannot, or a search."""
     claim = "A state holds one number per hidden unit, whatever the cell"
     paper = "every cell reconstructs if and only if it has at least as many units as inputs; the same curve for all"
     off = (table["error"] - table["subspace"]).abs()
-    worst = table.assign(off=off).groupby("cell")["off"].max().sort_values()
-    sides = table.assign(enough=table["units"] >= table["input_dim"]).groupby("cell")["enough"].nunique()
-    whole = sides[sides == 2].index
-    if len(whole) == 0:
+    worst = off.groupby(table["cell"]).max().sort_values()
+    sides = (table["units"] >= table["input_dim"]).groupby(table["cell"]).nunique()
+    on_both = sides[sides == 2].index
+    if len(on_both) == 0:
         return open_claim(claim, paper, "no cell has points on both sides of as many units as inputs")
-    all_close = {*whole} == {*PAPER_CELLS} and bool((off <= CLOSE).all())
+    all_close = {*on_both} == {*PAPER_CELLS} and bool((off <= CLOSE).all())
     return Claim(
         claim,
         paper,
-        "largest distance from the curve: " + ", ".join(f"{cell} {value:.2f}" for cell, value in worst.items()),
-        decide(all_close, bool((worst[whole] > CLOSE).all())),
+        f"largest distance from the curve: {told(worst)}",
+        decide(all_close, bool((worst[on_both] > CLOSE).all())),
         f"distance of the error from 1 - n_h / n_in, {(off <= CLOSE).sum()} of {len(off)} points within {CLOSE}; "
         "holds if all are and all six cells have points on both sides of as many units as inputs, does not if no cell "
         "has all its points within",
@@ -85,22 +69,15 @@ def claim_one_number_per_unit(table: pd.DataFrame) -> Claim:
 
 def memory_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figure 2c, and what it says."""
-    shown = Exhibits()
-    if rows.pieces.empty or (table := compute_memory(rows.pieces)).empty:
+    shown, table = Exhibits(), compute_memory(rows.pieces)
+    if table.empty:
         return shown
+    inputs = int(table["input_dim"].iloc[0])
     pivot = table.pivot_table(index=["depth", "units"], columns="cell", values="error")
     pivot["subspace"] = table.groupby(["depth", "units"])["subspace"].first()
-    inputs = int(table["input_dim"].iloc[0])
-    shown.exhibits += [
-        Exhibit(
-            "memory",
-            f"Error of reconstructing {inputs} numbers",
-            "fig. 2c",
-            f"Best of all trials of a search for each point. The dashed line keeps n_h of {inputs} dimensions.",
-            plot_memory(table),
-        ),
-        Exhibit("memory-table", "The same as numbers", "fig. 2c", "Mean squared error.", pivot.round(3).reset_index()),
-    ]
+    caption = f"Best of all trials of a search for each point. The dashed line keeps n_h of {inputs} dimensions."
+    shown.add("memory", f"Error of reconstructing {inputs} numbers", "fig. 2c", caption, plot_memory(table))
+    shown.add("memory-table", "The same as numbers", "fig. 2c", "Mean squared error.", pivot.round(3).reset_index())
     if len(of_paper(table)):
         shown.claims.append(claim_one_number_per_unit(of_paper(table)))
     return shown

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_rnncap.analysis.exhibits import Claim, Exhibit, Exhibits, StudyRows, decide, of_paper, open_claim
-from keras_rnncap.analysis.style import (
-    add_legend,
-    cell_color,
-    cell_order,
-    draw_line,
-    each_cell,
-    new_figure,
-    plain,
-    sort_by_cell,
-)
+from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, of_paper, open_claim
+from keras_rnncap.analysis.style import add_legend, by_cell, cell_color, draw_line, each_cell, new_figure, sort_by_cell
 
 FLOAT_BITS = 32
 """Stands for weights as they were trained."""
@@ -45,41 +35,33 @@ def compute_needed(table: pd.DataFrame) -> pd.DataFrame:
 
     `needed` is the smallest number of bits from which on 95% of the stored bits are left.
     """
-    rows = []
-    for (cell, parameters), model in table.groupby(["cell", "parameters"]):
-        lost = model[model["kept"] < KEPT]["weight_bits"].max()
-        enough = model["weight_bits"] if math.isnan(lost) else model[model["weight_bits"] > lost]["weight_bits"]
-        stored = model["bits_per_parameter"].iloc[-1]
-        row = {"cell": cell, "parameters": parameters, "stored": stored, "estimate": math.ceil(stored)}
-        rows.append(row | {"needed": int(enough.min())})
-    return sort_by_cell(pd.DataFrame(rows)).reset_index(drop=True)
+    models = [table["cell"], table["parameters"]]
+    too_few = table["weight_bits"].where(table["kept"] < KEPT).groupby(models).transform("max").fillna(0)
+    enough = table[table["weight_bits"] > too_few].groupby(["cell", "parameters"], as_index=False)
+    needed = enough.agg(stored=("bits_per_parameter", "last"), needed=("weight_bits", "min"))
+    needed.insert(3, "estimate", np.ceil(needed["stored"]).astype(int))
+    return sort_by_cell(needed).reset_index(drop=True)
 
 
 def plot_quantization(table: pd.DataFrame) -> Figure:
     """Draws the bits stored for each parameter against those of a weight, rounded and as trained.
 
-    Look for: where a curve reaches its dotted line, what the model stores as trained, and how far that is to the right
-    of the dashed line, on which a weight has as many bits as it stores; no model can be above that.
+    Look for: how far to the right of the dashed line a curve reaches its dotted line, what the model stores as trained.
     """
     figure, (axes,) = new_figure(1, width=6.5)
     for cell, points in each_cell(table):
         axes.axhline(points["bits_per_parameter"].iloc[-1], color=cell_color(cell), linestyle=":", linewidth=0.8)
         rounded = points[points["weight_bits"] < FLOAT_BITS]
-        draw_line(axes, rounded, "weight_bits", "bits_per_parameter", cell, plain(cell))
+        draw_line(axes, rounded, "weight_bits", "bits_per_parameter", cell)
     reach = table["bits_per_parameter"].max() * 1.15
     axes.plot([0, reach], [0, reach], color="0.2", linestyle="--", linewidth=1, label="as many as it stores")
-    axes.set(xlabel="bits of a weight", ylabel="bits stored for each parameter")
-    axes.set_xlim(0, None)
-    axes.set_ylim(0, reach)
+    axes.set(xlabel="bits of a weight", ylabel="bits stored for each parameter", xlim=(0, None), ylim=(0, reach))
     add_legend(figure)
     return figure
 
 
 def claim_bits_of_a_weight(needed: pd.DataFrame) -> Claim:
-    """Tests whether weights need as many bits as they store, rounded up, give or take one.
-
-    It holds if that is so for every cell, and does not if it is so for none.
-    """
+    """Tests whether weights need as many bits as they store, rounded up, give or take one."""
     claim = "What a parameter stores estimates the bits to which a weight can be compressed without loss"
     paper = "about 5 bits per parameter, and others compressed fully connected layers to 5 bits per weight"
     if needed.empty:
@@ -98,29 +80,19 @@ def claim_bits_of_a_weight(needed: pd.DataFrame) -> Claim:
 
 def quantization_exhibits(rows: StudyRows) -> Exhibits:
     """Returns the curve, its numbers, and whether the remark holds."""
-    shown = Exhibits()
-    if rows.pieces.empty:
-        return shown
-    table = compute_quantization(rows)
-    pivot = table.pivot_table(index="weight_bits", columns="cell", values="bits_per_parameter")
-    cells = sorted(map(str, pivot.columns), key=cell_order)
-    pivot = pivot[cells].round(2).reset_index()
+    shown, table = Exhibits(), compute_quantization(rows)
+    pivot = by_cell(table, ["weight_bits"], "bits_per_parameter").round(2).reset_index()
     pivot["weight_bits"] = pivot["weight_bits"].replace({FLOAT_BITS: "as trained"}).astype(str)
-    shown.exhibits += [
-        Exhibit(
-            "quantization",
-            "Stored bits after rounding the weights",
-            "",
-            "Weights are rounded after training, each matrix to evenly spaced values. Dotted: as trained. Dashed: a "
-            "weight stores as many bits as it has, which is the most that it can.",
-            plot_quantization(table),
-        ),
-        Exhibit("quantization-table", "The same as numbers", "", "Bits stored for each parameter.", pivot),
-    ]
-    if len(own := of_paper(table)):
-        needed = compute_needed(own)
-        tried = ", ".join(str(bits) for bits in sorted(own["weight_bits"].unique()) if bits < FLOAT_BITS)
+    caption = (
+        "Weights are rounded after training, each matrix to evenly spaced values. Dotted: as trained. Dashed: a weight "
+        "stores as many bits as it has, which is the most that it can."
+    )
+    shown.add("quantization", "Stored bits after rounding the weights", "", caption, plot_quantization(table))
+    shown.add("quantization-table", "The same as numbers", "", "Bits stored for each parameter.", pivot)
+    if len(in_paper := of_paper(table)):
+        needed = compute_needed(in_paper)
+        tried = ", ".join(str(bits) for bits in sorted(in_paper["weight_bits"].unique()) if bits < FLOAT_BITS)
         caption = f"The fewest bits of a weight, of {tried}, that keep {KEPT:.0%} of what is stored as trained."
-        shown.exhibits.append(Exhibit("quantization-needed", "Bits that a weight needs", "", caption, needed.round(2)))
+        shown.add("quantization-needed", "Bits that a weight needs", "", caption, needed.round(2))
         shown.claims.append(claim_bits_of_a_weight(needed))
     return shown

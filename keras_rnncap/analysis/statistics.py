@@ -1,4 +1,4 @@
-"""Estimates with their intervals, and verdicts on them."""
+"""Estimates with their intervals, corrections for many tests, and verdicts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ LEVEL = 0.05
 
 
 class Estimate(NamedTuple):
-    """A mean or a slope with its interval.
-
-    Attributes:
-        value: The estimate.
-        low: Lower end of its 95% confidence interval.
-        high: Upper end.
-        points: How many observations there were.
-    """
+    """A mean, a share or a slope with its 95% confidence interval, and the number of observations."""
 
     value: float
     low: float
@@ -45,10 +38,26 @@ def compute_mean(values: Sequence[float] | np.ndarray | pd.Series) -> Estimate:
     known = np.asarray(values, float)
     known = known[np.isfinite(known)]
     mean = float(known.mean()) if len(known) else np.nan
-    if len(known) < 2:
-        return Estimate(mean, np.nan, np.nan, len(known))
-    half = float(stats.sem(known) * stats.t.ppf(1 - LEVEL / 2, len(known) - 1))
+    half = float(stats.sem(known) * stats.t.ppf(1 - LEVEL / 2, len(known) - 1)) if len(known) > 1 else np.nan
     return Estimate(mean, mean - half, mean + half, len(known))
+
+
+def compute_share(events: pd.Series) -> Estimate:
+    """Returns the share of true values, with Wilson's interval."""
+    interval = stats.binomtest(int(events.sum()), len(events)).proportion_ci(method="wilson")
+    return Estimate(float(events.mean()), interval.low, interval.high, len(events))
+
+
+def correct_holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Returns p-values after Holm's correction for their number; 1 for a test that could not be made (NaN).
+
+    Example:
+    >>> correct_holm([0.04, 0.01, 0.03]).round(2).tolist()
+    [0.06, 0.03, 0.06]
+    """
+    order, count = np.argsort(p_values), len(p_values)
+    corrected = np.fmin(1.0, np.asarray(p_values, float)[order] * np.arange(count, 0, -1))
+    return np.maximum.accumulate(corrected)[np.argsort(order)]
 
 
 def significant(p_value: float) -> bool:

@@ -63,6 +63,13 @@ def sort_by_cell(table: pd.DataFrame, *first: str) -> pd.DataFrame:
     return table.sort_values(keys, key=lambda column: column.map(cell_order) if column.name == "cell" else column)
 
 
+def by_cell(table: pd.DataFrame, index: list[str], values: str) -> pd.DataFrame:
+    """Returns means of a column, with a row for each value of `index` and a column for each cell, in order."""
+    pivot = table.pivot_table(index=index, columns="cell", values=values)
+    cells: list[str] = sorted(map(str, pivot.columns), key=cell_order)
+    return pivot[cells]
+
+
 def plain(text: object) -> str:
     r"""Returns a text as matplotlib then draws it, letter by letter: `$` is no formula, and a legend hides no name.
 
@@ -90,14 +97,7 @@ def log_axes(axes: Axes, which: str) -> None:
 
 
 def new_grid(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, np.ndarray]:
-    """Returns a figure and its axes, `(rows, columns)`. It belongs to no window, so it works without a screen.
-
-    Args:
-        rows: Number of rows.
-        columns: Number of columns.
-        size: Width and height, inches.
-        shared: `sharex` and `sharey` of matplotlib's `subplots`.
-    """
+    """Returns a figure of a width and height in inches, which needs no screen, and its axes, `(rows, columns)`."""
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in grid.flat:
@@ -112,13 +112,27 @@ def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.6) -> tup
 
 
 def draw_line(
-    axes: Axes, points: pd.DataFrame, x: str, y: str, cell: str, label: str | None, linestyle: str = "-"
+    axes: Axes, points: pd.DataFrame, x: str, y: str, cell: str, linestyle: str = "-", label: str | None = None
 ) -> None:
-    """Draws the columns `x` and `y` of a cell's points as a line with markers."""
+    """Draws the columns `x` and `y` of a cell's points as a line with markers, labelled with the cell."""
     points = points.sort_values(x)
-    axes.plot(points[x], points[y], "o", markersize=4, linestyle=linestyle, color=cell_color(cell), label=label)
+    style: dict[str, Any] = {"linestyle": linestyle, "color": cell_color(cell), "label": plain(label or cell)}
+    axes.plot(points[x], points[y], "o", markersize=4, **style)
+
+
+def draw_cells(axes: Axes, points: pd.DataFrame, x: str, y: str, linestyle: str = "-") -> None:
+    """Draws a line for each cell, with its intervals where `points` has `low` and `high`."""
+    for cell, line in each_cell(points):
+        draw_line(axes, line, x, y, cell, linestyle)
+        if "low" in line and line["low"].notna().any():
+            distances = [line[y] - line["low"], line["high"] - line[y]]
+            axes.errorbar(line[x], line[y], distances, fmt="none", color=cell_color(cell))
 
 
 def add_legend(figure: Figure) -> None:
-    """Adds the legend of all axes beside them."""
-    figure.legend(loc="outside right center", frameon=False, fontsize="small")
+    """Adds the legend of all axes beside them, with each label once."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(str(label), handle)
+    figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False, fontsize="small")

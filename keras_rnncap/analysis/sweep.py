@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -29,12 +29,11 @@ def compute_limits(scores: pd.Series) -> tuple[float, float]:
 def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Series, direction: str) -> Figure:
     """Draws each trial as a line through its hyperparameters, coloured by its score; infeasible ones are grey, behind.
 
-    Look for: axes on which the best lines (the darkest) run together are those that matter; where they fan out, any
-    value will do.
+    Look for: hyperparameters at which the best lines (the darkest) run together are those that matter.
 
     Args:
         places: A row for each trial, a column for each hyperparameter, in [0, 1]; NaN where it was inactive.
-        ticks: What to write along each axis.
+        ticks: Labels along each axis.
         scores: The score of each trial, NaN where it was infeasible.
         direction: Whether more (`"max"`) or less (`"min"`) is better.
     """
@@ -47,48 +46,35 @@ def plot_parallel_coordinates(places: pd.DataFrame, ticks: Ticks, scores: pd.Ser
     segments = [np.column_stack([x, places.loc[trial].fillna(-0.08)]) for trial in order]
     shades = ["0.85" if math.isnan(scores[trial]) else colors(norm(scores[trial])) for trial in order]
     axes.add_collection(LineCollection(segments, colors=shades, linewidths=0.8, alpha=0.8))
+    box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+    beside: dict[str, Any] = {"xytext": (2, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
     for index, name in enumerate(names):
         axes.axvline(index, color="0.3", linewidth=0.8)
         for place, text in ticks[name]:
-            axes.annotate(
-                plain(text),
-                (index, place),
-                xytext=(2, 0),
-                textcoords="offset points",
-                fontsize=6,
-                va="center",
-                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
-            )
+            axes.annotate(plain(text), (index, place), bbox=box, **beside)
     axes.set_xticks(x, [plain(name) for name in names], rotation=60, ha="right", fontsize="small")
     axes.set_yticks([-0.08], ["inactive"], fontsize="small")
-    axes.set_xlim(-0.2, len(names) - 0.5)
-    axes.set_ylim(-0.12, 1.05)
+    axes.set(xlim=(-0.2, len(names) - 0.5), ylim=(-0.12, 1.05))
     axes.spines[["left", "bottom"]].set_visible(False)
     figure.colorbar(ScalarMappable(norm, map_name), ax=axes, label=unit_name(scores.name), pad=0.01)
     return figure
 
 
 def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure:
-    """Draws the score against each hyperparameter; crosses below are infeasible trials.
+    """Draws the score against each hyperparameter, late trials dark; crosses below are infeasible trials.
 
-    Look for: a best edge that rises towards an end of an axis means that the range should be extended there; late
-    trials (dark) show where the search went.
-
-    Args:
-        places: A row for each trial, a column for each hyperparameter, in [0, 1]; NaN where it was inactive.
-        ticks: What to write along each axis.
-        scores: The score of each trial, NaN where it was infeasible.
+    Look for: where scores are best at an end of an axis, the range should be extended there. The arguments are those of
+    `plot_parallel_coordinates`.
     """
     names = list(places.columns)
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(3.0 * columns, 2.3 * rows), layout="constrained")
-    trial = np.arange(len(scores))
+    trial, failed = np.arange(len(scores)), scores.isna().to_numpy()
     bottom = compute_limits(scores)[0]
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, index + 1)
+    for index, name in enumerate(names, 1):
+        axes = figure.add_subplot(rows, columns, index)
         axes.spines[["top", "right"]].set_visible(False)
-        failed = scores.isna().to_numpy()
         axes.scatter(places[name], scores, c=trial, cmap="Blues", vmin=-0.4 * len(trial), s=10)
         axes.plot(places[name][failed], np.full(failed.sum(), bottom), "x", color="0.6", markersize=4)
         axes.set_xticks([place for place, _ in ticks[name]], [plain(text) for _, text in ticks[name]], fontsize=6)
@@ -100,12 +86,9 @@ def plot_slices(places: pd.DataFrame, ticks: Ticks, scores: pd.Series) -> Figure
 
 
 def plot_importance(importance: pd.DataFrame) -> Figure:
-    """Draws the share of each hyperparameter in how scores differ.
+    """Draws `first_order` and `total`, the shares of each hyperparameter in how scores differ, the largest first.
 
     Look for: a short list at the top; a bar much longer in light than in dark acts with others only.
-
-    Args:
-        importance: `first_order` and `total` for each hyperparameter, the most important first.
     """
     table = importance.iloc[::-1]
     figure, (axes,) = new_figure(1, width=6.0, height=max(2.0, 0.25 * len(table) + 0.8))
@@ -113,7 +96,7 @@ def plot_importance(importance: pd.DataFrame) -> Figure:
     axes.barh(names, table["total"], color="#56B4E9", label="with interactions")
     axes.barh(names, table["first_order"], color="#0072B2", height=0.4, label="alone")
     axes.set(xlabel="share of the variance of scores over the space (Sobol)", ylabel="hyperparameter")
-    axes.set_xlim(0, max(1.0, float(table["total"].max())))
+    axes.set(xlim=(0, max(1.0, float(table["total"].max()))))
     axes.tick_params(axis="y", labelsize="small")
     axes.legend(frameon=False, fontsize="small", loc="lower right")
     return figure

@@ -1,4 +1,4 @@
-"""How easily cells train: figures 4 and 5, tables 1, App.1 and App.2 of Collins et al. (2017), and the claims."""
+"""How easily cells train: figures 4 and 5, tables 1 and App.2 of Collins et al. (2017), and the claims."""
 
 from __future__ import annotations
 
@@ -9,17 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from keras_rnncap.analysis.exhibits import (
-    PAPER_CELLS,
-    Claim,
-    Exhibit,
-    Exhibits,
-    StudyRows,
-    decide,
-    of_paper,
-    open_claim,
-)
-from keras_rnncap.analysis.statistics import LEVEL
+from keras_rnncap.analysis.exhibits import PAPER_CELLS, Claim, Exhibits, StudyRows, decide, of_paper, open_claim, told
+from keras_rnncap.analysis.statistics import LEVEL, compute_share, correct_holm
 from keras_rnncap.analysis.style import (
     add_legend,
     cell_color,
@@ -49,14 +40,6 @@ PAPER_WELCH = {
     | {"rnn / irnn": 0.571, "irnn / ugrnn": 2.37, "rnn / lstm": -1.53, "ugrnn / lstm": -3.81, "rnn / ugrnn": 2.81},
 }
 """Table App.2: t for each depth and pair, the sign turned where the paper names the pair the other way round."""
-PAPER_RERUNS = {
-    "rnn": (1.16e-2, 8.21e-2),
-    "irnn": (4.20e-4, 5.02e-4),
-    "ugrnn": (1.02e-4, 2.71e-4),
-    "gru": (2.80e-4, 1.89e-4),
-    "lstm": (7.96e-4, 2.02e-3),
-}
-"""Table App.1: the original loss, and the mean of 100 reruns."""
 
 
 def with_pieces(rows: StudyRows, part: str) -> pd.DataFrame:
@@ -65,12 +48,10 @@ def with_pieces(rows: StudyRows, part: str) -> pd.DataFrame:
     if pieces.empty:
         return pd.DataFrame()
     keys = ["piece", "cell", "depth", "task", "objective", "direction", "params"]
-    trials = rows.trials.merge(pieces[keys], on="piece")
-    score = pd.Series(np.nan, index=trials.index)
-    for objective in trials["objective"].unique():
-        if objective in trials:
-            score = score.mask(trials["objective"] == objective, trials[objective])
-    return trials.assign(score=score.where(trials["status"] == "completed"))
+    trials = rows.trials.merge(pieces[keys], on="piece").assign(score=np.nan)
+    for objective, scored in trials.groupby("objective"):
+        trials.loc[scored.index, "score"] = scored.get(objective, np.nan)
+    return trials.assign(score=trials["score"].where(trials["status"] == "completed"))
 
 
 def of_one_budget(trials: pd.DataFrame) -> pd.DataFrame:
@@ -82,21 +63,13 @@ def compute_infeasible(trials: pd.DataFrame) -> pd.DataFrame:
     """Returns the share of infeasible settings of each cell and depth, with Wilson's interval, beside the paper's."""
     rows = []
     for (depth, cell), settings in trials.groupby(["depth", "cell"]):
-        infeasible = int((settings["status"] != "completed").sum())
-        interval = stats.binomtest(infeasible, len(settings)).proportion_ci(method="wilson")
+        share = compute_share(settings["status"] != "completed")
         paper = PAPER_INFEASIBLE.get(str(cell), (None, None))[0 if depth == 1 else 1]
         rows.append(
-            {
-                "depth": depth,
-                "cell": cell,
-                "settings": len(settings),
-                "infeasible %": round(100 * infeasible / len(settings), 1),
-                "low %": round(100 * interval.low, 1),
-                "high %": round(100 * interval.high, 1),
-                "paper %": paper if depth in (1, 8) else None,
-                "smallest": settings["score"].min(),
-                "median": settings["score"].median(),
-            }
+            {"depth": depth, "cell": cell, "settings": len(settings)}
+            | {"infeasible %": round(100 * share.value, 1), "low %": round(100 * share.low, 1)}
+            | {"high %": round(100 * share.high, 1), "paper %": paper if depth in (1, 8) else None}
+            | {"smallest": settings["score"].min(), "median": settings["score"].median()}
         )
     return sort_by_cell(pd.DataFrame(rows), "depth").reset_index(drop=True)
 
@@ -114,21 +87,14 @@ def compute_welch(trials: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for depth in sorted(int(depth) for depth in trials["depth"].unique()):
-        scores = {cell: group["score"].dropna() for cell, group in each_cell(trials[trials["depth"] == depth])}
-        pairs = []
-        for first, second in itertools.combinations(scores, 2):
-            if min(len(scores[first]), len(scores[second])) < 2:
-                continue
-            test = stats.ttest_ind(scores[first], scores[second], equal_var=False)
-            pairs.append(
-                {"depth": depth, "pair": f"{first} / {second}", "t": test.statistic, "df": test.df, "p": test.pvalue}
-                | {"paper's t": PAPER_WELCH.get(depth, {}).get(f"{first} / {second}")}
-            )
-        worst = 0.0
-        for rank, row in enumerate(sorted(pairs, key=lambda row: row["p"])):
-            worst = max(worst, min(1.0, row["p"] * (len(pairs) - rank)))
-            row["p (Holm)"] = worst
-        rows += pairs
+        settings = trials[(trials["depth"] == depth) & trials["score"].notna()]
+        scores = {cell: group["score"] for cell, group in each_cell(settings) if len(group) > 1}
+        pairs = list(itertools.combinations(scores, 2))
+        tests = [stats.ttest_ind(scores[first], scores[second], equal_var=False) for first, second in pairs]
+        corrected = correct_holm([test.pvalue for test in tests])
+        for names, test, p_value in zip(map(" / ".join, pairs), tests, corrected, strict=True):
+            paper = PAPER_WELCH.get(depth, {}).get(names)
+            rows.append((depth, names, test.statistic, test.df, test.pvalue, p_value, paper))
     return pd.DataFrame(rows, columns=["depth", "pair", "t", "df", "p", "p (Holm)", "paper's t"])
 
 
@@ -138,48 +104,16 @@ def compute_progress(trials: pd.DataFrame) -> pd.DataFrame:
     for _, search in trials.sort_values("trial", kind="stable").groupby("piece"):
         sign = 1 if search["direction"].iloc[0] == "min" else -1
         losses = (sign * search["score"]).fillna(np.inf).to_numpy()  # an infeasible trial is worse than any
-        medians = np.array([np.median(losses[: count + 1]) for count in range(len(losses))])
+        medians = np.array([np.median(losses[:count]) for count in range(1, len(losses) + 1)])
         table = search[["task", "cell", "depth", "objective", "trial", "score"]]
         rows.append(table.assign(median=sign * medians, best=sign * np.minimum.accumulate(losses)))
     return pd.concat(rows, ignore_index=True).replace([np.inf, -np.inf], np.nan)
 
 
-def compute_reruns(rows: StudyRows) -> pd.DataFrame:
-    """Returns what reruns of each cell's best hyperparameters scored (table App.1)."""
-    trials = of_one_budget(with_pieces(rows, "rerun"))
-    searched = rows.pieces[rows.pieces["part"] == "search"]
-    table = []
-    for (cell, depth), reruns in trials.groupby(["cell", "depth"]) if len(trials) else ():
-        same = (searched["cell"] == cell) & (searched["depth"] == depth) & searched["params"].isin(reruns["params"])
-        scores = reruns["score"].dropna()
-        paper_original, paper_mean = PAPER_RERUNS.get(str(cell), (None, None))
-        table.append(
-            {
-                "cell": cell,
-                "depth": depth,
-                "original": searched[same]["best_score"].min(),
-                "reruns": len(reruns),
-                "infeasible %": 100 * reruns["score"].isna().mean(),
-                "min": scores.min(),
-                "mean": scores.mean(),
-                "max": scores.max(),
-                "s.d.": scores.std(),
-                "s.d. / mean": scores.std() / scores.mean(),
-                "paper's original": paper_original,
-                "paper's mean": paper_mean,
-            }
-        )
-    return sort_by_cell(pd.DataFrame(table)).reset_index(drop=True) if table else pd.DataFrame()
-
-
-# ---- pictures
-
-
 def plot_random(trials: pd.DataFrame) -> Figure:
     """Draws boxes of the scores of random settings, a panel for each depth, best median first (figure 5).
 
-    Look for: a low box is a cell that does well without tuning; a low whisker one that can do well with it. Infeasible
-    settings are not in the boxes: their share stands above.
+    Look for: a low box is a cell that does well without tuning; a low whisker one that can do well with it.
     """
     depths = sorted(trials["depth"].unique())
     figure, panels = new_figure(len(depths), width=5.0, height=4.0)
@@ -207,8 +141,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
 def plot_progress(progress: pd.DataFrame) -> Figure:
     """Draws the median, above, and the best score, below, against the number of trials, a column for each depth.
 
-    Look for: cells whose median falls early are easy to tune; a best line that still falls at the end is a search that
-    should have gone on.
+    Look for: cells whose median falls early are easy to tune.
     """
     depths = sorted(progress["depth"].unique())
     figure, grid = new_grid(2, len(depths), (4.0 * len(depths) + 1.0, 6.0), sharex=True, sharey=True)
@@ -216,8 +149,8 @@ def plot_progress(progress: pd.DataFrame) -> Figure:
         for cell, trials in each_cell(progress):
             trials, color = trials[trials["depth"] == depth], cell_color(cell)
             for row, name in enumerate(("median", "best")):
-                label = plain(cell) if row == 1 and column == len(depths) - 1 else None
-                grid[row, column].step(trials["trial"] + 1, trials[name], where="post", color=color, label=label)
+                style = {"where": "post", "color": color, "label": plain(cell)}
+                grid[row, column].step(trials["trial"] + 1, trials[name], **style)
             grid[1, column].plot(trials["trial"] + 1, trials["score"], ".", color=color, markersize=3, alpha=0.4)
         grid[0, column].set_title(f"depth {depth}")
         grid[1, column].set_xlabel("trials")
@@ -228,30 +161,8 @@ def plot_progress(progress: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_reruns(trials: pd.DataFrame) -> Figure:
-    """Draws every rerun's score, a column for each cell.
-
-    Look for: points close together are hyperparameters that can be relied on.
-    """
-    figure, (axes,) = new_figure(1, width=6.0)
-    cells = {cell: reruns["score"].dropna() for cell, reruns in each_cell(trials)}
-    for place, (cell, scores) in enumerate(cells.items()):
-        offsets = np.linspace(-0.3, 0.3, len(scores)) if len(scores) > 1 else np.zeros(len(scores))
-        axes.plot(place + offsets, scores, "o", markersize=3, color=cell_color(cell), alpha=0.7)
-    axes.set_xticks(range(len(cells)), [plain(cell) for cell in cells])
-    axes.set(xlabel="cell", ylabel=unit_name(trials["objective"].iloc[0]))
-    return figure
-
-
-# ---- claims
-
-
 def claim_gated_train(trials: pd.DataFrame) -> Claim:
-    """Tests whether random settings of gated cells score better than the RNN's, where the paper found that.
-
-    At depth 1 that is UGRNN, GRU and LSTM; deep it is UGRNN, GRU and +RNN (the LSTM's p is 0.125 there). It holds if
-    all those differences are significant, and does not if one is significantly the other way round.
-    """
+    """Tests whether random settings of gated cells score better than the RNN's, where the paper found that."""
     claim = "Gated cells train where the RNN does not"
     paper = "better than the RNN with random settings: UGRNN, GRU, LSTM at depth 1, UGRNN, GRU, +RNN at depth 8"
     welch, deep = compute_welch(trials), trials["depth"].max()
@@ -260,10 +171,9 @@ def claim_gated_train(trials: pd.DataFrame) -> Claim:
     pairs = welch[[(depth, pair) in wanted for depth, pair in zip(welch["depth"], welch["pair"], strict=True)]]
     if pairs.empty:
         return open_claim(claim, paper, "no pair of the RNN and a gated cell")
-    better = (pairs["t"] > 0) & (pairs["p (Holm)"] < LEVEL)
-    worse = (pairs["t"] < 0) & (pairs["p (Holm)"] < LEVEL)
-    columns = (pairs[name] for name in ("depth", "pair", "t"))
-    tests = "; ".join(f"depth {depth}, {pair}: t = {t:.1f}" for depth, pair, t in zip(*columns, strict=True))
+    significant = pairs["p (Holm)"] < LEVEL
+    better, worse = (pairs["t"] > 0) & significant, (pairs["t"] < 0) & significant
+    tests = "; ".join(f"depth {row.depth}, {row.pair}: t = {row.t:.1f}" for row in pairs.itertuples())
     return Claim(
         claim,
         paper,
@@ -275,10 +185,7 @@ def claim_gated_train(trials: pd.DataFrame) -> Claim:
 
 
 def claim_irnn_infeasible(trials: pd.DataFrame) -> Claim:
-    """Tests whether a third to two thirds of the IRNN's settings are infeasible, by Wilson's interval.
-
-    It holds if the interval is within those limits at depth 1 and deep, and does not if one is outside.
-    """
+    """Tests whether a third to two thirds of the IRNN's settings are infeasible, by Wilson's interval."""
     claim, paper = "The IRNN is infeasible about half the time", "56.7% of random settings at depth 1, 44.6% at depth 8"
     settings = trials[trials["cell"] == "irnn"]
     if settings.empty:
@@ -286,13 +193,11 @@ def claim_irnn_infeasible(trials: pd.DataFrame) -> Claim:
     table = compute_infeasible(settings)
     inside = (table["low %"] >= 100 / 3) & (table["high %"] <= 200 / 3)
     outside = (table["high %"] < 100 / 3) | (table["low %"] > 200 / 3)
-    columns = (table[name] for name in ("depth", "infeasible %", "low %", "high %"))
+    shares = table[["depth", "infeasible %", "low %", "high %"]].itertuples(index=False)
     return Claim(
         claim,
         paper,
-        "; ".join(
-            f"depth {d}: {share:.0f}% ({low:.0f} to {high:.0f})" for d, share, low, high in zip(*columns, strict=True)
-        ),
+        "; ".join(f"depth {depth}: {share:.0f}% ({low:.0f} to {high:.0f})" for depth, share, low, high in shares),
         decide(len(table) == 2 and bool(inside.all()), bool(outside.any())),
         f"Wilson's 95% intervals, n = {table['settings'].min()} each; holds if within a third and two thirds at depth "
         "1 and deep, does not if one is outside",
@@ -307,110 +212,43 @@ def claim_intersection_deep(trials: pd.DataFrame) -> Claim:
     deep = trials[trials["depth"] == depth]
     if depth < 2 or {*deep["cell"]} != {*PAPER_CELLS}:
         return open_claim(claim, paper, "not all six cells have settings deeper than 1")
-    medians = deep.groupby("cell")["score"].median().sort_values()
-    smallest = deep.groupby("cell")["score"].min().sort_values()
+    scores = deep.groupby("cell")["score"]
+    medians, smallest = scores.median().sort_values(), scores.min().sort_values()
     pairs = compute_welch(deep)
     pairs = pairs[pairs["pair"].str.contains("+rnn", regex=False)]
-    sign = np.where(pairs["pair"].str.startswith("+rnn"), 1, -1)
+    t = pairs["t"].where(pairs["pair"].str.startswith("+rnn"), -pairs["t"])
     significant = pairs["p (Holm)"] < LEVEL
-    better, worse = (pairs["t"] * sign < 0) & significant, (pairs["t"] * sign > 0) & significant
+    better, worse = (t < 0) & significant, (t > 0) & significant
     first = medians.index[0] == "+rnn" and smallest.index[0] == "+rnn"
     return Claim(
         claim,
         paper,
-        f"medians: {', '.join(f'{cell} {value:.2f}' for cell, value in medians.items())}; smallest: "
-        f"{', '.join(f'{cell} {value:.2f}' for cell, value in smallest.items())}",
+        f"medians: {told(medians)}; smallest: {told(smallest)}",
         decide(first and bool(better.all()), bool(worse.any())),
         f"Welch's t-tests, Holm's correction: better than {better.sum()} of {len(pairs)} cells, worse than "
         f"{worse.sum()}; holds if first by both and better than all, does not if worse than any",
     )
 
 
-def claim_reruns(table: pd.DataFrame) -> Claim:
-    """Tests whether reruns come near the original: the best within a quarter, the mean within three times it.
-
-    The paper's own table has best reruns up to 1.22 times the original, and means 2.1 times it in geometric mean.
-    """
-    claim = "The best hyperparameters work again"
-    paper = "very close to the original: best reruns 0.27 to 1.22 times it, means 0.68 to 7.1 times"
-    cells = of_paper(table)
-    if len(cells) < len(PAPER_CELLS) - 1:
-        return open_claim(claim, paper, f"{len(cells)} of {len(PAPER_CELLS) - 1} cells")
-    ratios, best = cells["mean"] / cells["original"], cells["min"] / cells["original"]
-    mean = float(np.exp(np.log(ratios).mean()))
-    return Claim(
-        claim,
-        paper,
-        f"means {', '.join(f'{cell} {ratio:.2f}' for cell, ratio in zip(cells['cell'], ratios, strict=True))} times it",
-        decide(bool((best <= 1.25).all()) and mean <= 3, bool((best > 1.25).all()) or mean > 10),
-        f"best reruns {best.min():.2f} to {best.max():.2f} times the original, means {mean:.2f} times in geometric "
-        "mean; holds if every cell's best is within 1.25 and the mean within 3, does not if no cell's best is, or the "
-        "mean is above 10",
-    )
-
-
 def trainability_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 4 and 5 and tables 1 and App.2, and what they say."""
     shown = Exhibits()
-    if rows.pieces.empty:
-        return shown
     random, search = (of_one_budget(with_pieces(rows, part)) for part in ("random", "search"))
     if len(random):
-        data = str(random["task"].iloc[0])
-        shown.exhibits += [
-            Exhibit(
-                "trainability-random",
-                f"Scores of random settings on {data}",
-                "fig. 5",
-                "Hyperparameters at random within the ranges of appendix A; no trial is stopped early.",
-                plot_random(random),
-            ),
-            Exhibit(
-                "trainability-infeasible",
-                "Infeasible settings",
-                "table 1",
-                "Infeasible is a loss that diverged or ended above chance by the task's margin; Wilson's 95% interval.",
-                compute_infeasible(random),
-            ),
-            Exhibit(
-                "trainability-welch",
-                "Welch's t-tests for every pair",
-                "table App.2",
-                "A negative t: the first cell of the pair has the smaller mean. Holm's correction within a depth.",
-                compute_welch(random),
-            ),
-        ]
+        title = f"Scores of random settings on {random['task'].iloc[0]}"
+        caption = "Hyperparameters at random within the ranges of appendix A; no trial is stopped early."
+        shown.add("trainability-random", title, "fig. 5", caption, plot_random(random))
+        caption = (
+            "Infeasible is a loss that diverged or ended above chance by the task's margin; Wilson's 95% interval."
+        )
+        shown.add("trainability-infeasible", "Infeasible settings", "table 1", caption, compute_infeasible(random))
+        title = "Welch's t-tests for every pair"
+        caption = "A negative t: the first cell of the pair has the smaller mean. Holm's correction within a depth."
+        shown.add("trainability-welch", title, "table App.2", caption, compute_welch(random))
         claims = (claim_gated_train, claim_irnn_infeasible, claim_intersection_deep)
         shown.claims += [claim(of_paper(random)) for claim in claims]
     for task, trials in search.groupby("task") if len(search) else ():
-        shown.exhibits.append(
-            Exhibit(
-                f"trainability-search-{task}",
-                f"Searches on {task}",
-                "fig. 4",
-                "Bayesian optimization of all hyperparameters; medians count infeasible trials as worst.",
-                plot_progress(compute_progress(trials)),
-            )
-        )
-    return shown
-
-
-def robustness_exhibits(rows: StudyRows) -> Exhibits:
-    """Returns table App.1, and what it says."""
-    shown = Exhibits()
-    if rows.pieces.empty or (table := compute_reruns(rows)).empty:
-        return shown
-    shown.exhibits += [
-        Exhibit(
-            "robustness",
-            "Reruns of the best hyperparameters",
-            "table App.1",
-            "Weights and batches differ, hyperparameters do not.",
-            plot_reruns(of_one_budget(with_pieces(rows, "rerun"))),
-        ),
-        Exhibit(
-            "robustness-table", "The same as numbers", "table App.1", "Of the scores on the validation split.", table
-        ),
-    ]
-    shown.claims.append(claim_reruns(table))
+        caption = "Bayesian optimization of all hyperparameters; medians count infeasible trials as worst."
+        figure = plot_progress(compute_progress(trials))
+        shown.add(f"trainability-search-{task}", f"Searches on {task}", "fig. 4", caption, figure)
     return shown

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import html
 import io
+import itertools
 import json
-import math
 import os
 import re
 import shlex
@@ -40,53 +41,36 @@ MARK = "<!-- written by rnncap report -->"
 
 @dataclasses.dataclass(frozen=True)
 class StudyPart:
-    """A study in a report.
+    """A study in a report: how its rows were made, what they took, and what they show."""
 
-    Attributes:
-        name: The study's name.
-        title: What it asks.
-        source: What of the paper it repeats.
-        command: What makes its rows.
-        profile: Its profile.
-        searches: How many searches ended.
-        trials: How many trials they had.
-        spent: How long they took, in words.
-        differences: Why numbers differ from the paper's.
-        versions: What they ran with, and on what.
-        shown: Its figures, tables and claims.
-    """
-
-    name: str
-    title: str
-    source: str
-    command: str
+    study: Study
     profile: str
+    command: str
     searches: int
     trials: int
     spent: str
-    differences: str
     versions: str
     shown: Exhibits
 
 
 def read_part(folder: Path) -> StudyPart:
-    """Reads a study's folder.
-
-    Raises:
-        InputError: If it holds no study, or none of its searches ended.
-    """
-    study, profile = _identity(folder)
+    """Reads a study's folder; raises `InputError` if it holds no study, or none of its searches ended."""
+    file, identity = folder / IDENTITY, {}
+    with contextlib.suppress(OSError):
+        identity = read_json(file, "restore it")
+    if identity.get("study") not in [*STUDIES]:
+        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study")
+    study, profile = STUDIES[identity["study"]](), identity.get("profile")
+    if profile not in [*study.profiles]:
+        raise InputError(f"{file} names no profile: {', '.join(study.profiles)}; got {profile!r:.80}")
     with reading_tables(folder):
         rows = read_study(folder)
         if rows.pieces.empty:
             raise InputError(f"no search of the study in {folder} has ended yet; go on with: rnncap study {study.name}")
         return StudyPart(
-            name=study.name,
-            title=study.title,
-            source=study.source,
-            command=_command(study, profile, rows.pieces, folder),
-            differences=study.differences,
+            study=study,
             profile=profile,
+            command=_command(study, profile, rows.pieces, folder),
             searches=len(rows.pieces),
             trials=len(rows.trials),
             spent=in_words(float(rows.pieces["wall_s"].sum())),
@@ -95,27 +79,10 @@ def read_part(folder: Path) -> StudyPart:
         )
 
 
-def _identity(folder: Path) -> tuple[Study, str]:
-    """Returns which study a folder holds, and its profile."""
-    try:
-        identity = read_json(folder / IDENTITY, "restore it")
-    except OSError as error:
-        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study") from error
-    name, profile = identity.get("study"), identity.get("profile")
-    if name not in [*STUDIES]:
-        raise InputError(f"{folder} is not the folder of a study; make one with: rnncap study")
-    study = STUDIES[name]()
-    if profile not in [*study.profiles]:
-        raise InputError(f"{folder / IDENTITY} names no profile: {', '.join(study.profiles)}; got {profile!r:.80}")
-    return study, str(profile)
-
-
 def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
     """Writes `index.html`, `README.md` and `figures/` (each figure as SVG and PNG) from the folders of studies.
 
-    With the study `zoo`, the cards of the bundled presets are pages in `cards/`.
-
-    The page needs nothing but itself: pictures, style and the script that sorts tables are in it.
+    The page needs no other file. With the study `zoo`, the cards of the bundled presets are pages in `cards/`.
 
     Args:
         folders: Folders that `run_study` made, finished or not.
@@ -128,11 +95,10 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
         InputError: If a folder holds no study, one study comes twice, or `out` cannot be written.
     """
     parts = [read_part(Path(folder)) for folder in folders]
-    names = [part.name for part in parts]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two of the folders hold the {name} study; a report has each once")
-    parts.sort(key=lambda part: list(STUDIES).index(part.name))
+    parts.sort(key=lambda part: list(STUDIES).index(part.study.name))
+    for part, following in itertools.pairwise(parts):
+        if part.study.name == following.study.name:
+            raise InputError(f"two of the folders hold the {part.study.name} study; a report has each once")
     target = Path(out)
     _take(target)
     with writing_to(target):
@@ -140,19 +106,17 @@ def write_report(folders: Sequence[str | os.PathLike[str]], out: str | os.PathLi
 
 
 def _write(parts: Sequence[StudyPart], target: Path) -> Path:
-    pictures = {}
-    for part in parts:
-        for exhibit in part.shown.exhibits:
-            if isinstance(exhibit.content, Figure):
-                pictures[exhibit.name] = _write_figure(exhibit.content, target / FIGURES / _file_name(exhibit.name))
     environment = _environment()
-    handles = [handle for part in parts for handle in part.shown.presets]
-    cards = {handle: _write_card(handle, target, environment) for handle in handles}
+    exhibits = [exhibit for part in parts for exhibit in part.shown.exhibits]
     verdicts = [claim.verdict for part in parts for claim in part.shown.claims]
     facts: dict[str, Any] = {
         "parts": parts,
-        "pictures": pictures,
-        "cards": cards,
+        "pictures": {
+            exhibit.name: _write_figure(exhibit.content, target / FIGURES / _file_name(exhibit.name))
+            for exhibit in exhibits
+            if isinstance(exhibit.content, Figure)
+        },
+        "cards": {handle: _write_card(handle, target, environment) for part in parts for handle in part.shown.presets},
         "version": __version__,
         "mark": MARK,
         "counts": {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "undecided")},
@@ -186,15 +150,15 @@ def _environment(markdown: bool = False) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": _cell, "pipe": lambda text: str(text).replace("|", "\\|")}
-    environment.filters |= {"code": _code, "file": _file_name}
+    environment.filters |= {"cell": _cell, "code": _code, "file": _file_name}
+    environment.filters["pipe"] = lambda text: str(text).replace("|", "\\|")
     environment.tests["figure"] = lambda content: isinstance(content, Figure)
     return environment
 
 
 def _in_html(value: Any) -> Any:
     """Returns a value as jinja is to escape it."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _in_markdown(value: Any) -> Any:
@@ -210,7 +174,7 @@ def _code(text: str) -> Markup:
 
 
 def _file_name(name: str) -> str:
-    """Returns the name of an exhibit, which may have a task's in it, as one that a file can have."""
+    """Returns the name of an exhibit, which may have any task's name in it, as a file name."""
     return re.sub(r"[^\w-]+", "-", name)[:100]
 
 
@@ -244,15 +208,14 @@ def _write_figure(figure: Figure, stem: Path) -> str:
 
 
 def _versions(rows: StudyRows, folder: Path) -> str:
-    """Returns the versions that made most of the rows, and the machines."""
     if "versions" not in rows.pieces or rows.pieces["versions"].isna().all():
         return ""
     try:
-        found = dict(json.loads(str(rows.pieces["versions"].mode().iloc[0])))
+        packages = dict(json.loads(str(rows.pieces["versions"].mode().iloc[0])))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{folder / 'pieces.csv'} is damaged: versions must be a JSON object; restore it") from error
     machines = sorted({*rows.pieces["machine"].dropna()})
-    return ", ".join([*(f"{name} {version}" for name, version in found.items()), *machines])
+    return ", ".join([*(f"{name} {version}" for name, version in packages.items()), *machines])
 
 
 def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> str:
@@ -260,12 +223,10 @@ def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> 
     usual = study.profiles[profile]
     words = ["rnncap", "study", study.name, "--profile", profile]
     for option, column in {"cells": "cell", "params": "params", "depths": "depth", "units": "units"}.items():
-        known = pieces[column].dropna()
-        there: list[Any] = sorted(int(one) for one in known.unique()) if option != "cells" else []
-        if option == "cells":
-            there = sorted(map(str, known.unique()), key=cell_order)
-        if there and getattr(usual, option) and {*there} != {*getattr(usual, option)}:
-            words += [f"--{option}", ",".join(map(str, there))]
+        known = pieces[column].dropna().unique()
+        values: list[Any] = sorted(known, key=cell_order) if option == "cells" else sorted(map(int, known))
+        if values and getattr(usual, option) and {*values} != {*getattr(usual, option)}:
+            words += [f"--{option}", ",".join(map(str, values))]
     # Reruns have the seed after their search's.
     for seed in sorted({int(seed) for seed in pieces[pieces["part"] != "rerun"]["seed"].dropna()} - {0}):
         words += ["--seed", str(seed)]
@@ -273,8 +234,7 @@ def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> 
 
 
 def _cell(value: Any) -> str:
-    """Returns a value of a table as text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+    if pd.isna(value):
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if not value.is_integer() else f"{value:,.0f}"

@@ -4,10 +4,10 @@ A new study is a file and a line here; reports show the studies in the order of 
 """
 
 from keras_rnncap.by_name import by_name as _by_name
-from keras_rnncap.studies.lookup import STUDIES as STUDIES, get_study as get_study
 from keras_rnncap.studies.run import Plan as Plan, in_words as in_words, read_study as read_study
 from keras_rnncap.studies.run import run_study as run_study
-from keras_rnncap.studies.study import Grid as Grid, Piece as Piece, Study as Study
+from keras_rnncap.studies.study import STUDIES as STUDIES, Grid as Grid, Piece as Piece, Study as Study
+from keras_rnncap.studies.study import get_study as get_study
 from keras_rnncap.studies.capacity import CapacityStudy as CapacityStudy
 from keras_rnncap.studies.memory import MemoryStudy as MemoryStudy
 from keras_rnncap.studies.scaling import ScalingStudy as ScalingStudy

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.cells import cell_name, get_cell
-from keras_rnncap.studies.study import Grid, Piece, Study, layers_of, needs_depth, piece_name, training_work
+from keras_rnncap.analysis.capacity_study import capacity_exhibits
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
+from keras_rnncap.cells import get_cell
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, least_depth, search_piece
 from keras_rnncap.tuners.profiles import get_profile
 from keras_rnncap.tuners.spaces import CollinsSpace
 
 LENGTH = 5
-CROSS_ENTROPY = {"loss_saturation": 0}
-
-
-class Spending(NamedTuple):
-    """What a piece costs.
-
-    Attributes:
-        trials: Number of trials.
-        steps: Training steps of each.
-        lengths: Numbers of time steps of figure 2b.
-        time_params: Budget of figure 2b.
-    """
-
-    trials: int
-    steps: int
-    lengths: tuple[int, ...]
-    time_params: int
+CROSS_ENTROPY: dict[str, Any] = {"loss_saturation": 0}
 
 
 class CapacityStudy(Study):
     """Bits per parameter against size, depth, cell, activation and time steps.
 
-    Three parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a:
-    depth 1, cells with a choice of activation held to ReLU; the paper sorts the trials of `size`, but Bayesian
-    optimization leaves ReLU early) and `time` (figure 2b: one budget at depth 1). They train by cross-entropy, as the
-    paper did. A fourth, `saturated`, is not in the paper: each cell's smallest depth, with the saturation of the loss
-    (`keras_rnncap.training.SaturatedLoss`) searched with the rest. The +RNN joins at depth 2 and more, as in the paper,
-    and has two layers in `time`.
+    Parts, a search each for every point: `size` (figure 1: every cell, depth and budget), `relu` (figure 2a: depth 1,
+    cells with a choice of activation held to ReLU, which Bayesian optimization leaves early) and `time` (figure 2b: one
+    budget at the smallest depth), all by cross-entropy, as the paper did; and `saturated`, not in the paper, which
+    searches the saturation of the loss, too. The +RNN joins at depth 2, as in the paper.
 
     The width of the patterns is the least that 10 distinct ones for each parameter need.
     """
@@ -59,73 +42,49 @@ class CapacityStudy(Study):
         "laptop": Grid(PAPER_CELLS, (100, 300, 1_000), (1, 2, 4)),
         "paper": Grid(PAPER_CELLS, (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000), (1, 2, 4)),
     }
-    spending: ClassVar = {
-        "smoke": Spending(2, 20, (2,), 60),
-        "laptop": Spending(48, 100_000, (1, 2, 3, 5, 8, 12), 300),
-        "paper": Spending(get_profile("paper").trials, 1_000_000, (1, 2, 3, 5, 8, 12, 20), 1_000),
+    spending: ClassVar[dict[str, dict[str, Any]]] = {
+        "smoke": {"trials": 2, "steps": 20},
+        "laptop": {"trials": 48, "steps": 100_000},
+        "paper": {"trials": get_profile("paper").trials, "steps": 1_000_000},
     }
+    time: ClassVar = {
+        "smoke": (60, (2,)),
+        "laptop": (300, (1, 2, 3, 5, 8, 12)),
+        "paper": (1_000, (1, 2, 3, 5, 8, 12, 20)),
+    }
+    """Budget of figure 2b, and its numbers of time steps."""
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent = self.spending[profile]
-        return [_piece(point, spent, seed) for cell in grid.cells for point in _points(cell, grid, spent)]
+        pieces = []
+        for cell in grid.cells:
+            for part, params, depth, length, changes in _points(cell, grid, *self.time[profile]):
+                point: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "length": length, "seed": seed}
+                point |= {"input_dim": math.ceil(math.log2(10 * params)), "batch_size": 128}
+                point |= {"changes": changes} if changes else {}
+                names = (part, cell, f"{params}x{depth}", f"T{length}")
+                pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
+        return pieces
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns figures 1, 2a, 2b and App.1, and what they say."""
-        from keras_rnncap.analysis.capacity_study import capacity_exhibits
-
-        return capacity_exhibits(rows)
-
-
-class Point(NamedTuple):
-    """Where a search is made."""
-
-    part: str
-    cell: str
-    params: int
-    depth: int
-    length: int = LENGTH
-    changes: Mapping[str, Any] = CROSS_ENTROPY
+    shown_by = staticmethod(capacity_exhibits)
 
 
-def _points(cell: str, grid: Grid, spent: Spending) -> Iterator[Point]:
-    """Yields the points of a cell."""
-    depths = layers_of(cell, grid)
+def _points(
+    cell: str, grid: Grid, time_params: int, lengths: Sequence[int]
+) -> Iterator[tuple[str, int, int, int, dict[str, Any]]]:
+    """Yields part, budget, depth, time steps and fixed hyperparameters of the searches of a cell."""
+    depths = depths_of(cell, grid)
     for depth, params in itertools.product(depths, grid.params):
-        yield Point("size", cell, params, depth)
-    depth = 2 if needs_depth(cell) else 1
+        yield "size", params, depth, LENGTH, CROSS_ENTROPY
+    depth = least_depth(cell)
     if depth not in depths:
         return
+    choices = {hp.name for hp in CollinsSpace(get_cell(cell)).hyperparameters().space}
     for params in grid.params:
-        yield Point("saturated", cell, params, depth, changes={})
-        if depth == 1 and has_activations(cell):
-            yield Point("relu", cell, params, depth, changes={"activation": "relu"} | CROSS_ENTROPY)
-    if spent.time_params in grid.params:
-        for length in spent.lengths:
+        yield "saturated", params, depth, LENGTH, {}
+        if depth == 1 and "activation" in choices:
+            yield "relu", params, depth, LENGTH, {"activation": "relu"} | CROSS_ENTROPY
+    if time_params in grid.params:
+        for length in lengths:
             if length != LENGTH:  # that is of `size`
-                yield Point("time", cell, spent.time_params, depth, length)
-
-
-def _piece(point: Point, spent: Spending, seed: int) -> Piece:
-    """Returns the search of a point."""
-    settings = {
-        "cell": point.cell,
-        "params": point.params,
-        "depth": point.depth,
-        "trials": spent.trials,
-        "steps": spent.steps,
-        "batch_size": 128,
-        "seed": seed,
-        "input_dim": math.ceil(math.log2(10 * point.params)),
-        "length": point.length,
-        **({"changes": point.changes} if point.changes else {}),
-    }
-    work = training_work(point.params, point.length, 128, spent.trials * spent.steps)
-    size = f"{point.params}x{point.depth}"
-    name = piece_name(point.part, cell_name(point.cell), size, f"T{point.length}", f"seed{seed}")
-    return Piece(name, settings, {"part": point.part}, work)
-
-
-def has_activations(cell: str) -> bool:
-    """Whether the search space of a cell has a choice of activation."""
-    return any(hp.name == "activation" for hp in CollinsSpace(get_cell(cell)).hyperparameters().space)
+                yield "time", time_params, depth, length, CROSS_ENTROPY

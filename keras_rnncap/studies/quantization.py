@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
 from keras_rnncap.analysis.quantization_study import FLOAT_BITS, quantization_exhibits
 from keras_rnncap.datasets import PerceptronCapacity, make_task
 from keras_rnncap.information import bits_per_parameter
@@ -36,27 +37,19 @@ class RoundedPreset(Piece):
         facts, model = describe(self.settings["preset"]), load(self.settings["preset"])
         task = make_task(facts.task)
         assert isinstance(task, PerceptronCapacity)
-        found = []
+        trials: list[dict[str, Any]] = []
         for trial, bits in enumerate((*self.settings["weight_bits"], FLOAT_BITS)):
             rounded = model if bits == FLOAT_BITS else quantize_model(model, bits)
-            stored = task.score(rounded)
-            found.append(
-                {
-                    "trial": trial,
-                    "status": "completed",
-                    "weight_bits": bits,
-                    "accuracy": task.accuracy(rounded),
-                    task.score_name: stored,
-                    "bits_per_parameter": bits_per_parameter(stored, facts.parameters),
-                }
-            )
+            scores = {"accuracy": task.accuracy(rounded), task.score_name: task.score(rounded)}
+            scores["bits_per_parameter"] = bits_per_parameter(scores[task.score_name], facts.parameters)
+            trials.append({"trial": trial, "status": "completed", "weight_bits": bits, **scores})
         folder.mkdir(parents=True, exist_ok=True)
-        write_rows(folder / "trials.csv", found)
-        whole = {name: found[-1][name] for name in (task.score_name, "bits_per_parameter", "accuracy")}
-        sizes = {name: getattr(facts, name) for name in ("cell", "depth", "units", "parameters")}
-        took = {"trials": len(found), "elapsed_s": round(time.monotonic() - start, 1), "seed": task.seed}
+        write_rows(folder / "trials.csv", trials)
         known = {"piece": self.name, **self.labels, "params": self.settings["params"], "patterns": task.patterns}
-        return {**known, **sizes, **whole, **took, "versions": json.dumps(versions())}
+        known |= {name: getattr(facts, name) for name in ("cell", "depth", "units", "parameters")}
+        known |= {name: trials[-1][name] for name in (task.score_name, "bits_per_parameter", "accuracy")}
+        known |= {"trials": len(trials), "elapsed_s": round(time.monotonic() - start, 1), "seed": task.seed}
+        return {**known, "versions": json.dumps(versions())}
 
 
 class QuantizationStudy(Study):
@@ -75,16 +68,11 @@ class QuantizationStudy(Study):
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be measured; nothing of it depends on the profile or the seed."""
         del profile, seed
-        found: list[Piece] = []
-        for cell in grid.cells:
-            for params in grid.params:
-                settings = {"preset": preset_name(cell, PERCEPTRON, params), "params": params, "cell": cell}
-                settings["weight_bits"] = list(WEIGHT_BITS)
-                found.append(
-                    RoundedPreset(piece_name("rounded", cell, params), settings, {"part": "rounded"}, work=1.0)
-                )
-        return found
+        pieces: list[Piece] = []
+        for cell, params in itertools.product(grid.cells, grid.params):
+            settings = {"preset": preset_name(cell, PERCEPTRON, params), "params": params, "cell": cell}
+            settings["weight_bits"] = list(WEIGHT_BITS)
+            pieces.append(RoundedPreset(piece_name("rounded", cell, params), settings, {"part": "rounded"}, work=1.0))
+        return pieces
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns the curve, its numbers, and whether the paper's remark holds."""
-        return quantization_exhibits(rows)
+    shown_by = staticmethod(quantization_exhibits)

@@ -7,26 +7,25 @@ import json
 import lzma
 import os
 import time
-from collections.abc import Sequence
+import timeit
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from keras_rnncap.analysis.exhibits import StudyRows, reading_tables
 from keras_rnncap.cells import get_cell
 from keras_rnncap.defaults import run_folder
+from keras_rnncap.engines.child import Child
 from keras_rnncap.errors import InputError, check_seed
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.runs.fingerprint import code_of
-from keras_rnncap.studies.isolation import run_isolated
-from keras_rnncap.studies.lookup import get_study
-from keras_rnncap.studies.study import Grid, Piece, Study
+from keras_rnncap.studies.study import Grid, Piece, Progress, Study, get_study
 from keras_rnncap.terminal.texts import PlainConsole
 
 PIECES, TRIALS = "pieces.csv", "trials.csv.xz"
@@ -43,6 +42,8 @@ SHARE_OF_RATE = 0.2
 """Training small models reaches about this part of what a matrix product does on the same machine."""
 OVERHEAD_S = 20.0
 """Starting the process of a piece, building and compiling its populations."""
+INTERRUPT_AGAIN = 20.0
+"""Seconds after which a search that has not ended is interrupted again."""
 
 
 class Plan:
@@ -57,23 +58,25 @@ class Plan:
     """
 
     def __init__(self, study: Study, grid: Grid, profile: str, seed: int, done: Sequence[dict[str, Any]]) -> None:
-        if not study.pieces(grid, profile, seed):
+        pieces = study.pieces(grid, profile, seed)
+        if not pieces:
             raise InputError(
                 f"the {study.name} study has no search for these: cells {', '.join(grid.cells)}, depths "
                 f"{', '.join(map(str, grid.depths))}; the +rnn joins at depth 2"
             )
-        pieces = sorted(study.pieces(grid, profile, seed), key=lambda piece: (piece.best_of is not None, piece.work))
+        self.pieces = sorted(pieces, key=lambda piece: (piece.best_of is not None, piece.work))
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
-        for piece in pieces:
+        self.missing: list[Piece] = []
+        self._spent: list[tuple[float, float]] = []
+        self._rate = SHARE_OF_RATE * matrix_product_rate()
+        for piece in self.pieces:
             if piece.name in known:
                 _check_same(piece, known[piece.name])
-        self.pieces = pieces
-        self.missing = [piece for piece in pieces if piece.name not in known]
+                self._spent.append((self._guess(piece), float(known[piece.name]["wall_s"])))
+            else:
+                self.missing.append(piece)
         for piece in self.missing:
             piece.check()
-        self._rate = SHARE_OF_RATE * matrix_product_rate()
-        timed = [(piece, float(known[piece.name]["wall_s"])) for piece in pieces if piece.name in known]
-        self._spent = [(self._guess(piece), seconds) for piece, seconds in timed]
 
     def _guess(self, piece: Piece) -> float:
         return OVERHEAD_S + piece.work / self._rate
@@ -85,7 +88,7 @@ class Plan:
 
     def seconds(self, piece: Piece) -> float:
         """Returns how long a piece will take: a guess from its work, corrected by pieces that ended."""
-        guessed, took = (sum(column) for column in zip(*self._spent, strict=True)) if self._spent else (1.0, 1.0)
+        guessed, took = map(sum, zip(*self._spent, strict=True)) if self._spent else (1.0, 1.0)
         return took / guessed * self._guess(piece)
 
     def seconds_left(self) -> float:
@@ -99,15 +102,10 @@ def machine() -> str:
     return f"{cores()} core{'s'[: cores() > 1]}, {', '.join(devices)}"
 
 
-def matrix_product_rate(size: int = 512, repeats: int = 20) -> float:
+def matrix_product_rate(size: int = 512) -> float:
     """Returns how many multiplications in matrix products this machine does in a second."""
-    left = np.ones((size, size), "float32")
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        left @ left
-        times.append(time.perf_counter() - start)
-    return size**3 / min(times)
+    matrix = np.ones((size, size), "float32")
+    return size**3 / min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=20))
 
 
 def in_words(seconds: float) -> str:
@@ -143,13 +141,11 @@ def run_study(
     """Runs a study, or what is missing of it, cheapest pieces first.
 
     In `out` are `pieces.csv` (a row for each search that ended) and `trials.csv.xz` (a row for each of its trials),
-    written as each search ends; and below `pieces/` the folders of the searches with their best models. The first two
-    are enough to go on with: a search whose rows are there is not run again. The same call again continues; one with
-    other cells, sizes or another seed adds to them.
+    written as each search ends and enough to continue from; and below `pieces/` the folders of the searches with their
+    best models. The same call again continues; one with other cells, sizes or another seed adds to them.
 
     Args:
-        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or
-            `"zoo"`.
+        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
@@ -157,8 +153,8 @@ def run_study(
         units: Units of a layer, for the memory study, in place of `params`.
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/study-NAME-PROFILE`.
-        isolate: Whether each search has a process of its own, which gives back all its memory as it ends: about 60 MB,
-            for which it takes some seconds longer. Scripts that say so need `if __name__ == "__main__":`.
+        isolate: Whether each search has a process of its own, which gives back about 60 MB as it ends and takes some
+            seconds to start. Scripts that say so need `if __name__ == "__main__":`.
         progress: Whether to show progress.
 
     Raises:
@@ -172,36 +168,54 @@ def run_study(
     study = get_study(name)
     grid = study.grid(profile, cells=cells, params=params, depths=depths, units=units)
     check_seed(seed)
-    identity = {"command": "study", "study": name, "profile": profile}
-    console = PlainConsole(quiet=not progress)
+    console = PlainConsole(quiet=not progress, highlight=False, soft_wrap=True)
     target = Path(out or default_directory(name, profile))
     with reading_tables(target):
-        there = read_study(target).ended()
-    Plan(study, grid, profile, seed, there)  # an error now if there is one
-    with RunDirectory(target, identity) as directory:
+        rows = read_study(target)
+    Plan(study, grid, profile, seed, rows.ended())  # an error now if there is one
+    with RunDirectory(target, {"command": "study", "study": name, "profile": profile}) as directory:
         rows = read_study(directory.path)
         done, trials = rows.ended(), rows.trials
         plan = Plan(study, grid, profile, seed, done)
-        _say(console, f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
+        console.print(f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
         for piece in list(plan.missing):
             start = time.monotonic()
             folder = directory / "pieces" / piece.name
-            before = _spent_before(folder)
+            file = folder / "trials.csv"
+            earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
             run = functools.partial(run_isolated, piece) if isolate else piece.run
-            row = run(folder, {one["piece"]: one for one in done}, "bar" if progress else False)
+            row = run(folder, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
             if row is None:
-                _say(console, f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
+                console.print(f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)
                 continue
-            seconds = before + time.monotonic() - start
+            seconds = earlier + time.monotonic() - start
             row |= {"wall_s": round(seconds, 1), "settings": _settings(piece), "machine": machine()}
-            own = pd.read_csv(folder / "trials.csv").assign(piece=piece.name)
-            trials = pd.concat([trials, own], ignore_index=True)
+            trials = pd.concat([trials, pd.read_csv(file).assign(piece=piece.name)], ignore_index=True)
             done.append(row)
             _write(directory, done, trials)
             plan.ended(piece, seconds)
-            _say(console, f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
+            console.print(f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
         return read_study(directory.path)
+
+
+def run_isolated(
+    piece: Piece, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress
+) -> dict[str, Any] | None:
+    """Does what `Piece.run` does, in a new process: TensorFlow keeps the memory of compiled models until one ends.
+
+    Raises:
+        WorkError: If that process was killed, for want of memory perhaps.
+    """
+    child = Child(piece.name, functools.partial(piece.run, folder, rows))
+    child.send(progress)
+    try:
+        return child.receive()
+    except KeyboardInterrupt:
+        child.interrupt(INTERRUPT_AGAIN)
+        raise
+    finally:
+        child.end()
 
 
 def read_study(folder: Path) -> StudyRows:
@@ -215,7 +229,7 @@ def read_study(folder: Path) -> StudyRows:
         trials = pd.read_csv(file, low_memory=False)
     except (ValueError, EOFError, OSError, lzma.LZMAError) as error:
         raise InputError(f"{file} is damaged ({error}); restore it, or delete {folder} to start over") from error
-    # A process killed between the two files leaves trials of a piece without a row: that is run again.
+    # A process killed between writing the two files leaves trials of a piece without a row: it is run again.
     return StudyRows(pieces, trials[trials["piece"].isin(pieces["piece"])].reset_index(drop=True))
 
 
@@ -226,25 +240,16 @@ def _write(directory: RunDirectory, pieces: list[dict[str, Any]], trials: pd.Dat
     write_rows(directory / PIECES, pieces)
 
 
-def _spent_before(folder: Path) -> float:
-    """Returns the seconds that an earlier process spent on a piece."""
-    file = folder / "trials.csv"
-    return float(sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER})))
-
-
 def _settings(piece: Piece) -> str:
     cell = piece.settings.get("cell")
     return json.dumps({**piece.settings, **(code_of(get_cell(cell)) if cell else {})}, sort_keys=True)
 
 
 def _check_same(piece: Piece, row: dict[str, Any]) -> None:
-    there, here = json.loads(row["settings"]), json.loads(_settings(piece))
-    if there != here:
-        differences = ", ".join(
-            f"{key} {there.get(key)!r} there, {here.get(key)!r} here"
-            for key in sorted({*there, *here})
-            if there.get(key) != here.get(key)
-        )
+    stored, new = json.loads(row["settings"]), json.loads(_settings(piece))
+    changed = [key for key in sorted({*stored, *new}) if stored.get(key) != new.get(key)]
+    if changed:
+        differences = ", ".join(f"{key} {stored.get(key)!r} there, {new.get(key)!r} here" for key in changed)
         raise InputError(f"{piece.name} was run with other settings: {differences}; choose another --out")
 
 
@@ -255,7 +260,3 @@ def _told(row: dict[str, Any]) -> str:
     if row.get("best_score") is not None:
         return f"{row['best_score']:.4g} {row['objective'].replace('_', ' ')}, {row['elapsed_s']:.0f} s"
     return "no feasible trial"
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
+from keras_rnncap.analysis.scaling_study import scaling_exhibits
 from keras_rnncap.datasets import Text8
-from keras_rnncap.studies.study import FEW_TRIALS, Grid, Piece, Study, layers_of, sweep_piece
-
-
-class Spending(NamedTuple):
-    """What a piece costs.
-
-    Attributes:
-        function: The random continuous function.
-        trials: Number of trials.
-        steps: Training steps of each.
-    """
-
-    function: str
-    trials: int
-    steps: int
+from keras_rnncap.studies.study import FEW_TRIALS, MANY_TRIALS, Grid, Piece, Study, depths_of, search_piece
 
 
 class ScalingStudy(Study):
@@ -43,36 +30,26 @@ class ScalingStudy(Study):
         "laptop": Grid(PAPER_CELLS, (2_000, 5_000, 12_000), (1, 2)),
         "paper": Grid(PAPER_CELLS, (10_000, 30_000, 100_000, 300_000, 1_000_000), (1, 2, 4)),
     }
+    functions: ClassVar = {
+        "smoke": "random-function:samples=500,length=5",
+        "laptop": "random-function:samples=10_000,length=10,tau=200",
+        "paper": "random-function",
+    }
     spending: ClassVar = {
-        "smoke": Spending("random-function:samples=500,length=5", 2, 20),
-        "laptop": Spending("random-function:samples=10_000,length=10,tau=200", 12, 2_000),
-        "paper": Spending("random-function", 1_000, 50_000),
+        "smoke": {"trials": 2, "steps": 20, **FEW_TRIALS},
+        "laptop": {"trials": 12, "steps": 2_000, **FEW_TRIALS},
+        "paper": {"trials": 1_000, "steps": 50_000, **MANY_TRIALS},
     }
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
-        text = Text8.name if Text8.at_hand() else "python-docs"
-        for (part, task), cell in itertools.product((("text", text), ("function", spent.function)), grid.cells):
-            for depth, params in itertools.product(layers_of(cell, grid), grid.params):
-                piece = sweep_piece(
-                    (task.partition(":")[0], cell, f"{params}x{depth}"),
-                    {"part": part},
-                    task=task,
-                    cell=cell,
-                    params=params,
-                    depth=depth,
-                    trials=spent.trials,
-                    steps=spent.steps,
-                    stop_early=profile != "paper",
-                    changes={} if profile == "paper" else FEW_TRIALS,
-                    seed=seed,
-                )
-                pieces.append(piece)
+        tasks = {"text": Text8.name if Text8.at_hand() else "python-docs", "function": self.functions[profile]}
+        pieces = []
+        for (part, task), cell in itertools.product(tasks.items(), grid.cells):
+            for depth, params in itertools.product(depths_of(cell, grid), grid.params):
+                names = (task.partition(":")[0], cell, f"{params}x{depth}")
+                point: dict[str, Any] = {"task": task, "cell": cell, "params": params, "depth": depth, "seed": seed}
+                pieces.append(search_piece(names, {"part": part}, **point, **self.spending[profile]))
         return pieces
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns figure 3, and what it says."""
-        from keras_rnncap.analysis.scaling_study import scaling_exhibits
-
-        return scaling_exhibits(rows)
+    shown_by = staticmethod(scaling_exhibits)

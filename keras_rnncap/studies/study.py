@@ -6,15 +6,15 @@ import abc
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import cell_name, get_cell
-from keras_rnncap.datasets import make_task
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.datasets import get_task_class, make_task
+from keras_rnncap.errors import InputError, check_integer, unknown
 from keras_rnncap.models import sequence_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.profiles import get_profile
@@ -22,9 +22,9 @@ from keras_rnncap.tuners.profiles import get_profile
 Progress: TypeAlias = bool | Literal["bar"]
 
 BATCH = 64
-"""Samples in a training step of sweeps."""
+"""Samples in a training step, unless a search says otherwise."""
 
-FEW_TRIALS = {
+HELD = {
     "optimizer": "adam",
     "learning_rate": "1e-3..3e-2",
     "learning_rate_decay": 0.01,
@@ -34,6 +34,9 @@ FEW_TRIALS = {
     "l2": 1e-8,
 }
 """The part of appendix A's space that searches of few trials are held to: what a cell needs of its own stays free."""
+FEW_TRIALS: dict[str, Any] = {"stop_early": True, "changes": HELD}
+MANY_TRIALS: dict[str, Any] = {"stop_early": False, "changes": {}}
+"""Arguments of `run_sweep`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Piece:
     Attributes:
         name: Names it within the study, and its folder.
         settings: Arguments of `measure_capacity`, or of `run_sweep`, where there is a `task`.
-        labels: What its row says besides: to which part of the study it belongs.
+        labels: Further columns of its row, such as the part of the study that it belongs to.
         work: Multiplications of all its trainings, to estimate what it costs.
         best_of: Name of another piece, whose best hyperparameters this one takes.
     """
@@ -56,33 +59,21 @@ class Piece:
 
     def check(self) -> None:
         """Raises `InputError` if its budget buys no model."""
-        widths = _sizes(self.settings["task"])[1:] if "task" in self.settings else (self.settings["input_dim"], 1)
-        cell, depth, params = (self.settings[name] for name in ("cell", "depth", "params"))
-        check_budget(cell, params, depth, *widths)
+        widths = _widths(self.settings["task"]) if "task" in self.settings else (self.settings["input_dim"], 1)
+        check_budget(*(self.settings[name] for name in ("cell", "params", "depth")), *widths)
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
-        """Runs it, or what is missing of it.
-
-        Args:
-            folder: Its folder.
-            rows: The rows of pieces that ended, by name.
-            progress: Whether to show progress.
-
-        Returns:
-            Its row, or `None` where the piece whose best it is to take found nothing.
-        """
-        options = dict(self.settings)
+        """Runs what is missing, given the rows that ended; returns its row, or `None` where `best_of` found nothing."""
+        options: dict[str, Any] = {**self.settings, "out": folder, "progress": progress}
         if self.best_of is not None:
             best = rows.get(self.best_of, {})
-            if not (values := json.loads(best.get("hyperparameters", "{}"))):
+            options["changes"] = json.loads(best.get("hyperparameters", "{}"))
+            if not options["changes"]:
                 return None
-            options["changes"] = values
+        search: Callable[..., Any] = measure_capacity
         if "task" in options:
-            task = make_task(options.pop("task"))
-            result: Any = run_sweep(task, options.pop("cell"), **options, out=folder, progress=progress)
-        else:
-            result = measure_capacity(options.pop("cell"), **options, out=folder, progress=progress)
-        columns = dataclasses.asdict(result)
+            search = functools.partial(run_sweep, make_task(options.pop("task")))
+        columns = dataclasses.asdict(search(options.pop("cell"), **options))
         columns = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in columns.items()}
         return {"piece": self.name, **self.labels, "params": self.settings["params"], **columns}
 
@@ -97,9 +88,9 @@ def check_budget(cell: str, params: int, depth: int, input_dim: int, output_dim:
 
 
 @functools.cache
-def _sizes(spec: str) -> tuple[int, int, int]:
+def _widths(spec: str) -> tuple[int, int]:
     task = make_task(spec)
-    return task.length, task.input_dim, task.output_dim
+    return task.input_dim, task.output_dim
 
 
 @functools.cache
@@ -123,20 +114,6 @@ class Grid:
     params: Sequence[int]
     depths: Sequence[int]
     units: Sequence[int] = ()
-
-    def checked(self) -> Grid:
-        """Returns it with each entry once, in order.
-
-        Raises:
-            InputError: If a cell is unknown, a number below 1, or there is none.
-        """
-        for cell in self.cells:
-            get_cell(cell)
-        numbers = {
-            name: tuple(sorted({check_integer(name, value, 1) for value in getattr(self, name)}))
-            for name in ("params", "depths", "units")
-        }
-        return Grid(tuple(dict.fromkeys(cell_name(cell) for cell in self.cells)), **numbers)
 
 
 class Study(abc.ABC):
@@ -162,24 +139,52 @@ class Study(abc.ABC):
 
     @classmethod
     def grid(cls, profile: str, **given: Sequence[Any] | None) -> Grid:
-        """Returns the grid of a profile, in parts another.
-
-        Raises:
-            InputError: If the profile or a cell is unknown, a number is below 1, or the study has no such part.
-        """
+        """Returns the grid of a profile with the parts that are given; raises `InputError` if one cannot be used."""
         get_profile(profile)
-        changed = {name: value for name, value in given.items() if value is not None}
-        for name in changed:
-            if not getattr(cls.profiles[profile], name):
-                parts = [part.name for part in dataclasses.fields(Grid) if getattr(cls.profiles[profile], part.name)]
+        usual = cls.profiles[profile]
+        parts = [name for name, values in vars(usual).items() if values]
+        changed = {name: values for name, values in given.items() if values is not None}
+        for name, values in changed.items():
+            if name not in parts:
                 raise InputError(f"the {cls.name} study has no {name}; it has {', '.join(parts)}")
-            if not changed[name]:
+            if not values:
                 raise InputError(f"{name} must name at least one; got none")
-        return dataclasses.replace(cls.profiles[profile], **changed).checked()
+        cells = changed.pop("cells", usual.cells)
+        for cell in cells:
+            get_cell(cell)
+        numbers = {
+            name: tuple(sorted({check_integer(name, value, 1) for value in changed.get(name, getattr(usual, name))}))
+            for name in ("params", "depths", "units")
+        }
+        return Grid(tuple(dict.fromkeys(map(cell_name, cells))), **numbers)
 
-    @abc.abstractmethod
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns the figures, tables and claims that follow from rows; from a part of them, those that can be made."""
+        return Exhibits() if rows.pieces.empty else self.shown_by(rows)
+
+    @staticmethod
+    def shown_by(rows: StudyRows) -> Exhibits:
+        """Returns what rows show, where there are some; a study has this or its own `exhibits`."""
+        raise NotImplementedError
+
+
+STUDIES: dict[str, type[Study]] = {}
+"""All studies that `keras_rnncap.studies` exports, by name."""
+
+
+def get_study(name: str) -> Study:
+    """Returns the study of this name.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+    >>> get_study("capacity").source
+    'Collins et al. 2017, figures 1, 2a, 2b and App.1'
+    """
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]()
 
 
 def needs_depth(cell: str) -> bool:
@@ -187,34 +192,33 @@ def needs_depth(cell: str) -> bool:
     return cell_name(cell) == "+rnn"
 
 
-def training_work(params: int, length: int, batch_size: int, steps: float) -> float:
-    """Returns the multiplications of training steps: forward, and backward for states and for weights."""
-    return 3.0 * params * length * batch_size * steps
+def least_depth(cell: str) -> int:
+    """Returns the smallest depth at which the paper has a cell."""
+    return 2 if needs_depth(cell) else 1
 
 
-def sweep_piece(
-    names: Sequence[str],
-    labels: Mapping[str, Any],
-    best_of: str | None = None,
-    *,
-    task: str,
-    params: int,
-    trials: int,
-    steps: int,
-    seed: int,
-    **options: Any,
-) -> Piece:
-    """Returns a sweep as a piece; further arguments of `run_sweep` are `options`, the parts of its name `names`."""
-    settings = {"task": task, "params": params, "trials": trials, "steps": steps, "batch_size": BATCH, "seed": seed}
-    work = training_work(params, _sizes(task)[0], BATCH, trials * steps)
-    return Piece(piece_name(*names, f"seed{seed}"), settings | options, labels, work, best_of)
-
-
-def layers_of(cell: str, grid: Grid) -> list[int]:
+def depths_of(cell: str, grid: Grid) -> list[int]:
     """Returns the depths of a grid at which the paper has a cell."""
-    return [depth for depth in grid.depths if depth > 1 or not needs_depth(cell)]
+    return [depth for depth in grid.depths if depth >= least_depth(cell)]
+
+
+def search_piece(names: Sequence[Any], labels: Mapping[str, Any], best_of: str | None = None, **settings: Any) -> Piece:
+    """Returns a search as a piece whose name has the parts `names` and its seed; see `Piece` for the others."""
+    settings = {"batch_size": BATCH, **settings}
+    length = settings["length"] if "length" in settings else _length(settings["task"])
+    steps = settings["trials"] * settings["steps"]
+    # Forward, and backward for states and for weights.
+    work = 3.0 * settings["params"] * length * settings["batch_size"] * steps
+    return Piece(piece_name(*names, f"seed{settings['seed']}"), settings, labels, work, best_of)
 
 
 def piece_name(*parts: Any) -> str:
     """Returns the name of a piece, one that a file system takes."""
     return "-".join(str(part).replace(":", ".").replace("/", ".").replace("=", "").replace(",", "-") for part in parts)
+
+
+@functools.cache
+def _length(task: str) -> int:
+    """Returns the time steps of a task, without its data."""
+    task_class = get_task_class(task.partition(":")[0])
+    return task_class.described().length if task_class.needs_data else make_task(task).length

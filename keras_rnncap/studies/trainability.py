@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from keras_rnncap.analysis.exhibits import PAPER_CELLS, Exhibits, StudyRows
-from keras_rnncap.studies.study import Grid, Piece, Study, layers_of, sweep_piece
+from keras_rnncap.analysis.exhibits import PAPER_CELLS
+from keras_rnncap.analysis.robustness_study import robustness_exhibits
+from keras_rnncap.analysis.trainability_study import trainability_exhibits
+from keras_rnncap.studies.study import Grid, Piece, Study, depths_of, search_piece
 
-SMALL = "parentheses:length=5,streams=1"
-LAPTOP = "parentheses:length=20,streams=3"
+PARENTHESES = {
+    "smoke": "parentheses:length=5,streams=1",
+    "laptop": "parentheses:length=20,streams=3",
+    "paper": "parentheses",
+}
 
 
-def _piece(part: str, task: str, cell: str, depth: int, best_of: str | None = None, **options: Any) -> Piece:
-    names = (part, task.partition(":")[0], cell, f"{options['params']}x{depth}")
-    options = {"stop_early": False, **options}
-    return sweep_piece(names, {"part": part}, best_of, task=task, cell=cell, depth=depth, **options)
-
-
-class TrainabilitySpending(NamedTuple):
-    """What the pieces cost.
-
-    Attributes:
-        parentheses: The task of random settings and of searches.
-        settings: Random settings for each cell and depth.
-        trials: Trials of a search.
-        steps: Training steps of each.
-        search_depths: Depths of the searches; random settings have the first and the last of the grid.
-    """
-
-    parentheses: str
-    settings: int
-    trials: int
-    steps: int
-    search_depths: tuple[int, ...]
+def _piece(part: str, cell: str, best_of: str | None = None, **settings: Any) -> Piece:
+    names = (part, settings["task"].partition(":")[0], cell, f"{settings['params']}x{settings['depth']}")
+    return search_piece(names, {"part": part}, best_of, **{"cell": cell, "stop_early": False, **settings})
 
 
 class TrainabilityStudy(Study):
@@ -55,48 +41,27 @@ class TrainabilityStudy(Study):
         "laptop": Grid(PAPER_CELLS, (5_000,), (1, 2, 4, 8)),
         "paper": Grid(PAPER_CELLS, (200_000,), (1, 2, 4, 8)),
     }
-    spending: ClassVar = {
-        "smoke": TrainabilitySpending(SMALL, 3, 2, 20, (1,)),
-        "laptop": TrainabilitySpending(LAPTOP, 200, 40, 1_000, (1, 2)),
-        "paper": TrainabilitySpending("parentheses", 1_000, 2_500, 50_000, (1, 2, 4, 8)),
-    }
+    settings: ClassVar = {"smoke": 3, "laptop": 200, "paper": 1_000}
+    trials: ClassVar = {"smoke": 2, "laptop": 40, "paper": 2_500}
+    steps: ClassVar = {"smoke": 20, "laptop": 1_000, "paper": 50_000}
+    search_depths: ClassVar = {"smoke": (1,), "laptop": (1, 2), "paper": (1, 2, 4, 8)}
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
+        parentheses, pieces = PARENTHESES[profile], []
+        random: dict[str, Any] = {"task": parentheses, "trials": self.settings[profile], "oracle": "random"}
         for cell, params in itertools.product(grid.cells, grid.params):
-            common: dict[str, Any] = {"cell": cell, "params": params, "steps": spent.steps, "seed": seed}
-            random: dict[str, Any] = {"task": spent.parentheses, "trials": spent.settings, "oracle": "random"}
-            for depth in layers_of(cell, grid):
+            for depth in depths_of(cell, grid):
+                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth, "seed": seed}
+                common["steps"] = self.steps[profile]
                 if depth in (grid.depths[0], grid.depths[-1]):
-                    pieces.append(_piece("random", depth=depth, **random, **common))
-                if depth in spent.search_depths:
-                    for task in (spent.parentheses, "arithmetic"):
-                        search: dict[str, Any] = {"task": task, "trials": spent.trials, "oracle": "gp"}
-                        pieces.append(_piece("search", depth=depth, **search, **common))
+                    pieces.append(_piece("random", **random, **common))
+                if depth in self.search_depths[profile]:
+                    for task in (parentheses, "arithmetic"):
+                        pieces.append(_piece("search", task=task, trials=self.trials[profile], oracle="gp", **common))
         return pieces
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns figures 4 and 5 and tables 1 and App.2, and what they say."""
-        from keras_rnncap.analysis.trainability_study import trainability_exhibits
-
-        return trainability_exhibits(rows)
-
-
-class RobustnessSpending(NamedTuple):
-    """What the pieces cost.
-
-    Attributes:
-        parentheses: The task.
-        trials: Trials of a search.
-        reruns: Reruns of its best hyperparameters.
-        steps: Training steps of each.
-    """
-
-    parentheses: str
-    trials: int
-    reruns: int
-    steps: int
+    shown_by = staticmethod(trainability_exhibits)
 
 
 class RobustnessStudy(Study):
@@ -117,28 +82,27 @@ class RobustnessStudy(Study):
         "laptop": Grid(PAPER_CELLS, (5_000,), (1,)),
         "paper": Grid(PAPER_CELLS, (100_000,), (1,)),
     }
-    spending: ClassVar = {
-        "smoke": RobustnessSpending(SMALL, 2, 3, 20),
-        "laptop": RobustnessSpending(LAPTOP, 64, 100, 2_000),
-        "paper": RobustnessSpending("parentheses", 1_000, 100, 50_000),
-    }
+    trials: ClassVar = {"smoke": 2, "laptop": 64, "paper": 1_000}
+    reruns: ClassVar = {"smoke": 3, "laptop": 100, "paper": 100}
+    steps: ClassVar = {"smoke": 20, "laptop": 2_000, "paper": 50_000}
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
-        spent, pieces = self.spending[profile], []
+        pieces = []
+        searched: dict[str, Any] = {
+            "trials": self.trials[profile],
+            "oracle": "gp",
+            "stop_early": profile != "paper",
+            "seed": seed,
+        }
+        # Another seed, or the reruns would have the search's weights and batches among theirs.
+        rerun: dict[str, Any] = {"trials": self.reruns[profile], "oracle": "repeat", "seed": seed + 1}
         for cell in grid.cells:
-            for depth, params in itertools.product(layers_of(cell, grid), grid.params):
-                common: dict[str, Any] = {"task": spent.parentheses, "cell": cell, "depth": depth}
-                common |= {"params": params, "steps": spent.steps}
-                options: dict[str, Any] = {"trials": spent.trials, "oracle": "gp", "stop_early": profile != "paper"}
-                search = _piece("search", **common, **options, seed=seed)
-                # Another seed, or the reruns would have the search's weights and batches among theirs.
-                options = {"trials": spent.reruns, "oracle": "repeat", "seed": seed + 1}
-                pieces += [search, _piece("rerun", best_of=search.name, **common, **options)]
+            for depth, params in itertools.product(depths_of(cell, grid), grid.params):
+                common: dict[str, Any] = {"cell": cell, "params": params, "depth": depth}
+                common |= {"task": PARENTHESES[profile], "steps": self.steps[profile]}
+                search = _piece("search", **common, **searched)
+                pieces += [search, _piece("rerun", best_of=search.name, **common, **rerun)]
         return pieces
 
-    def exhibits(self, rows: StudyRows) -> Exhibits:
-        """Returns table App.1, and what it says."""
-        from keras_rnncap.analysis.trainability_study import robustness_exhibits
-
-        return robustness_exhibits(rows)
+    shown_by = staticmethod(robustness_exhibits)

@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 from studies.made import STORED, stored
 
-from keras_rnncap.analysis.capacity_study import (
+from keras_rnncap.analysis.capacity_numbers import (
     PAPER_ORDER,
-    capacity_exhibits,
     claim_data_set_size,
     claim_five_bits,
     claim_linear,
@@ -22,8 +21,10 @@ from keras_rnncap.analysis.capacity_study import (
     compute_exponent,
     compute_points,
 )
+from keras_rnncap.analysis.capacity_study import capacity_exhibits
 from keras_rnncap.analysis.exhibits import StudyRows, of_paper
 from keras_rnncap.analysis.statistics import Estimate, compute_mean, verdict_within
+from keras_rnncap.studies import CapacityStudy
 
 
 def test_mean_and_interval_are_those_of_scipy():
@@ -195,5 +196,5 @@ def test_lines_run_through_the_points():
 
 
 def test_no_rows_no_exhibits():
-    shown = capacity_exhibits(StudyRows(pd.DataFrame(columns=["part", "bits_per_parameter"]), pd.DataFrame()))
+    shown = CapacityStudy().exhibits(StudyRows(pd.DataFrame(columns=["part", "bits_per_parameter"]), pd.DataFrame()))
     assert not shown.exhibits

@@ -12,12 +12,12 @@ from studies.pieces_made import BadPiece, KilledPiece, OwnProcess
 
 import keras_rnncap.cli as cli
 from keras_rnncap.errors import WorkError
-from keras_rnncap.studies.isolation import run_isolated
+from keras_rnncap.studies.run import run_isolated
 
 SLOW = """
 from pathlib import Path
 from studies.pieces_made import SlowPiece
-from keras_rnncap.studies.isolation import run_isolated
+from keras_rnncap.studies.run import run_isolated
 
 if __name__ == "__main__":
     run_isolated(SlowPiece(), Path("."), {}, False)
@@ -62,8 +62,7 @@ def test_an_interrupt_that_is_lost_is_passed_on_again(tmp_path):
     (tmp_path / "script.py").write_text(
         SLOW.replace("SlowPiece", "DeafPiece").replace(
             "    run_isolated",
-            "    import keras_rnncap.studies.isolation as isolation\n"
-            "    isolation.INTERRUPT_AGAIN = 0.5\n    run_isolated",
+            "    import keras_rnncap.studies.run as run\n    run.INTERRUPT_AGAIN = 0.5\n    run_isolated",
         )
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -8,6 +8,7 @@ from studies.made import memory, reruns, scaling, trainability
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.memory_study import claim_one_number_per_unit, compute_memory, memory_exhibits
+from keras_rnncap.analysis.robustness_study import claim_reruns, compute_reruns, robustness_exhibits
 from keras_rnncap.analysis.scaling_study import (
     claim_parameters_decide,
     compute_scaling,
@@ -18,15 +19,12 @@ from keras_rnncap.analysis.trainability_study import (
     claim_gated_train,
     claim_intersection_deep,
     claim_irnn_infeasible,
-    claim_reruns,
     compute_infeasible,
     compute_progress,
-    compute_reruns,
     compute_welch,
     of_one_budget,
     plot_progress,
     plot_random,
-    robustness_exhibits,
     trainability_exhibits,
     with_pieces,
 )
