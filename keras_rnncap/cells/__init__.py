@@ -6,13 +6,12 @@ A new cell is a file and a line here; tables list the cells in the order of thes
 import inspect
 
 from keras_rnncap.cells.algebra import CellWeights as CellWeights, State as State, Weight as Weight
-from keras_rnncap.cells.base import GatedCell as GatedCell, ProjectingCell as ProjectingCell
 from keras_rnncap.cells.base import RecurrentCell as RecurrentCell
+from keras_rnncap.cells.families import GatedCell as GatedCell, ProjectingCell as ProjectingCell
 from keras_rnncap.cells.lookup import CELLS as CELLS, CellFactory as CellFactory, cell_name as cell_name
-from keras_rnncap.cells.lookup import get_cell as get_cell, make_cell as make_cell
-from keras_rnncap.cells.lookup import one_name as one_name, same_cell as same_cell
-from keras_rnncap.cells.options import constructor_options as constructor_options
-from keras_rnncap.cells.options import searched_numbers as searched_numbers
+from keras_rnncap.cells.lookup import constructor_options as constructor_options, get_cell as get_cell
+from keras_rnncap.cells.lookup import make_cell as make_cell, one_name as one_name, same_cell as same_cell
+from keras_rnncap.cells.lookup import searched_numbers as searched_numbers
 from keras_rnncap.cells.parallel import ParallelRNN as ParallelRNN
 from keras_rnncap.cells.rnn import RNNCell as RNNCell
 from keras_rnncap.cells.irnn import IRNNCell as IRNNCell

@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -23,13 +23,10 @@ class GRUCell(GatedCell):
     Source: Cho et al. (2014); Collins, Sohl-Dickstein, Sussillo (2017), eq. 5-8. With `forget_bias=0` it is
     `keras.layers.GRUCell(reset_after=False)`, with the same order of blocks.
 
-    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)`, `bias` `(3 * units,)` with the
-    blocks update (u), reset (r) and candidate (c), `initial_state` `(1, units)`. Arguments, call arguments and errors
-    are those of `GatedCell`.
+    Blocks: update (u), reset (r), candidate (c). Arguments: those of `GatedCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell, ProjectingCell
+from keras_rnncap.cells.families import GatedCell, ProjectingCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -25,19 +25,13 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
 
     Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there.
 
-    Eq. 19 needs inputs of width `units`. Others are projected to it first, as `ProjectingCell` says, also where the
-    cell is the only layer; the paper leaves depth 1 out.
+    Eq. 19 needs inputs of width `units`: others are projected, see `ProjectingCell`. The paper leaves depth 1 out.
 
-    The output is y, the recurrent state h. The cell's states are (y, h), the output first: Keras' JAX loop repeats the
-    first state in masked time steps. Nothing is computed from the carried y, and it starts from zero.
-
-    Weights: `kernel` `(units, 4 * units)`, `recurrent_kernel` `(units, 4 * units)`, `bias` `(4 * units,)` with the
-    blocks output (y), hidden (h), output_gate (gy) and hidden_gate (gh), `initial_state` `(1, units)`, and where needed
-    `projection` `(input_dim, units)`. Arguments, call arguments and errors are those of `GatedCell` and
-    `ProjectingCell`, and:
+    Blocks: output (y), hidden (h), output_gate (gy), hidden_gate (gh). The states are the output y, which nothing is
+    computed from, and h.
 
     Args:
-        units: Size of both outputs.
+        units: Size of y and h.
         activation: s2.
         output_activation: s1.
         forget_bias: b^fg,h.
@@ -45,8 +39,7 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         **kwargs: As for `GatedCell` and `ProjectingCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

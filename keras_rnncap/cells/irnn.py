@@ -19,17 +19,14 @@ class IRNNCell(RNNCell):
 
     Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it.
 
-    Weights: as `RNNCell`. Arguments, call arguments and errors are those of `RecurrentCell`.
-
     Args:
-        units: Size of the state and of the output.
-        activation: ReLU and nothing else; the argument is there because every cell has it.
+        units: As for `RecurrentCell`.
+        activation: ReLU and nothing else.
         recurrent_initializer: The identity, or a scaled one.
         **kwargs: As for `RecurrentCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

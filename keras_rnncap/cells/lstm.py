@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -25,13 +25,11 @@ class LSTMCell(GatedCell):
     Source: Hochreiter, Schmidhuber (1997); Collins, Sohl-Dickstein, Sussillo (2017), eq. 9-14. With `forget_bias=0` it
     is `keras.layers.LSTMCell`, with the same order of blocks; the last tanh stays tanh whatever `activation` is.
 
-    Weights: `kernel` `(input_dim, 4 * units)`, `recurrent_kernel` `(units, 4 * units)`, `bias` `(4 * units,)` with the
-    blocks input (i), forget (f), candidate (c) and output (o), `initial_state` `(2, units)`: a row for h, one for c.
-    Arguments, call arguments and errors are those of `GatedCell`.
+    Blocks: input (i), forget (f), candidate (c), output (o). The rows of `initial_state` are h and c. Arguments: those
+    of `GatedCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(LSTMCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(LSTMCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

@@ -14,9 +14,9 @@ from keras_rnncap.errors import InputError
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
 class ParallelRNN(keras.layers.RNN):
-    """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and the same outputs, without a loop.
+    """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and outputs, without a loop.
 
-    Masks, and dropout while training, need the loop, and take it.
+    With masks, and with dropout while training, it runs the loop.
 
     Args:
         cell: A `RecurrentCell` that defines `scan`.

@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -23,14 +23,11 @@ class ResetAfterGRUCell(GatedCell):
     Source: Mehta, eq. 3-6, where s is tanh and b^fg is 0: then it is `keras.layers.GRUCell()`, with the same order of
     blocks, and the GRU of PyTorch and of cuDNN.
 
-    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)` with the blocks update (z),
-    reset (r) and candidate (c), `bias` `(6 * units,)` with these and update_recurrent (b^zh), reset_recurrent (b^rh)
-    and candidate_recurrent (b^ch), `initial_state` `(1, units)`. Arguments, call arguments and errors are those of
-    `GatedCell`, where `forget_bias` is 0 unless it is given.
+    Blocks: update (z), reset (r), candidate (c); `bias` `(6 * units,)` has update_recurrent (b^zh), reset_recurrent
+    (b^rh) and candidate_recurrent (b^ch), too. Arguments: those of `GatedCell`, with a `forget_bias` of 0.
 
     Example:
-    >>> outputs = keras.layers.RNN(ResetAfterGRUCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(ResetAfterGRUCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

@@ -18,20 +18,16 @@ class RNNCell(RecurrentCell):
 
     Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1.
 
-    Weights: `kernel` `(input_dim, units)`, `recurrent_kernel` `(units, units)`, `bias` `(units,)`, `initial_state`
-    `(1, units)`. Arguments, call arguments and errors are those of `RecurrentCell`.
+    One block: hidden. Arguments: those of `RecurrentCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
     blocks = ("hidden",)
-    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = (
-        "orthogonal",
-        "normal",
-    )  # the identity is left to the IRNN (appendix A)
+    # Appendix A leaves the identity to the IRNN.
+    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = ("orthogonal", "normal")
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equation 1."""

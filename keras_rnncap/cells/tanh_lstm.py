@@ -7,23 +7,31 @@ from typing import Any, ClassVar
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell, RecurrentCell
+from keras_rnncap.cells.base import RecurrentCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
 
 
-def _step(cell: Any, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+class _AnyGates(RecurrentCell):
     """The equation of `TanhLSTMCell`, where a gate that `blocks` does not name is 1."""
-    h, c = states
-    a = dict(zip(cell.blocks, w.of_both(x, h), strict=True))
-    c_in = w.activation(a["candidate"])
-    c_in = ops.sigmoid(a["input"]) * c_in if "input" in a else c_in
-    c = ops.sigmoid(a["forget"] + w.number("forget_bias")) * c + c_in if "forget" in a else c + c_in
-    h = ops.tanh(c) * ops.tanh(a["output"]) if "output" in a else ops.tanh(c)
-    return (h, c)
+
+    state_names = ("hidden", "cell")
+    learned_states = ("hidden", "cell")
+    activations = ("tanh",)
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """Equations of section 2."""
+        h, c = states
+        a = dict(zip(self.blocks, w.of_both(x, h), strict=True))
+        c_in = w.activation(a["candidate"])
+        c_in = ops.sigmoid(a["input"]) * c_in if "input" in a else c_in
+        c = ops.sigmoid(a["forget"] + w.number("forget_bias")) * c + c_in if "forget" in a else c + c_in
+        h = ops.tanh(c) * ops.tanh(a["output"]) if "output" in a else ops.tanh(c)
+        return (h, c)
 
 
 @known_as("tanh-lstm")
-class TanhLSTMCell(GatedCell):
+class TanhLSTMCell(_AnyGates, GatedCell):
     """The long short-term memory of Jozefowicz et al., whose output gate is a tanh.
 
         i_t = sigmoid(W^ih h_{t-1} + W^ix x_t + b^i)
@@ -33,38 +41,27 @@ class TanhLSTMCell(GatedCell):
         o_t = tanh(W^oh h_{t-1} + W^ox x_t + b^o)
         h_t = o_t tanh(c_t)
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 2, whose i is c^in here, and whose j is i. There s is tanh
-    and b^fg is 0, or 1 in the LSTM-b, which is `ForgetBiasLSTMCell`.
+    Source: Jozefowicz, Zaremba, Sutskever (2015), section 2, whose i is c^in here, and whose j is i. There s is tanh.
 
-    Weights: `kernel` `(input_dim, 4 * units)`, `recurrent_kernel` `(units, 4 * units)`, `bias` `(4 * units,)` with the
-    blocks input (i), forget (f), candidate (c) and output (o), `initial_state` `(2, units)`: a row for h, one for c.
-    Arguments, call arguments and errors are those of `GatedCell`, where `forget_bias` is 0 unless it is given.
+    Blocks: input (i), forget (f), candidate (c), output (o). The rows of `initial_state` are h and c. Arguments: those
+    of `GatedCell`, with a `forget_bias` of 0.
 
     Example:
-    >>> outputs = keras.layers.RNN(TanhLSTMCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(TanhLSTMCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
     blocks: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
-    state_names = ("hidden", "cell")
-    learned_states = ("hidden", "cell")
-    activations = ("tanh",)
 
     def __init__(self, units: int, forget_bias: float = 0.0, **kwargs: Any) -> None:
         super().__init__(units, forget_bias=forget_bias, **kwargs)
-
-    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """Equations of section 2."""
-        return _step(self, x, states, w)
 
 
 @known_as("lstm-b")
 class ForgetBiasLSTMCell(TanhLSTMCell):
     """The LSTM-b: `TanhLSTMCell` whose forget gate has a bias of 1.
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), sections 2.2 and 4. They start b^f at 1; here, as in all cells of
-    this package, the 1 is added whenever the cell runs, and b^f starts at 0. Arguments are those of `TanhLSTMCell`.
+    Source: Jozefowicz, Zaremba, Sutskever (2015), sections 2.2 and 4, who start b^f at 1 instead.
 
     Example:
     >>> ForgetBiasLSTMCell(4).forget_bias
@@ -79,8 +76,7 @@ class ForgetBiasLSTMCell(TanhLSTMCell):
 class NoInputGateLSTMCell(TanhLSTMCell):
     """The LSTM-i: `TanhLSTMCell` without its input gate, i_t = 1.
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4. Blocks: forget, candidate, output. Arguments are those of
-    `TanhLSTMCell`.
+    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4.
 
     Example:
     >>> NoInputGateLSTMCell.blocks
@@ -94,8 +90,7 @@ class NoInputGateLSTMCell(TanhLSTMCell):
 class NoOutputGateLSTMCell(TanhLSTMCell):
     """The LSTM-o: `TanhLSTMCell` without its output gate, h_t = tanh(c_t).
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4. Blocks: input, forget, candidate. Arguments are those of
-    `TanhLSTMCell`.
+    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4.
 
     Example:
     >>> NoOutputGateLSTMCell.blocks
@@ -106,11 +101,10 @@ class NoOutputGateLSTMCell(TanhLSTMCell):
 
 
 @known_as("lstm-f")
-class NoForgetGateLSTMCell(RecurrentCell):
+class NoForgetGateLSTMCell(_AnyGates):
     """The LSTM-f: `TanhLSTMCell` without its forget gate, f_t = 1.
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4. Blocks: input, candidate, output. Arguments are those of
-    `RecurrentCell`.
+    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4. Arguments: those of `RecurrentCell`.
 
     Example:
     >>> NoForgetGateLSTMCell.blocks
@@ -118,10 +112,3 @@ class NoForgetGateLSTMCell(RecurrentCell):
     """
 
     blocks = ("input", "candidate", "output")
-    state_names = ("hidden", "cell")
-    learned_states = ("hidden", "cell")
-    activations = ("tanh",)
-
-    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """Equations of section 2, with f_t = 1."""
-        return _step(self, x, states, w)

@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -21,13 +21,10 @@ class UGRNNCell(GatedCell):
 
     Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 2-4.
 
-    Weights: `kernel` `(input_dim, 2 * units)`, `recurrent_kernel` `(units, 2 * units)`, `bias` `(2 * units,)` with the
-    blocks candidate (c) and gate (g), `initial_state` `(1, units)`. Arguments, call arguments and errors are those of
-    `GatedCell`.
+    Blocks: candidate (c), gate (g). Arguments: those of `GatedCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
