@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
+from keras_rnncap.datasets.generated import one_hot
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 
 WARM_UP = 13
@@ -25,9 +26,8 @@ class CharacterModelling(Task):
 
     One sample with T = 5: inputs `the_c`, targets `he_ca`.
 
-    On held-out text the windows stand in a row, 37 characters apart, so that every character is scored once from the
-    first window's 14th to the last whole window's end. The unit is bits per character, of the score and of the
-    information.
+    Windows of held-out text are 37 characters apart, so that every character is scored once from the first window's
+    14th to the last whole window's end. The unit of score and information is bits per character.
 
     Args:
         corpus: The text.
@@ -40,6 +40,8 @@ class CharacterModelling(Task):
     validation_limit = 512
     length = 50
     input_dim = output_dim = len(ALPHABET)
+    mask = (np.arange(length) >= WARM_UP).astype("float32")
+    chance_score = math.log2(len(ALPHABET))
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -56,13 +58,7 @@ class CharacterModelling(Task):
 
     def _windows(self, ids: np.ndarray, starts: np.ndarray) -> Sample:
         windows = ids[starts[:, np.newaxis] + np.arange(self.length + 1)]
-        inputs = np.eye(self.input_dim, dtype="float32")[windows[:, :-1]]
-        return Sample(inputs, windows[:, 1:].astype("int32"))
-
-    @property
-    def mask(self) -> np.ndarray:
-        """1 where a step is scored: all but the first 13."""
-        return (np.arange(self.length) >= WARM_UP).astype("float32")
+        return Sample(one_hot(windows[:, :-1], self.input_dim), windows[:, 1:].astype("int32"))
 
     def held_out(self, split: Split, batch_size: int = 256, limit: int | None = None) -> Iterator[Sample]:
         """Yields the windows of a split in order, at most `limit` of them."""
@@ -100,14 +96,11 @@ class CharacterModelling(Task):
         bigram = np.bincount(train[:-1] * size + train[1:], minlength=size * size).reshape(size, size) + 1.0
         bits_1 = -np.log2(unigram / unigram.sum())
         bits_2 = -np.log2(bigram / bigram.sum(axis=1, keepdims=True))
-        previous, scored = zip(
-            *(
-                (batch.inputs.argmax(axis=2)[:, WARM_UP:].ravel(), batch.targets[:, WARM_UP:].ravel())
-                for batch in self.held_out(split)
-            ),
-            strict=True,
-        )
-        before, after = np.concatenate(previous), np.concatenate(scored)
+        pairs = [
+            np.stack([inputs.argmax(axis=2)[:, WARM_UP:].ravel(), targets[:, WARM_UP:].ravel()])
+            for inputs, targets in self.held_out(split)
+        ]
+        before, after = np.concatenate(pairs, axis=1)
         return {
             "uniform": self.chance_score,
             "unigram": float(bits_1[after].mean()),
@@ -119,8 +112,3 @@ class CharacterModelling(Task):
         batch = self.sample(np.random.default_rng(seed), 1)
         text = decode(batch.inputs[0].argmax(axis=-1)[:1]) + decode(batch.targets[0])
         return f"{text}\n{' ' * (WARM_UP + 1)}{'^' * (self.length - WARM_UP)}"
-
-    @property
-    def chance_score(self) -> float:
-        """All characters equally likely."""
-        return math.log2(len(ALPHABET))

@@ -1,4 +1,4 @@
-"""Character corpora: reading them, splitting them, and telling when one is broken."""
+"""Files with data: reading them, and telling when one is broken; texts of characters."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from keras_rnncap.datasets.generated import split_number, symbol_ids
 from keras_rnncap.datasets.task import Split
 from keras_rnncap.errors import InputError
 
@@ -35,8 +36,6 @@ DAMAGED = (
 )
 """What Python's and NumPy's readers raise of a damaged file."""
 
-_IDS = bytes.maketrans(ALPHABET.encode(), bytes(range(len(ALPHABET))))
-
 
 class Corpus(NamedTuple):
     """A text as symbol ids, in three disjoint stretches.
@@ -54,14 +53,8 @@ class Corpus(NamedTuple):
     test: np.ndarray
 
     def split(self, split: Split) -> np.ndarray:
-        """Returns the ids of a split.
-
-        Raises:
-            InputError: If there is no such split.
-        """
-        if split not in ("train", "validation", "test"):
-            raise InputError(f"split must be train, validation or test; got {split!r}")
-        return getattr(self, split)
+        """Returns the ids of a split; raises `InputError` if there is no such split."""
+        return self[1:][split_number(split)]
 
 
 def encode(text: bytes, where: str) -> np.ndarray:
@@ -78,7 +71,7 @@ def encode(text: bytes, where: str) -> np.ndarray:
             f"{where} has the byte {wrong[0]:#04x} ({chr(wrong[0])!r}) at offset {offset:,}, and {len(wrong):,} such "
             "bytes in all: text8 has the letters a to z and the space only"
         )
-    return np.frombuffer(text.translate(_IDS), np.uint8)
+    return symbol_ids(text, ALPHABET)
 
 
 def decode(ids: np.ndarray) -> str:
@@ -138,12 +131,7 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase | IO[bytes]]:
 
 @contextlib.contextmanager
 def reading(path: Path, form: str) -> Iterator[None]:
-    """Turns what goes wrong within the block, where `path` is read and unpacked, into an `InputError`.
-
-    Args:
-        path: The file.
-        form: What it must be, for the error.
-    """
+    """Turns errors in reading and unpacking `path` within the block into an `InputError`, which states its `form`."""
     try:
         yield
     except InputError:
@@ -157,10 +145,7 @@ def reading(path: Path, form: str) -> Iterator[None]:
 
 
 def unpacked_limit(path: Path) -> int:
-    """Returns the bytes that a file may hold once it is unpacked: 100 million, or a hundred times its size up to 10^9.
-
-    What unpacks to more was made to fill the memory: text becomes some three times as large, music fifty times.
-    """
+    """Returns the bytes that a file may unpack to: 100 million, or a hundred times its size up to 10^9."""
     return min(LARGEST_CONTENT, max(LARGEST_CONTENT // 10, 100 * path.stat().st_size))
 
 
@@ -176,3 +161,9 @@ def data_dir() -> Path | None:
     """Returns the folder that `RNNCAP_DATA_DIR` names, if it names one."""
     value = os.environ.get("RNNCAP_DATA_DIR")
     return Path(value) if value else None
+
+
+def in_data_dir(name: str) -> Path | None:
+    """Returns a file or folder below `data_dir()`, if it is there."""
+    folder = data_dir()
+    return folder / name if folder is not None and (folder / name).exists() else None

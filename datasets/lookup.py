@@ -37,11 +37,7 @@ def task_arguments(name: str) -> dict[str, Any]:
     {'length': 175, 'streams': 10}
     """
     parameters = inspect.signature(get_task_class(name)).parameters.values()
-    return {
-        one.name: None if one.default is inspect.Parameter.empty else one.default
-        for one in parameters
-        if one.name not in ("path", "corpus")
-    }
+    return {p.name: None if p.default is p.empty else p.default for p in parameters if p.name not in ("path", "corpus")}
 
 
 def task_spec(task: Task) -> str:
@@ -83,7 +79,6 @@ def make_task(spec: str, path: Path | None = None) -> Task:
 
 
 def _options(spec: str, name: str, rest: str) -> dict[str, Any]:
-    """Returns the arguments that follow a task's name, each given once and known."""
     valid, options = task_arguments(name), {}
     if not valid:
         raise InputError(f"{name} takes no arguments; got {spec!r}")
@@ -102,7 +97,6 @@ def _options(spec: str, name: str, rest: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> bool | float | str:
-    """Returns what an argument's text says: true or false, a number, or a word."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

@@ -7,7 +7,8 @@ import string
 import numpy as np
 
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot
-from keras_rnncap.datasets.task import LONGEST, Sample, Split
+from keras_rnncap.datasets.sizes import LONGEST
+from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import check_integer
 
 LETTERS = string.ascii_lowercase
@@ -20,7 +21,7 @@ class Memorization(GeneratedTask):
     symbol is predicted with the ones before it given. A cell passes their search's first stage at 95%.
 
     The inputs are one-hot, 26 letters and a mark between the two parts; steps before the mark are not scored. Sequences
-    are divided among the splits, 8 : 1 : 1, by a hash, so that none is in two. The information is in bits per symbol.
+    are divided among the splits, 8 : 1 : 1, by a hash. The information is in bits per symbol.
 
     One sample: inputs `abcde=abcd`, targets at the last five steps `abcde`.
 
@@ -39,15 +40,13 @@ class Memorization(GeneratedTask):
     score_name = "accuracy"
     score_direction = "max"
     input_dim, output_dim = len(LETTERS) + 1, len(LETTERS)
+    chance_score = 1 / len(LETTERS)
 
     def __init__(self, symbols: int = 5) -> None:
         self.symbols = check_integer("symbols", symbols, 2, LONGEST // 2)
         self.length = 2 * self.symbols
-
-    @property
-    def data(self) -> str:
-        """Its symbols."""
-        return f"{self.name} ({self.symbols} symbols)"
+        self.mask = (np.arange(self.length) >= self.symbols).astype("float32")
+        self.data = f"{self.name} ({self.symbols} symbols)"
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws sequences of a split."""
@@ -63,11 +62,6 @@ class Memorization(GeneratedTask):
         targets = np.concatenate([np.zeros_like(letters), letters], axis=1)
         return Sample(one_hot(inputs, self.input_dim), targets.astype("int32"))
 
-    @property
-    def mask(self) -> np.ndarray:
-        """1 where a symbol is to be said."""
-        return (np.arange(self.length) >= self.symbols).astype("float32")
-
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the fraction of each sample's symbols that are said right."""
         return (outputs.argmax(axis=-1) == targets)[:, self.symbols :].mean(axis=1)
@@ -78,8 +72,3 @@ class Memorization(GeneratedTask):
         read = "".join((LETTERS + "=")[index] for index in batch.inputs[0].argmax(axis=-1))
         said = "".join(LETTERS[index] for index in batch.targets[0, self.symbols :])
         return f"read  {read}\nsay   {' ' * self.symbols}{said}"
-
-    @property
-    def chance_score(self) -> float:
-        """Always the same letter."""
-        return 1 / len(LETTERS)

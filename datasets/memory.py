@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
-from keras_rnncap.datasets.generated import SquaredErrorTask, split_generator
-from keras_rnncap.datasets.task import Sample, Split, check_sample
+from keras_rnncap.datasets.generated import SquaredErrorTask, split_generator, spread
+from keras_rnncap.datasets.sizes import check_sample
+from keras_rnncap.datasets.task import Sample, Split
 
 
 class MemoryCapacity(SquaredErrorTask):
     """Reconstruction of a random vector some steps after it was seen.
 
     Source: Collins et al. (2017), section 2.2 and appendix B: 64 inputs, uniform in [-sqrt 3, sqrt 3], of variance 1,
-    given at the first step; "after 12 time steps" the target is their exact reconstruction, with a square error. Zeros
-    are given at the other steps.
+    given at the first step, zeros at the others; "after 12 time steps" the target is their exact reconstruction, with a
+    square error.
 
-    A network that passes on n_h < 64 numbers can keep a subspace of n_h dimensions at best, if it is linear: the mean
-    squared error is then at least 1 - n_h / 64 (`linear_bound`). The information is in bits per sample, of all numbers
-    together, by `reconstruction_bits`.
+    A linear network that passes on n_h < 64 numbers has a mean squared error of at least 1 - n_h / 64 (`linear_bound`).
+    The information is in bits per sample, of all numbers together, by `reconstruction_bits`.
 
     One sample with 2 inputs and 3 steps: inputs `(0.3, -1.2) (0, 0) (0, 0)`, target `(0.3, -1.2)`.
 
@@ -40,21 +40,15 @@ class MemoryCapacity(SquaredErrorTask):
     def __init__(self, input_dim: int = 64, length: int = 12) -> None:
         self.length, self.input_dim = check_sample(length, input_dim)
         self.output_dim = self.input_dim
-
-    @property
-    def data(self) -> str:
-        """Its size."""
-        return f"{self.name} ({self.input_dim} numbers, {self.length} steps)"
+        self.data = f"{self.name} ({self.input_dim} numbers, {self.length} steps)"
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws vectors; all splits have the same distribution."""
         vectors = split_generator(rng, split).uniform(-np.sqrt(3), np.sqrt(3), (size, self.input_dim)).astype("float32")
-        inputs = np.zeros((size, self.length, self.input_dim), "float32")
-        inputs[:, 0] = vectors
-        return Sample(inputs, vectors)
+        return Sample(spread(vectors, self.length), vectors)
 
     def answers(self) -> Numbers:
-        """Returns squared errors of each number, and the bits in all of them."""
+        """Returns the numbers of each sample."""
         return Numbers(self.input_dim)
 
     def linear_bound(self, units: int) -> float:

@@ -1,4 +1,4 @@
-"""Perceptron capacity: random patterns with random labels, to be learned by heart."""
+"""Perceptron capacity: random patterns with random labels, to be stored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import StoredLabels
-from keras_rnncap.datasets.generated import split_number
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
+from keras_rnncap.datasets.generated import split_number, spread
+from keras_rnncap.datasets.sizes import check_sample, check_set
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
 PER_PARAMETER = 10
@@ -53,8 +54,11 @@ class PerceptronCapacity(Task):
     return_sequences = False
     score_name = "mutual_information_bits"
     score_direction = "max"
+    output_dim = 1
+    chance_score = 0.0
+    infeasible_above = 2 * math.log(2)
     sized = True
-    """Whether its size was chosen, rather than taken for want of a better one."""
+    """Whether its number of patterns was chosen, rather than that of `load`."""
 
     def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
@@ -65,21 +69,20 @@ class PerceptronCapacity(Task):
                 f"it must be at least {math.ceil(math.log2(patterns))}"
             )
         check_set("patterns", self.patterns, self.length * self.input_dim)
-        self.output_dim = 1
         self.every_step = check_flag("every_step", every_step)
         self.seed = check_seed(seed)
+        sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
+        self.data = f"{self.name} ({sizes}{', at every step' if every_step else ''}, seed {self.seed})"
 
     @functools.cached_property
     def vectors(self) -> np.ndarray:
-        """The patterns, `(patterns, input_dim)`, float32, drawn when first asked for; so for the next two."""
+        """The patterns, `(patterns, input_dim)`, float32."""
         return _distinct_bits(np.random.default_rng([self.seed, 0]), self.patterns, self.input_dim).astype("float32")
 
     @functools.cached_property
     def inputs(self) -> np.ndarray:
         """The same as inputs, `(patterns, time, input_dim)`."""
-        inputs = np.zeros((self.patterns, self.length, self.input_dim), "float32")
-        inputs[:, : self.length if self.every_step else 1] = self.vectors[:, np.newaxis]
-        return inputs
+        return spread(self.vectors, self.length, self.every_step)
 
     @functools.cached_property
     def targets(self) -> np.ndarray:
@@ -91,7 +94,7 @@ class PerceptronCapacity(Task):
         return self.vectors, self.targets
 
     def for_budget(self, params: int, seed: int) -> PerceptronCapacity:
-        """Returns a task whose number of patterns is a hyperparameter, if this one's was not chosen; else this one."""
+        """Returns a task whose number of patterns is a hyperparameter, unless this one's was chosen."""
         return self if self.sized else PerceptronSearch(params, seed=seed)
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
@@ -105,7 +108,7 @@ class PerceptronCapacity(Task):
         return keras.losses.BinaryCrossentropy(from_logits=True)
 
     def answers(self) -> StoredLabels:
-        """Returns the labels, and what is stored of them."""
+        """Returns the labels."""
         return StoredLabels()
 
     def judged(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> Iterator[Judged]:
@@ -118,18 +121,6 @@ class PerceptronCapacity(Task):
     def accuracy(self, model: keras.Model) -> float:
         """Returns the fraction p of patterns whose logit has the right sign; an undefined logit is wrong."""
         return self.measures(model)["accuracy"]
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the loss of a model that always answers 1/2, in nats."""
-        return 2 * math.log(2)
-
-    @property
-    def data(self) -> str:
-        """Its arguments."""
-        given = ", at every step" if self.every_step else ""
-        sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
-        return f"{self.name} ({sizes}{given}, seed {self.seed})"
 
     @classmethod
     def load(cls, path: Path | None = None) -> PerceptronCapacity:
@@ -149,11 +140,6 @@ class PerceptronCapacity(Task):
         )
 
     @property
-    def chance_score(self) -> float:
-        """Nothing."""
-        return 0.0
-
-    @property
     def perfect_score(self) -> float:
         """One bit for each pattern."""
         return float(self.patterns)
@@ -171,8 +157,8 @@ class PerceptronSearch(PerceptronCapacity):
     Args:
         params: Largest number of parameters of a model; up to 10 patterns for each are tried.
         input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
-        length: Time steps before the answer, at least 1.
-        seed: Seed of the patterns and labels.
+        length: As for `PerceptronCapacity`.
+        seed: As for `PerceptronCapacity`.
 
     Raises:
         InputError: If a number is out of range, or there are too few distinct inputs.
@@ -194,17 +180,12 @@ class PerceptronSearch(PerceptronCapacity):
         length, width = check_sample(length, width)
         check_set(f"patterns ({PER_PARAMETER} for each of params={params:,})", most, length * width)
         super().__init__(most, width, length, seed=seed)
-
-    @property
-    def data(self) -> str:
-        """Its name: trials have sizes of their own."""
-        return self.name
+        self.data = self.name  # trials have sizes of their own
 
     def add_hyperparameters(self, hp: Any) -> None:
-        """Adds b as a multiple of the parameters, and whether the input is given at every step.
+        """Adds b as a multiple of the parameters, whether the input is given at every step, and the loss's saturation.
 
-        And one that the paper lacks, which trains by cross-entropy alone: the saturation of the loss, as the score
-        counts right answers. `--set loss_saturation=0` searches as the paper did.
+        The paper lacks the last one: `--set loss_saturation=0` searches as it did.
         """
         hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
         hp.Boolean("every_step", default=False)
@@ -225,10 +206,7 @@ def capacity_input_dim(parameters: int) -> int:
 
 
 def _distinct_bits(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """Returns `count` distinct rows of `width` bits, uniform among all such choices in order.
-
-    The rows for a smaller count are the first of those for a larger one.
-    """
+    """Returns `count` distinct rows of random bits; those for a smaller count are the first of a larger one's."""
     if width <= 20:
         return (rng.permutation(2**width)[:count, np.newaxis] >> np.arange(width)) & 1
     rows = rng.integers(0, 2, (count, width))

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import YesOrNo
-from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
+from keras_rnncap.datasets.corpus import in_data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import LENGTH, StreamTask
 from keras_rnncap.datasets.task import Split
@@ -34,8 +34,8 @@ class PolyphonicMusic(StreamTask):
     Source: Jozefowicz et al. (2015), section 3.5; Boulanger-Lewandowski et al. (2012), with their division into
     training, validation and test pieces. Inputs and targets are 88 zeros and ones, a note each. The pieces follow each
     other in one stream, in another order in each epoch of training; the first step of a piece is not predicted. The
-    information is that on each note, added up over the notes of a step; as chords are no independent notes, it may be
-    more than that on the whole step.
+    information is added up over the notes of a step; as these depend on each other, it may be more than that on the
+    whole step.
 
     Args:
         collection: `"nottingham"` or `"piano_midi"`, the two of the paper, `"jsb_chorales"` or `"musedata"`.
@@ -54,11 +54,12 @@ class PolyphonicMusic(StreamTask):
 
     name = "polyphonic-music"
     usual_params = 5_000
-    source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "nats_per_step"
     weighted = True
     needs_data = True
     input_dim = output_dim = KEYS
+    chance_score = KEYS * math.log(2)
+    infeasible_above = 2 * chance_score
 
     def __init__(self, collection: str = "nottingham", path: str | os.PathLike[str] | None = None) -> None:
         if collection not in COLLECTIONS:
@@ -129,23 +130,9 @@ class PolyphonicMusic(StreamTask):
             lines.append(f"step {step:2d}  {text or 'silence'}")
         return "\n".join(lines)
 
-    @property
-    def chance_score(self) -> float:
-        """Every note as likely as not."""
-        return KEYS * math.log(2)
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the loss of knowing nothing."""
-        return 2 * KEYS * math.log(2)
-
 
 def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
-    """Returns the pieces in a file, `(steps, 88)` uint8 each.
-
-    Raises:
-        InputError: If it is not what it should be; the message says how.
-    """
+    """Returns the pieces in a file, `(steps, 88)` uint8 each; raises `InputError` if it is not what it should be."""
     arrays = _read_arrays(file)
     pieces: dict[Split, list[np.ndarray]] = {}
     for split, name in PARTS.items():
@@ -181,9 +168,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:
-    folder = data_dir()
-    if path is None and folder is not None and (folder / "music" / f"{collection}.npz").is_file():
-        path = folder / "music" / f"{collection}.npz"
+    path = path or in_data_dir(f"music/{collection}.npz")
     if path is not None:
         return read_pieces(path)
     from keras_rnncap.datasets.builders.loading import load_examples

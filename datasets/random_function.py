@@ -7,20 +7,20 @@ import functools
 import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
-from keras_rnncap.datasets.generated import SquaredErrorTask, split_number
-from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
+from keras_rnncap.datasets.generated import SquaredErrorTask, split_number, spread
+from keras_rnncap.datasets.sizes import check_sample, check_set
+from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
 
 class RandomContinuousFunction(SquaredErrorTask):
-    """Random numbers, one for each of a fixed set of random vectors, to be learned by heart.
+    """Random numbers, one for each of a fixed set of random vectors, to be stored.
 
     Source: Collins et al. (2017), section 2.3 and appendix B: N = 10^6 Gaussian vectors of d = 50 numbers and a
     Gaussian target for each, all of variance 1 ("unit norm Gaussian"); the loss is the squared error after 50 steps, in
     which sample i has the weight beta_i = 1 / ((i + tau) Z), tau = 5000. Here samples are drawn with probability beta_i
-    and count alike: the same loss on average, at less variance. As in perceptron capacity the vector is given at the
-    first step only or at every one. All splits are the same set: what is asked is how much a model can hold. The
-    information is in bits per sample as they are drawn, by `reconstruction_bits`.
+    and count alike: the same loss on average, at less variance. All splits are the same set. The information is in bits
+    per sample as they are drawn, by `reconstruction_bits`.
 
     One sample with d = 2: inputs `(0.3, -1.2) (0, 0) ...`, target `0.7`.
 
@@ -29,7 +29,7 @@ class RandomContinuousFunction(SquaredErrorTask):
         input_dim: d.
         length: Time steps.
         tau: The larger, the more samples matter.
-        every_step: Whether the vector is given at every time step.
+        every_step: Whether the vector is given at every time step, or at the first only.
         seed: Seed of vectors and targets.
 
     Example:
@@ -41,6 +41,7 @@ class RandomContinuousFunction(SquaredErrorTask):
     name = "random-function"
     source = "Collins et al. 2017, section 2.3"
     score_name = "weighted_squared_error"
+    output_dim = 1
 
     def __init__(
         self,
@@ -57,7 +58,8 @@ class RandomContinuousFunction(SquaredErrorTask):
         self.tau = check_number("tau", tau, 1e-9, 1e12)
         self.seed = check_seed(seed)
         self.every_step = check_flag("every_step", every_step)
-        self.output_dim = 1
+        sizes = f"{self.samples:,} samples of {self.input_dim}, {self.length} steps, tau {self.tau:g}"
+        self.data = f"{self.name} ({sizes}{', at every step' if every_step else ''}, seed {self.seed})"
 
     @functools.cached_property
     def vectors(self) -> np.ndarray:
@@ -79,26 +81,15 @@ class RandomContinuousFunction(SquaredErrorTask):
         """beta_i, `(samples,)`."""
         return np.diff(self._cumulative, prepend=0.0)
 
-    @property
-    def data(self) -> str:
-        """Its arguments."""
-        given = ", at every step" if self.every_step else ""
-        return (
-            f"{self.name} ({self.samples:,} samples of {self.input_dim}, {self.length} steps, tau {self.tau:g}{given}, "
-            f"seed {self.seed})"
-        )
-
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws samples with probability beta_i."""
         split_number(split)
         rows = np.searchsorted(self._cumulative, rng.random(size), side="right")
         rows = np.minimum(rows, self.samples - 1)
-        inputs = np.zeros((size, self.length, self.input_dim), "float32")
-        inputs[:, : self.length if self.every_step else 1] = self.vectors[rows][:, np.newaxis]
-        return Sample(inputs, self.values[rows])
+        return Sample(spread(self.vectors[rows], self.length, self.every_step), self.values[rows])
 
     def answers(self) -> Numbers:
-        """Returns squared errors, and the bits in a sample's value."""
+        """Returns the samples' values."""
         return Numbers()
 
     def worked_example(self, seed: int = 0) -> str:

@@ -1,10 +1,11 @@
-"""What a task is: it owns its samples, sizes, loss, mask and score, and what chance and perfection score."""
+"""The base of the tasks, and checks of their sizes."""
 
 from __future__ import annotations
 
 import abc
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,18 +15,12 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import BITS, Answers, Symbols
-from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.errors import InputError
 
-LONGEST, WIDEST = 100_000, 100_000
-"""Most time steps and most features of a sample."""
-LARGEST_SAMPLE = 4_000_000
-"""Most numbers of a sample, time steps times features: 16 MB, and a batch has hundreds of samples."""
-LARGEST_SET = 4_000_000_000
-"""Most numbers of a set of samples that is made as a whole: 16 GB."""
 Split: TypeAlias = Literal["train", "validation", "test"]
 Direction: TypeAlias = Literal["min", "max"]
 Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Targets of a batch, a model's outputs for them, and what each sample or time step counts, `None` where all do."""
+"""Targets of a batch, a model's outputs, and the weight of each sample or time step, `None` where all count."""
 
 
 class Sample(NamedTuple):
@@ -52,12 +47,13 @@ class Task(abc.ABC):
         return_sequences: Whether there is a target at every time step, or one at the end.
         score_name: Name of the score, with its unit.
         score_direction: Whether more (`"max"`) or less (`"min"`) is better.
+        mask: Weight of each time step in loss and score, shape `(length,)`, or `None` where all count.
         carries_state: Whether a batch continues where the one before it ended, so that a model may keep its state.
         weighted: Whether batches carry weights of their own, one for each sample and time step.
         needs_data: Whether `load` needs files.
-        usual_params: Parameters that a model should have at least: inputs or outputs are so wide that smaller ones have
-            few units or none. Budgets that are not given are no smaller.
-        validation_limit: Samples, or what else a task counts in, that a quick score is measured on; `None` takes all.
+        usual_params: The least budget where none is given: with so wide inputs or outputs, smaller models have few
+            units or none.
+        validation_limit: Samples, windows or steps that a quick score is measured on; `None` takes all.
         patterns: Size of the set that is trained on in order, again and again; 0 where batches are drawn.
         every_step: Whether the input of a pattern is given at every time step, or at the first one only.
     """
@@ -67,6 +63,7 @@ class Task(abc.ABC):
     return_sequences: ClassVar[bool]
     score_name: ClassVar[str]
     score_direction: ClassVar[Direction]
+    mask: np.ndarray | None = None
     carries_state: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
@@ -103,10 +100,7 @@ class Task(abc.ABC):
         """Draws `size` samples of a split from a generator: the same state of `rng`, the same samples."""
 
     def loss(self) -> keras.losses.Loss:
-        """Returns the training loss, a mean over samples (and over the time steps that `mask` scores).
-
-        By default the cross-entropy in nats of class numbers, with `output_dim` logits.
-        """
+        """Returns the training loss, a mean over samples and scored steps: by default the cross-entropy in nats."""
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
     # ---- hyperparameters
@@ -144,25 +138,24 @@ class Task(abc.ABC):
         answers = self.answers()
         for batch in judged:
             answers.add(*batch)
-        measured = answers.measures()
-        if self.score_name not in measured:
-            measured[self.score_name] = self.score_of(float(answers.loss.sum()))
-        return measured
+        measures = answers.measures()
+        measures.setdefault(self.score_name, self.score_of(float(answers.loss.sum())))
+        return measures
 
     def score_of(self, loss: float) -> float:
         """Returns the score that belongs to a mean loss."""
         return loss
 
     def measures(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> dict[str, float]:
-        """Returns all that is measured of a model, in one pass over a split, or over its first `limit` samples.
+        """Returns what is measured of a model, in one pass over a split, or over its first `limit` samples.
 
-        The score, in the unit that `score_name` names; `mutual_information_bits`, what the model has captured at least;
-        and `accuracy`, the fraction of scored answers that are right, where they are symbols or labels.
+        The score, by its `score_name`; `mutual_information_bits`, what the model has captured at least; and `accuracy`,
+        the fraction of scored answers that are right, where they are symbols or labels.
         """
         return self.measures_of(self.judged(model, split, limit))
 
     def score(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> float:
-        """Returns the score of a model on a split, in the unit that `score_name` names."""
+        """Returns the score of a model on a split."""
         return self.measures(model, split, limit)[self.score_name]
 
     def validation_score(self, model: keras.Model) -> float:
@@ -174,7 +167,7 @@ class Task(abc.ABC):
         """What a search can go for, the task's score first: names in `measures`, and which direction is better."""
         return {self.score_name: self.score_direction, BITS: "max"}
 
-    @property
+    @functools.cached_property
     def data(self) -> str:
         """What the data are, for tables and to tell runs apart."""
         return self.name
@@ -219,11 +212,6 @@ class Task(abc.ABC):
         return {"chance": self.chance_score}
 
     @property
-    def mask(self) -> np.ndarray | None:
-        """Weight of each time step in loss and score, shape `(length,)`, or `None` where all count."""
-        return None
-
-    @property
     def scored_steps(self) -> int:
         """How many time steps of a sample the loss is a mean of; where that differs among samples, the mean of all."""
         if not self.return_sequences:
@@ -233,23 +221,17 @@ class Task(abc.ABC):
     def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
         """Yields `(inputs, targets)` or `(inputs, targets, weights)` without end, in NumPy.
 
-        Batch number `i` depends on `seed` and `i` alone, so that training which resumes at step `start` sees what it
-        would have seen.
+        Batch number `i` depends on `seed` and `i` alone, so that training can resume at step `start`.
         """
         weights = None if self.mask is None else np.broadcast_to(self.mask.astype("float32"), (batch_size, self.length))
-        step = start
-        while True:
+        for step in itertools.count(start):
             batch = self.sample(np.random.default_rng([seed, step]), batch_size, split)
             yield tuple(batch) if weights is None else (*batch, weights)
-            step += 1
 
     def packed_batches(
         self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
     ) -> Iterator[tuple[Any, ...]]:
-        """Yields the same batches with inputs as small as they can be; `unpack` makes inputs of them.
-
-        A one-hot batch may be a thousand times as large as what it says, and costs more to hand over than to make.
-        """
+        """Yields the same batches with inputs quick to hand over, such as symbols; `unpack` makes inputs of them."""
         return self.batches(batch_size, seed, start, split)
 
     def unpack(self, packed: Any) -> Any:
@@ -263,10 +245,10 @@ class Task(abc.ABC):
 
         Model m gets batch number `steps[m]` of `batches(batch_size, seeds[m])`; with `packed`, of `packed_batches`.
         """
-        one_model = self.packed_batches if packed else self.batches
-        wanted = list(zip(seeds, steps, strict=True))
-        drawn = {pair: next(one_model(batch_size, *pair)) for pair in dict.fromkeys(wanted)}
-        return tuple(np.stack(parts) for parts in zip(*(drawn[pair] for pair in wanted), strict=True))
+        batches = self.packed_batches if packed else self.batches
+        pairs = list(zip(seeds, steps, strict=True))
+        drawn = {pair: next(batches(batch_size, *pair)) for pair in dict.fromkeys(pairs)}
+        return tuple(np.stack(parts) for parts in zip(*(drawn[pair] for pair in pairs), strict=True))
 
     def member_dataset(self, batch_size: int, seeds: Sequence[int], starts: Sequence[int], steps: int) -> Any:
         """Returns `steps` batches of several models, each from its own start, as a `tf.data.Dataset`."""
@@ -274,7 +256,7 @@ class Task(abc.ABC):
         def batch(step: Any) -> tuple[np.ndarray, ...]:
             return self.member_batch(batch_size, seeds, [start + int(step) for start in starts], packed=True)
 
-        return self._mapped(batch, range(steps), batch(0))
+        return self._mapped(batch, range(steps))
 
     def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
         """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
@@ -282,13 +264,13 @@ class Task(abc.ABC):
         def batch(step: Any) -> tuple[np.ndarray, ...]:
             return next(self.packed_batches(batch_size, seed, int(step), split))
 
-        return self._mapped(batch, range(start, stop), batch(start))
+        return self._mapped(batch, range(start, stop))
 
-    def _mapped(
-        self, batch: Callable[[Any], tuple[np.ndarray, ...]], steps: range, first: tuple[np.ndarray, ...]
-    ) -> Any:
-        """Returns the batches of some steps as a `tf.data.Dataset`; they look like the first one."""
+    def _mapped(self, batch: Callable[[Any], tuple[np.ndarray, ...]], steps: range) -> Any:
+        """Returns the batches of some steps, all of the first one's shapes, as a `tf.data.Dataset`."""
         import tensorflow as tf
+
+        first = batch(steps.start)
 
         def mapped(step: Any) -> tuple[Any, ...]:
             # Not a generator: TensorFlow's has malloc give memory back at once, which makes large batches slow.
@@ -303,23 +285,3 @@ class Task(abc.ABC):
 def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
     """Returns a model's outputs for a batch."""
     return keras.ops.convert_to_numpy(model.predict_on_batch(inputs))
-
-
-def check_sample(length: object, input_dim: object) -> tuple[int, int]:
-    """Returns the sizes of a sample as integers; raises `InputError` where one is out of range, or their product."""
-    steps, features = check_integer("length", length, 1, LONGEST), check_integer("input_dim", input_dim, 1, WIDEST)
-    if steps * features > LARGEST_SAMPLE:
-        raise InputError(
-            f"{steps:,} time steps of {features:,} inputs are {steps * features:,} numbers a sample, more than "
-            f"{LARGEST_SAMPLE:,}; take fewer of either"
-        )
-    return steps, features
-
-
-def check_set(name: str, count: int, numbers: int) -> None:
-    """Raises `InputError` where a set of so many samples, made as a whole, would be too large."""
-    if count * numbers > LARGEST_SET:
-        raise InputError(
-            f"{count:,} {name} of {numbers:,} numbers are {count * numbers:,} in all, more than {LARGEST_SET:,}; take "
-            f"fewer {name}, or shorter or narrower ones"
-        )

@@ -1,4 +1,4 @@
-"""text8: the first 100 million characters of cleaned Wikipedia, or a prefix of it."""
+"""text8: the first 100 million characters of cleaned Wikipedia, or a prefix of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from keras_rnncap.datasets.characters import CharacterModelling
-from keras_rnncap.datasets.corpus import Corpus, data_dir, encode, read_bytes, split_corpus
+from keras_rnncap.datasets.corpus import Corpus, encode, in_data_dir, read_bytes, split_corpus
 
 WHOLE = 100_000_000
-HOMEPAGE = "http://mattmahoney.net/dc/textdata.html"
 
 
 class Text8(CharacterModelling):
@@ -46,11 +45,11 @@ class Text8(CharacterModelling):
     @staticmethod
     def at_hand() -> bool:
         """Whether `RNNCAP_DATA_DIR` has it."""
-        return _find(data_dir()) is not None
+        return _find() is not None
 
 
 def _load(path: Path | None) -> Corpus:
-    path = path or _find(data_dir())
+    path = path or _find()
     text = read_bytes(path) if path else _from_tensorflow_datasets()
     ids = encode(text, str(path or "text8"))
     whole = len(ids) == WHOLE
@@ -58,13 +57,12 @@ def _load(path: Path | None) -> Corpus:
     return split_corpus(name, ids, 5_000_000 if whole else min(500_000, len(ids) // 20))
 
 
-def _find(folder: Path | None) -> Path | None:
-    """Returns text8's file in the layout of `RNNCAP_DATA_DIR`, if it is there."""
+def _find() -> Path | None:
+    folder = in_data_dir("text8")
     if folder is None:
         return None
-    known = [folder / "text8" / name for name in ("text8", "text8.zip", "text8.gz")]
-    files = [file for file in known if file.is_file()] or sorted((folder / "text8").glob("text8*.gz"))
-    return files[0] if files else None
+    files = [folder / name for name in ("text8", "text8.zip", "text8.gz")]
+    return next((file for file in [*files, *sorted(folder.glob("text8*.gz"))] if file.is_file()), None)
 
 
 def _from_tensorflow_datasets() -> bytes:
@@ -74,6 +72,6 @@ def _from_tensorflow_datasets() -> bytes:
         "text8",
         "set RNNCAP_DATA_DIR to a folder with text8/text8.zip, text8/text8 or a prefix text8/text8*.gz; name such a "
         "file with --data (in Python: Text8(path)); take the task python-docs, which needs no data",
-        HOMEPAGE,
+        "http://mattmahoney.net/dc/textdata.html",
     )
     return b"".join(examples[split][0]["text"] for split in examples)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 
 import numpy as np
 
-from keras_rnncap.datasets.generated import EVALUATION, split_number, split_of
-from keras_rnncap.datasets.stream import SymbolStream
+from keras_rnncap.datasets.generated import split_number, split_of
+from keras_rnncap.datasets.stream import GeneratedText
 from keras_rnncap.datasets.task import Split
 
 SYMBOLS = string.ascii_lowercase + "</> \n"
 ITERATIONS = 50
 
 
-class XMLModelling(SymbolStream):
+class XMLModelling(GeneratedText):
     """Predicts the next character of random XML: what can be known is which tag has to be closed.
 
     Source: Jozefowicz et al. (2015), section 3.5: tags of 2 to 10 random lower-case letters; "with 50% probability or
     after 50 iterations, we either close the most recently opened tag, or stop if no open tags remain; otherwise, open a
     new random tag". Tags are separated by a space, and a text is ended by a new line; the score is in bits per
-    character.
-
-    Texts follow each other in one stream of a million characters, another one in each epoch. They are divided
-    among the splits, 8 : 1 : 1, by a hash of their first tag.
+    character. Texts are divided among the splits, 8 : 1 : 1, by a hash of their first tag.
 
     One text: `<etdmp> <pegshmnaj> <zbhbmj> </zbhbmj> </pegshmnaj> <autmh> </autmh> </etdmp>`.
 
@@ -34,19 +32,13 @@ class XMLModelling(SymbolStream):
     """
 
     name = "xml"
-    source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "bits_per_character"
     symbols = SYMBOLS
     input_dim = output_dim = len(SYMBOLS)
-    characters = 1_000_000
-    """Length of a training stream, which may end within a text; the others have a fifth."""
 
-    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, None]:
+    def draw(self, rng: np.random.Generator, characters: int, split: Split) -> tuple[str, None]:
         """Returns texts of a split."""
-        rng = np.random.default_rng([EVALUATION if seed is None else seed, split_number(split), epoch])
-        length = self.characters if split == "train" else self.characters // 5
-        text = self.text(rng, length, split)[:length]
-        return _TABLE[np.frombuffer(text.encode(), np.uint8)], None
+        return self.text(rng, characters, split), None
 
     def text(self, rng: np.random.Generator, characters: int, split: Split) -> str:
         """Returns whole texts with so many characters, or a few more, in all."""
@@ -58,7 +50,7 @@ class XMLModelling(SymbolStream):
                 name = pool.name()
             # The first iteration of a text that is not empty opens a tag.
             open_tags, words = [name], [f"<{name}>"]
-            for iteration in range(1, 10**9):
+            for iteration in itertools.count(1):
                 if iteration >= ITERATIONS or pool.coin():
                     if not open_tags:
                         break
@@ -95,7 +87,3 @@ class _Pool:
 def _split_of(name: str) -> int:
     key = int.from_bytes(name[:7].encode(), "big")
     return int(split_of(np.array([key], np.uint64))[0])
-
-
-_TABLE = np.zeros(128, np.int32)
-_TABLE[np.frombuffer(SYMBOLS.encode(), np.uint8)] = np.arange(len(SYMBOLS))
