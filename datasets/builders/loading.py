@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from typing import Any
 
+import tensorflow_datasets as tfds
+
+from keras_rnncap.datasets.generated import SPLITS
 from keras_rnncap.errors import InputError
 
-SPLITS = ("train", "validation", "test")
 RETRIES = 3
 """TensorFlow Datasets tries 10 times, over three minutes, before it says that there is no network."""
 
@@ -24,9 +25,6 @@ def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dic
     Raises:
         InputError: If they cannot be had.
     """
-    import tensorflow_datasets as tfds
-
-    importlib.import_module(f"keras_rnncap.datasets.builders.{name.split('/')[0]}")  # registers the builder
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each of many tries says nothing more
     from tensorflow_datasets.core.download import downloader
 
