@@ -1,4 +1,4 @@
-"""The error for bad input, and checks that raise it before any work starts."""
+"""The errors, and checks of arguments that raise them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ MOST = 10**15
 
 
 class InputError(ValueError):
-    """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed.
-
-    The command line prints the message alone, without a traceback.
-    """
+    """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed."""
 
 
 class WorkError(RuntimeError):
-    """Work that could not go on, for a reason that is not in what was asked for; the message says how to continue.
-
-    The command line prints the message alone, without a traceback.
-    """
+    """Work that could not go on, for a reason that is not in what was asked for; the message says how to continue."""
 
 
 def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> InputError:

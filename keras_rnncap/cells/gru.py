@@ -1,4 +1,4 @@
-"""The gated recurrent unit."""
+"""The gated recurrent unit, reset before and after the matrix."""
 
 from __future__ import annotations
 
@@ -42,3 +42,41 @@ class GRUCell(GatedCell):
         (ch,) = w.of_state(r * h, 2)
         c = w.activation(ch + cx)
         return (u * h + (1 - u) * c,)
+
+
+@known_as("reset-after-gru")
+class ResetAfterGRUCell(GatedCell):
+    """The gated recurrent unit, reset after the matrix, with two biases for each block.
+
+        r_t = sigmoid(W^rx x_t + b^r + W^rh h_{t-1} + b^rh)
+        z_t = sigmoid(W^zx x_t + b^z + W^zh h_{t-1} + b^zh + b^fg)
+        c_t = s(W^cx x_t + b^c + r_t (W^ch h_{t-1} + b^ch))
+        h_t = (1 - z_t) c_t + z_t h_{t-1}
+
+    Source: Mehta, eq. 3-6, where s is tanh and b^fg is 0: then it is `keras.layers.GRUCell()`, with the same order of
+    blocks, and the GRU of PyTorch and of cuDNN.
+
+    Blocks: update (z), reset (r), candidate (c); `bias` `(6 * units,)` has update_recurrent (b^zh), reset_recurrent
+    (b^rh) and candidate_recurrent (b^ch), too. Arguments: those of `GatedCell`, with a `forget_bias` of 0.
+
+    Example:
+    >>> tuple(keras.layers.RNN(ResetAfterGRUCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    blocks = ("update", "reset", "candidate", "update_recurrent", "reset_recurrent", "candidate_recurrent")
+    kernel_blocks = ("update", "reset", "candidate")
+    recurrent_blocks = ("update", "reset", "candidate")
+
+    def __init__(self, units: int, forget_bias: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(units, forget_bias=forget_bias, **kwargs)
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """Equations 3-6."""
+        (h,) = states
+        zx, rx, cx, zb, rb, cb = w.of_input(x)
+        zh, rh, ch = w.of_state(h)
+        r = ops.sigmoid(rx + rh + rb)
+        z = ops.sigmoid(zx + zh + zb + w.number("forget_bias"))
+        c = w.activation(cx + r * (ch + cb))
+        return ((1 - z) * c + z * h,)

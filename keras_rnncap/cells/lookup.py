@@ -27,7 +27,7 @@ def known_as(name: str) -> Callable[[type[Cell]], type[Cell]]:
     """Returns a decorator that gives a cell of this package its name, and makes it known to Keras' saving."""
 
     def register(cell: type[Cell]) -> type[Cell]:
-        CELLS[name] = cell
+        cell.known_as = name
         return keras.saving.register_keras_serializable(package="keras_rnncap")(cell)
 
     return register

@@ -1,13 +1,15 @@
-"""The vanilla recurrent network."""
+"""The vanilla recurrent network, and the one that starts as the identity."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import keras
+
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import RecurrentCell
 from keras_rnncap.cells.lookup import known_as
-from keras_rnncap.initializers import MatrixKind
+from keras_rnncap.initializers import Initializer, MatrixKind
 
 
 @known_as("rnn")
@@ -34,3 +36,40 @@ class RNNCell(RecurrentCell):
         (h,) = states
         (a,) = w.of_both(x, h)
         return (w.activation(a),)
+
+
+@known_as("irnn")
+class IRNNCell(RNNCell):
+    """The IRNN: a vanilla RNN with ReLU, started at the identity with zero biases.
+
+        h_t = ReLU(W^h h_{t-1} + W^x x_t + b^h),  W^h = 1 and b^h = 0 at the start
+
+    Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it.
+
+    Args:
+        units: As for `RecurrentCell`.
+        activation: ReLU and nothing else.
+        recurrent_initializer: The identity, or a scaled one.
+        **kwargs: As for `RecurrentCell`.
+
+    Example:
+    >>> tuple(keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    activations = ("relu",)
+    recurrent_kinds = ("identity",)
+    tunes_bias = False
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "relu",
+        recurrent_initializer: Initializer = "identity",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation=activation, recurrent_initializer=recurrent_initializer, **kwargs)
+        if self.activation is not keras.activations.relu:
+            raise ValueError(
+                f"activation of an IRNNCell must be 'relu'; got {activation!r}. RNNCell takes any activation"
+            )
