@@ -1,21 +1,28 @@
-"""Character modelling: predict the next character of a text."""
+"""Character modelling: predict the next character of text8, or of Python's own documentation."""
 
 from __future__ import annotations
 
 import abc
 import math
+import os
+import platform
+import pydoc_data.topics
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode
+from keras_rnncap.datasets.corpus import ALPHABET, Corpus, decode, encode, in_data_dir, read_bytes, split_corpus
 from keras_rnncap.datasets.generated import one_hot
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
+from keras_rnncap.errors import InputError
 
 WARM_UP = 13
 """Steps at the start of a sample that are not scored."""
+WHOLE = 100_000_000
+"""Characters of the whole of text8."""
 
 
 class CharacterModelling(Task):
@@ -112,3 +119,97 @@ class CharacterModelling(Task):
         batch = self.sample(np.random.default_rng(seed), 1)
         text = decode(batch.inputs[0].argmax(axis=-1)[:1]) + decode(batch.targets[0])
         return f"{text}\n{' ' * (WARM_UP + 1)}{'^' * (self.length - WARM_UP)}"
+
+
+class Text8(CharacterModelling):
+    """Character modelling of text8 (Mahoney, 2011), as Collins et al. (2017), appendix B, and `CharacterModelling` say.
+
+    The whole file is split 90M / 5M / 5M as in the literature. Of a prefix the last 500,000 characters are the test
+    text and the 500,000 before them the validation text; its results cannot be compared with published ones.
+
+    Args:
+        path: A plain, gzip or zip file with text8 or a prefix. `None` looks into the folder that `RNNCAP_DATA_DIR`
+            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it,
+            which downloads it once.
+
+    Raises:
+        InputError: If none of the three has it, or the file is truncated, damaged or has other characters.
+
+    Example:
+    >>> Text8(path="/no/such/file")
+    Traceback (most recent call last):
+    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    """
+
+    name = "text8"
+    needs_data = True
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(_load(None if path is None else Path(path)))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Text8:
+        """Returns the task, with its text from a file if one is named."""
+        return cls(path)
+
+    @staticmethod
+    def at_hand() -> bool:
+        """Whether `RNNCAP_DATA_DIR` has it."""
+        return _find() is not None
+
+
+class PythonDocs(CharacterModelling):
+    """Character modelling of Python's own documentation, as `help("topics")` shows it.
+
+    The texts of `pydoc_data.topics`, in the order of their titles, are made to look like text8: lower case, and runs of
+    anything but letters are one space. They are about 0.38 million characters, a little different in each Python
+    version; the last 5% are the test text, the 5% before them the validation text.
+
+    Example:
+    >>> PythonDocs().input_dim
+    27
+    """
+
+    name = "python-docs"
+
+    def __init__(self) -> None:
+        topics = pydoc_data.topics.topics
+        text = re.sub(r"[^a-z]+", " ", " ".join(topics[title] for title in sorted(topics)).lower()).strip()
+        ids = encode(text.encode("ascii"), "pydoc_data.topics")
+        super().__init__(split_corpus(f"Python {platform.python_version()} documentation", ids, len(ids) // 20))
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> PythonDocs:
+        """Returns the task; there is no file to name."""
+        if path is not None:
+            raise InputError(f"python-docs takes its text from Python itself, not from a file; got {path}")
+        return cls()
+
+
+def _load(path: Path | None) -> Corpus:
+    path = path or _find()
+    text = read_bytes(path) if path else _from_tensorflow_datasets()
+    ids = encode(text, str(path or "text8"))
+    whole = len(ids) == WHOLE
+    name = "text8" if whole else f"text8 prefix, {len(ids) / 1e6:.1f} MB"
+    return split_corpus(name, ids, 5_000_000 if whole else min(500_000, len(ids) // 20))
+
+
+def _find() -> Path | None:
+    folder = in_data_dir("text8")
+    if folder is None:
+        return None
+    files = [folder / name for name in ("text8", "text8.zip", "text8.gz")]
+    return next((file for file in [*files, *sorted(folder.glob("text8*.gz"))] if file.is_file()), None)
+
+
+def _from_tensorflow_datasets() -> bytes:
+    from keras_rnncap.datasets.builders.base import load_examples
+
+    examples = load_examples(
+        "text8",
+        "set RNNCAP_DATA_DIR to a folder with text8/text8.zip, text8/text8 or a prefix text8/text8*.gz; name such a "
+        "file with --data (in Python: Text8(path)); take the task python-docs, which needs no data",
+        "http://mattmahoney.net/dc/textdata.html",
+    )
+    return b"".join(examples[split][0]["text"] for split in examples)

@@ -67,19 +67,6 @@ class GeneratedTask(Task):
         return [float(-(p[p > 0] * np.log(p[p > 0])).sum()) for p in frequencies]
 
 
-class SquaredErrorTask(GeneratedTask):
-    """Base of the tasks whose targets are numbers of mean 0 and variance 1, read out at the end."""
-
-    return_sequences = False
-    score_direction = "min"
-    chance_score = 1.0
-    infeasible_above = 2.0
-
-    def loss(self) -> keras.losses.Loss:
-        """Returns the squared error, a mean over samples and numbers."""
-        return keras.losses.MeanSquaredError()
-
-
 def split_number(split: Split) -> int:
     """Returns the place of a split in train, validation, test.
 

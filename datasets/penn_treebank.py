@@ -138,7 +138,7 @@ def _load(path: Path | None) -> Words:
     path = path or in_data_dir("ptb")
     if path is not None:
         return read_words(path)
-    from keras_rnncap.datasets.builders.loading import load_examples
+    from keras_rnncap.datasets.builders.base import load_examples
 
     examples = load_examples(
         "penn_treebank",

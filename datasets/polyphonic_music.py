@@ -171,7 +171,7 @@ def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:
     path = path or in_data_dir(f"music/{collection}.npz")
     if path is not None:
         return read_pieces(path)
-    from keras_rnncap.datasets.builders.loading import load_examples
+    from keras_rnncap.datasets.builders.base import load_examples
 
     loaded = load_examples(
         f"polyphonic_music/{collection}",

@@ -7,12 +7,12 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.generated import EVALUATION, one_hot, split_number, symbol_ids
+from keras_rnncap.datasets.generated import one_hot, split_number
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
 
@@ -158,38 +158,6 @@ class SymbolStream(StreamTask):
     def perfect_score(self) -> float:
         """Certainty, a bound that no model of a stream with anything random in it reaches."""
         return self.score_of(0.0)
-
-
-class GeneratedText(SymbolStream):
-    """Base of the streams of generated texts, which follow each other in one stream, another one in each epoch.
-
-    Attributes:
-        symbols: The symbols, in the order of their ids.
-        characters: Length of a training stream, which may end within a text; the others have a fifth.
-    """
-
-    symbols: ClassVar[str]
-    characters = 1_000_000
-
-    @abc.abstractmethod
-    def draw(self, rng: np.random.Generator, characters: int, split: Split) -> tuple[str, np.ndarray | None]:
-        """Returns at least so many characters, and the weight of predicting each, `None` where all count."""
-
-    def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns texts of a split."""
-        rng = np.random.default_rng([EVALUATION if seed is None else seed, split_number(split), epoch])
-        length = self.characters if split == "train" else self.characters // 5
-        text, weights = self.draw(rng, length, split)
-        ids = symbol_ids(text[:length].encode(), self.symbols).astype("int32")
-        return ids, None if weights is None else weights[:length]
-
-    def worked_example(self, seed: int = 0) -> str:
-        """Returns the start of a stream as text, and below it which symbols are predicted, where not all are."""
-        entries, weights = self._stream("train", seed, 0)
-        text = "".join(self.symbols[entry] for entry in entries[:105]).replace("\n", "⏎")
-        if weights is None:
-            return text
-        return f"{text}\n{''.join('^' if weight else ' ' for weight in weights[:105])}"
 
 
 def _reset(model: keras.Model) -> None:

@@ -1,13 +1,21 @@
-"""What the builders share."""
+"""What the builders share, and how TensorFlow Datasets loads what a task needs."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from etils import epath
+from tensorflow_datasets.core.download import downloader
+
+from keras_rnncap.datasets.generated import SPLITS
+from keras_rnncap.errors import InputError
+
+RETRIES = 3
+"""TensorFlow Datasets tries 10 times, over three minutes, before it says that there is no network."""
 
 
 class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -41,3 +49,30 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, examples: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
         return enumerate(examples)
+
+
+def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dict[str, Any]]]:
+    """Returns the examples of each split, downloaded once.
+
+    Args:
+        name: The builder's name, with its configuration: `"polyphonic_music/nottingham"`.
+        other_ways: What a user can do instead, for the error.
+        source: Where TensorFlow Datasets downloads it from, for the error.
+
+    Raises:
+        InputError: If they cannot be had.
+    """
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each of many tries says nothing more
+    tries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, RETRIES
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except Exception as error:  # what a failed download raises depends on how it failed
+        cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise InputError(
+            f"{name} is not at hand. There are these ways to it: {other_ways}; or let TensorFlow Datasets "
+            f"download it from {source}, which failed just now: {cause}"
+        ) from error
+    finally:
+        downloader.MAX_RETRIES = tries
+    return {split: list(tfds.as_numpy(builder.as_dataset(split=split))) for split in SPLITS}
