@@ -27,13 +27,7 @@ class Answers(abc.ABC):
         self._right: np.ndarray | None = None
 
     def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Adds a batch.
-
-        Args:
-            targets: Shape `(..., columns)`, or `(...)` where there is one column.
-            outputs: A model's outputs for them.
-            weights: Weight of each sample or time step, `(...)`; `None` where all count alike.
-        """
+        """Adds targets `(..., columns)`, or `(...)` of one column, a model's outputs, and weights `(...)`."""
         rows = targets.reshape(-1, self.columns)
         each = np.ones(len(rows)) if weights is None else np.ravel(weights).astype(float)
         with np.errstate(invalid="ignore", over="ignore"):  # a model that diverged has any outputs
@@ -80,10 +74,6 @@ class Answers(abc.ABC):
 
 class Symbols(Answers):
     """Targets that are class numbers, with logits `(..., columns * classes)`.
-
-    Args:
-        classes: Number of classes.
-        columns: As for `Answers`.
 
     Example:
     >>> answers = Symbols(classes=2)

@@ -21,12 +21,11 @@ class Arithmetic(GeneratedTask):
     Source: Collins et al. (2017), appendix B: a one-hot problem such as `-343243+93851=`, both integers uniform in
     [-10^7, 10^7], and the one-hot answer, `-249392`; 1 to 6 compute steps between the `=` and the answer, a
     hyperparameter; 36 steps. Here the problem starts at the first step, inputs and targets are spaces wherever there is
-    no problem or answer, and all 36 steps count in the cross-entropy. A negative second integer reads `5+-3=`.
+    no problem or answer, and all 36 steps count in the cross-entropy. A negative second integer reads `5+-3=`. Problems
+    are divided among the splits, 8 : 1 : 1, by a hash of the two integers.
 
-    Problems are divided among the splits, 8 : 1 : 1, by a hash of the two integers.
-
-    The information is in bits per answer: the sum over the 36 steps of that on each step's character. As these depend
-    on each other, it may be more than that on the whole answer.
+    The information is in bits per answer, added up over the 36 characters. As these depend on each other, it may be
+    more than that on the whole answer.
 
     Args:
         compute_steps: Steps between the `=` and the answer, 1 to 6.

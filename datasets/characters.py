@@ -29,12 +29,11 @@ class CharacterModelling(Task):
     """One-step-ahead prediction of the characters of a text.
 
     Source: Collins et al. (2017), appendix B, text8: one-hot inputs and outputs, random pointers into the text, T = 50,
-    of which the first 13 steps "were used to initialize the RNN into a normal operating mode" and are not scored.
+    of which the first 13 steps "were used to initialize the RNN into a normal operating mode" and are not scored. The
+    score and the information are in bits per character. Windows of held-out text are 37 characters apart, so that each
+    character is scored once.
 
     One sample with T = 5: inputs `the_c`, targets `he_ca`.
-
-    Windows of held-out text are 37 characters apart, so that every character is scored once from the first window's
-    14th to the last whole window's end. The unit of score and information is bits per character.
 
     Args:
         corpus: The text.
@@ -93,11 +92,7 @@ class CharacterModelling(Task):
         return f"{self.corpus.name} ({sum(map(len, self.corpus[1:])):,} characters)"
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
-        """Returns what models without a memory score on the scored characters of a split, in bits per character.
-
-        `uniform` finds all characters equally likely; `unigram` knows how frequent each is in the training text, and
-        `bigram` how frequent it is there after the one before it, both with one added to every count.
-        """
+        """Returns what models score that know nothing, or how often characters, or pairs of them, come in training."""
         train, size = self.corpus.train.astype(int), len(ALPHABET)
         unigram = np.bincount(train, minlength=size) + 1.0
         bigram = np.bincount(train[:-1] * size + train[1:], minlength=size * size).reshape(size, size) + 1.0
@@ -122,7 +117,7 @@ class CharacterModelling(Task):
 
 
 class Text8(CharacterModelling):
-    """Character modelling of text8 (Mahoney, 2011), as Collins et al. (2017), appendix B, and `CharacterModelling` say.
+    """Character modelling of text8 (Mahoney, 2011), the first 100 million characters of cleaned Wikipedia.
 
     The whole file is split 90M / 5M / 5M as in the literature. Of a prefix the last 500,000 characters are the test
     text and the 500,000 before them the validation text; its results cannot be compared with published ones.
@@ -136,9 +131,8 @@ class Text8(CharacterModelling):
         InputError: If none of the three has it, or the file is truncated, damaged or has other characters.
 
     Example:
-    >>> Text8(path="/no/such/file")
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    >>> Text8.described().length
+    50
     """
 
     name = "text8"
@@ -161,9 +155,9 @@ class Text8(CharacterModelling):
 class PythonDocs(CharacterModelling):
     """Character modelling of Python's own documentation, as `help("topics")` shows it.
 
-    The texts of `pydoc_data.topics`, in the order of their titles, are made to look like text8: lower case, and runs of
-    anything but letters are one space. They are about 0.38 million characters, a little different in each Python
-    version; the last 5% are the test text, the 5% before them the validation text.
+    The texts of `pydoc_data.topics`, in the order of their titles, in lower case, with runs of anything but letters as
+    one space: about 0.38 million characters, a little different in each Python version. The last 5% are the test text,
+    the 5% before them the validation text.
 
     Example:
     >>> PythonDocs().input_dim

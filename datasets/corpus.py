@@ -24,28 +24,12 @@ ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 LARGEST_CONTENT = 10**9
 """Bytes of a file, unpacked: ten times text8."""
 CHUNK = 2**20
-DAMAGED = (
-    EOFError,
-    ValueError,
-    MemoryError,
-    OverflowError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-)
+DAMAGED = (EOFError, ValueError, MemoryError, OverflowError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 """What Python's and NumPy's readers raise of a damaged file."""
 
 
 class Corpus(NamedTuple):
-    """A text as symbol ids, in three disjoint stretches.
-
-    Attributes:
-        name: What it is, for tables.
-        train: Ids in 0 ... 26, dtype uint8.
-        validation: Likewise, the stretch after `train`.
-        test: Likewise, the stretch after `validation`.
-    """
+    """The name of a text, and its symbols' ids, 0 to 26, dtype uint8, in three stretches that follow each other."""
 
     name: str
     train: np.ndarray
@@ -58,11 +42,7 @@ class Corpus(NamedTuple):
 
 
 def encode(text: bytes, where: str) -> np.ndarray:
-    """Returns the ids of a text.
-
-    Raises:
-        InputError: If it has a character outside the alphabet, or none at all; `where` says whose.
-    """
+    """Returns the ids of a text; raises `InputError`, naming `where`, if it is empty or has other characters."""
     if not text:
         raise InputError(f"{where} is empty")
     if wrong := text.translate(None, ALPHABET.encode()):
@@ -75,17 +55,12 @@ def encode(text: bytes, where: str) -> np.ndarray:
 
 
 def decode(ids: np.ndarray) -> str:
-    """Returns the text of some ids.
-
-    Example:
-    >>> decode(encode(b"so it goes", "the example"))
-    'so it goes'
-    """
+    """Returns the text of some ids."""
     return "".join(ALPHABET[index] for index in ids)
 
 
 def split_corpus(name: str, ids: np.ndarray, held_out: int) -> Corpus:
-    """Splits a text into train, validation and test, in this order, `held_out` characters each for the last two.
+    """Returns a text whose last `held_out` characters are the test split, and those before them the validation split.
 
     Raises:
         InputError: If less than half would be left to train on.
@@ -97,7 +72,7 @@ def split_corpus(name: str, ids: np.ndarray, held_out: int) -> Corpus:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Returns the content of a plain, gzip or zip file; of a zip file, its first file's.
+    """Returns the content of a plain or gzip file, or of the first file in a zip file.
 
     Raises:
         InputError: If it cannot be read, ends before its format says, or is larger than `unpacked_limit`.
@@ -114,10 +89,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedIOBase | IO[bytes]]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as unpacked:
-            yield unpacked
-    elif path.suffix == ".zip":
+    if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             files = [member for member in archive.infolist() if not member.is_dir()]
             if not files:
@@ -125,8 +97,8 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase | IO[bytes]]:
             with archive.open(files[0]) as member:
                 yield member
     else:
-        with path.open("rb") as plain:
-            yield plain
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield stream
 
 
 @contextlib.contextmanager
@@ -138,7 +110,7 @@ def reading(path: Path, form: str) -> Iterator[None]:
         raise
     except RuntimeError as error:  # also of what is encrypted, or packed by a method that Python does not know
         raise InputError(f"{path} cannot be unpacked ({error}); {form}, and needs no password") from error
-    except DAMAGED as error:
+    except (*DAMAGED, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is truncated or damaged ({error}); {form}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -150,7 +122,7 @@ def unpacked_limit(path: Path) -> int:
 
 
 def too_large(path: Path, limit: int) -> InputError:
-    """Returns the error for a file that holds more than its `unpacked_limit`."""
+    """Returns the error for a file that unpacks to more than that."""
     return InputError(
         f"{path} holds more than {limit:,} bytes once it is unpacked, too many for a file of its size; at most "
         f"{LARGEST_CONTENT:,} bytes are read, of a packed file a hundred times its size"

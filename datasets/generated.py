@@ -17,13 +17,10 @@ BATCH = 250
 
 
 class GeneratedTask(Task):
-    """Base of the tasks whose samples come from a generator: a score is a mean over a fixed set of fresh samples.
-
-    Attributes:
-        test_samples: Samples that a score on a whole split is measured on.
-    """
+    """Base of the tasks whose samples come from a generator: a score is a mean over a fixed set of fresh samples."""
 
     test_samples = 10_000
+    """Samples that a score on a whole split is measured on."""
     validation_limit = 1_000
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -35,10 +32,7 @@ class GeneratedTask(Task):
         return self._drawn(split, samples or self.test_samples, split_number(split))
 
     def fresh(self, seed: int, samples: int) -> Iterator[Sample]:
-        """Yields test samples, in batches, that no training, search or score has seen, unless with the same seed.
-
-        A task whose test split is a fixed set yields that, whatever is asked for.
-        """
+        """Yields test samples of a seed's own, in batches; a task whose test split is a fixed set yields that."""
         return self._drawn("test", samples, len(SPLITS), seed)
 
     def _drawn(self, split: Split, samples: int, *entropy: int) -> Iterator[Sample]:
@@ -68,11 +62,7 @@ class GeneratedTask(Task):
 
 
 def split_number(split: Split) -> int:
-    """Returns the place of a split in train, validation, test.
-
-    Raises:
-        InputError: If there is no such split.
-    """
+    """Returns the place of a split in train, validation, test; raises `InputError` if there is no such split."""
     if split not in SPLITS:
         raise InputError(f"split must be train, validation or test; got {split!r}")
     return SPLITS.index(split)
@@ -111,24 +101,14 @@ def draw_of_split(
 
 
 def one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
-    """Returns ids as one-hot vectors along a new last axis, float32.
-
-    Example:
-    >>> one_hot(np.array([1, 0]), 2).tolist()
-    [[0.0, 1.0], [1.0, 0.0]]
-    """
+    """Returns ids as one-hot vectors along a new last axis, float32."""
     hot = np.zeros((ids.size, classes), "float32")
     hot[np.arange(ids.size), ids.ravel()] = 1.0
     return hot.reshape(*ids.shape, classes)
 
 
 def symbol_ids(text: bytes, symbols: str) -> np.ndarray:
-    """Returns the place of each character of a text among some symbols, uint8.
-
-    Example:
-    >>> symbol_ids(b"so it goes", " egiost").tolist()
-    [5, 4, 0, 3, 6, 0, 2, 4, 1, 5]
-    """
+    """Returns the place of each character of a text among some symbols, uint8."""
     return np.frombuffer(text.translate(bytes.maketrans(symbols.encode(), bytes(range(len(symbols))))), np.uint8)
 
 

@@ -20,15 +20,12 @@ ITERATIONS = 50
 
 
 class GeneratedText(SymbolStream):
-    """Base of the streams of generated texts, which follow each other in one stream, another one in each epoch.
-
-    Attributes:
-        symbols: The symbols, in the order of their ids.
-        characters: Length of a training stream, which may end within a text; the others have a fifth.
-    """
+    """Base of the streams of generated texts, which follow each other in one stream, another one in each epoch."""
 
     symbols: ClassVar[str]
+    """The symbols, in the order of their ids."""
     characters = 1_000_000
+    """Length of a training stream, which may end within a text; the others have a fifth."""
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator, characters: int, split: Split) -> tuple[str, np.ndarray | None]:

@@ -15,10 +15,7 @@ TASKS: dict[str, type[Task]] = {}
 
 
 def get_task_class(name: str) -> type[Task]:
-    """Returns the task of this name.
-
-    Raises:
-        InputError: If there is none.
+    """Returns the task of this name; raises `InputError` if there is none.
 
     Example:
     >>> get_task_class("text8").__name__

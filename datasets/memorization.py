@@ -18,10 +18,9 @@ class Memorization(GeneratedTask):
     """Reads some symbols and says them again in the same order.
 
     Source: Jozefowicz et al. (2015), section 3.1: 5 symbols of 26, read and then reproduced, with teacher forcing: each
-    symbol is predicted with the ones before it given. A cell passes their search's first stage at 95%.
-
-    The inputs are one-hot, 26 letters and a mark between the two parts; steps before the mark are not scored. Sequences
-    are divided among the splits, 8 : 1 : 1, by a hash. The information is in bits per symbol.
+    symbol is predicted with the ones before it given. The inputs are one-hot, 26 letters and a mark between the two
+    parts; steps before the mark are not scored. Sequences are divided among the splits, 8 : 1 : 1, by a hash. The
+    information is in bits per symbol.
 
     One sample: inputs `abcde=abcd`, targets at the last five steps `abcde`.
 

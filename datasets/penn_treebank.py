@@ -20,12 +20,7 @@ WORDS = 10_000
 
 
 class Words(NamedTuple):
-    """A text as word ids.
-
-    Attributes:
-        vocabulary: The words of the training text, sorted; `<eos>` ends each line.
-        splits: The ids of each split.
-    """
+    """The vocabulary of a text, that of its training split, sorted, and the ids of each split's words."""
 
     vocabulary: tuple[str, ...]
     splits: dict[Split, np.ndarray]
@@ -46,9 +41,8 @@ class PennTreebank(SymbolStream):
         InputError: If none of the three has them, or a file is truncated, is no text, or has words that train lacks.
 
     Example:
-    >>> PennTreebank("/no/such/folder")
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: there is no ptb.train.txt or ptb.train.txt.gz in /no/such/folder
+    >>> PennTreebank.described().input_dim
+    10000
     """
 
     name = "penn-treebank"

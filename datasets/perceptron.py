@@ -26,10 +26,8 @@ class PerceptronCapacity(Task):
 
     Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given
     at the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
-    information of eq. 22, on the very patterns that were trained on.
-
-    The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be
-    right. A task of fewer patterns has the first patterns of a larger one with the same seed.
+    information of eq. 22, on the patterns that were trained on. The inputs are distinct, drawn uniformly from all such
+    sets; those of fewer patterns are the first of more with the same seed.
 
     One sample with 4 inputs, at the first time step only: inputs `1001 0000 0000 0000 0000`, target `1`.
 
@@ -157,11 +155,7 @@ class PerceptronSearch(PerceptronCapacity):
     Args:
         params: Largest number of parameters of a model; up to 10 patterns for each are tried.
         input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
-        length: As for `PerceptronCapacity`.
-        seed: As for `PerceptronCapacity`.
-
-    Raises:
-        InputError: If a number is out of range, or there are too few distinct inputs.
+        length, seed: As for `PerceptronCapacity`.
 
     Example:
     >>> task = PerceptronSearch(params=60)
@@ -183,10 +177,7 @@ class PerceptronSearch(PerceptronCapacity):
         self.data = self.name  # trials have sizes of their own
 
     def add_hyperparameters(self, hp: Any) -> None:
-        """Adds b as a multiple of the parameters, whether the input is given at every step, and the loss's saturation.
-
-        The paper lacks the last one: `--set loss_saturation=0` searches as it did.
-        """
+        """Adds b per parameter, whether the input is given at every step, and a loss saturation (not the paper's)."""
         hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
         hp.Boolean("every_step", default=False)
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
@@ -198,10 +189,7 @@ class PerceptronSearch(PerceptronCapacity):
 
 
 def capacity_input_dim(parameters: int) -> int:
-    """Returns an input width at which 10 patterns for each parameter are distinct, with room to spare.
-
-    The paper does not state its own. 16 serves models of up to 1,638 parameters.
-    """
+    """Returns an input width at which 10 patterns for each parameter are distinct, with room to spare."""
     return max(16, math.ceil(math.log2(40 * parameters)))
 
 

@@ -32,10 +32,9 @@ class PolyphonicMusic(StreamTask):
     """Predicts the notes of the next time step; the score is the negative log-likelihood in nats per step.
 
     Source: Jozefowicz et al. (2015), section 3.5; Boulanger-Lewandowski et al. (2012), with their division into
-    training, validation and test pieces. Inputs and targets are 88 zeros and ones, a note each. The pieces follow each
-    other in one stream, in another order in each epoch of training; the first step of a piece is not predicted. The
-    information is added up over the notes of a step; as these depend on each other, it may be more than that on the
-    whole step.
+    training, validation and test pieces, which follow each other in one stream, in another order in each epoch of
+    training. Inputs and targets are 88 zeros and ones, a note each; the first step of a piece is not predicted. The
+    information is added up over the notes of a step; as these depend on each other, it may be more than that on all.
 
     Args:
         collection: `"nottingham"` or `"piano_midi"`, the two of the paper, `"jsb_chorales"` or `"musedata"`.
@@ -47,9 +46,8 @@ class PolyphonicMusic(StreamTask):
         InputError: If the collection is unknown, none of the three has it, or the file is not what it should be.
 
     Example:
-    >>> PolyphonicMusic("nottingham", "/no/such/file")
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    >>> PolyphonicMusic.described().input_dim
+    88
     """
 
     name = "polyphonic-music"

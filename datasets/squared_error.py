@@ -34,7 +34,6 @@ class MemoryCapacity(SquaredErrorTask):
     given at the first step, zeros at the others; "after 12 time steps" the target is their exact reconstruction, with a
     square error.
 
-    A linear network that passes on n_h < 64 numbers has a mean squared error of at least 1 - n_h / 64 (`linear_bound`).
     The information is in bits per sample, of all numbers together, by `reconstruction_bits`.
 
     One sample with 2 inputs and 3 steps: inputs `(0.3, -1.2) (0, 0) (0, 0)`, target `(0.3, -1.2)`.
@@ -69,7 +68,7 @@ class MemoryCapacity(SquaredErrorTask):
         return Numbers(self.input_dim)
 
     def linear_bound(self, units: int) -> float:
-        """Returns the least mean squared error of a linear network whose state has so many units."""
+        """Returns the least mean squared error of a linear network of so many units, 1 - units / input_dim."""
         return max(0.0, 1 - units / self.input_dim)
 
     def worked_example(self, seed: int = 0) -> str:

@@ -28,11 +28,9 @@ class StreamTask(Task):
     timesteps", each minibatch continuing where the one before it ended, with the state that it left.
 
     A stream is cut into as many rows as a batch has, of equal length; batch number i holds the i-th window of each. A
-    stateful model carries its state from batch to batch; any other starts each window from its initial state. When the
-    stream ends, the next epoch's begins.
-
-    Scores read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has;
-    its state is reset before and after. The information is in bits per scored step.
+    stateful model carries its state from batch to batch; any other starts each window from its initial state. Scores
+    read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has. The
+    information is in bits per scored step.
     """
 
     source = "Jozefowicz et al. 2015, section 3.5"
@@ -142,10 +140,7 @@ class SymbolStream(StreamTask):
         return tf.one_hot(packed, self.input_dim)
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
-        """Returns what models score that find all symbols equally likely, or know how frequent each is in training.
-
-        One is added to the count of each symbol among those predicted in training.
-        """
+        """Returns what models score that know nothing, or the frequencies (one added to each count) in training."""
         train, scored = self._stream("train", 0, 0)
         predicted = train[1:] if scored is None else train[1:][scored[1:] > 0]
         counts = np.bincount(predicted, minlength=self.output_dim) + 1.0

@@ -24,12 +24,7 @@ Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Sample(NamedTuple):
-    """A batch.
-
-    Attributes:
-        inputs: Shape `(batch, time, input_dim)`, float32.
-        targets: What the loss takes: `(batch, output_dim)`, or for each time step `(batch, time)` or more.
-    """
+    """A batch: inputs `(batch, time, input_dim)`, float32; targets `(batch, output_dim)` or `(batch, time, ...)`."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -77,11 +72,7 @@ class Task(abc.ABC):
 
     @classmethod
     def load(cls, path: Path | None = None) -> Task:
-        """Returns the task at its paper's size, with its data from a file or folder if one is named.
-
-        Raises:
-            InputError: If the data cannot be had, or the task takes none.
-        """
+        """Returns the task at its paper's size, with its data from a file or folder if one is named."""
         if path is not None:
             raise InputError(f"{cls.name} takes no data from files; got {path}")
         return cls()
@@ -241,10 +232,7 @@ class Task(abc.ABC):
     def member_batch(
         self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False
     ) -> tuple[Any, ...]:
-        """Returns training batches for several models at once, each part with a leading axis for them.
-
-        Model m gets batch number `steps[m]` of `batches(batch_size, seeds[m])`; with `packed`, of `packed_batches`.
-        """
+        """Returns batch number `steps[m]` of `seeds[m]` for each model m, each part with a leading axis for models."""
         batches = self.packed_batches if packed else self.batches
         pairs = list(zip(seeds, steps, strict=True))
         drawn = {pair: next(batches(batch_size, *pair)) for pair in dict.fromkeys(pairs)}

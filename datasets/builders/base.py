@@ -19,13 +19,7 @@ RETRIES = 3
 
 
 class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders: its examples are numbered, and have the features that a subclass names.
-
-    Attributes:
-        features: The features of an example: by default the whole text of its split.
-        homepage: Where the data are described.
-        ordered: Whether examples keep their order.
-    """
+    """Base of the builders, by default of an example for each split, with the whole text of it."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "The first release."}
@@ -56,11 +50,8 @@ def load_examples(name: str, other_ways: str, source: str) -> dict[Any, list[dic
 
     Args:
         name: The builder's name, with its configuration: `"polyphonic_music/nottingham"`.
-        other_ways: What a user can do instead, for the error.
-        source: Where TensorFlow Datasets downloads it from, for the error.
-
-    Raises:
-        InputError: If they cannot be had.
+        other_ways: What a user can do instead, for the `InputError` if they cannot be had.
+        source: Where TensorFlow Datasets downloads it from, for the same.
     """
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line for each of many tries says nothing more
     tries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, RETRIES

@@ -109,11 +109,11 @@ class CellWeights(abc.ABC):
     # ---- matrix states
 
     def rows(self, a: Any) -> Any:
-        """Returns a vector or number such that it multiplies each row of a matrix state by a number of its own."""
+        """Returns a vector or number that multiplies each row of a matrix state by a number of its own."""
         return ops.expand_dims(a, self.features) if getattr(a, "shape", ()) else a
 
     def columns(self, a: Any) -> Any:
-        """Returns a vector or number such that it multiplies each column of a matrix state by a number of its own."""
+        """Returns a vector or number that multiplies each column of a matrix state by a number of its own."""
         return ops.expand_dims(a, self.features - 1) if getattr(a, "shape", ()) else a
 
     def outer(self, a: Any, b: Any) -> Any:
@@ -156,12 +156,7 @@ class CellWeights(abc.ABC):
 
 
 class OneModel(CellWeights):
-    """The algebra of one model: features last, any axes before them.
-
-    Args:
-        cell: The cell, built.
-        masks: Dropout masks of what matrices are multiplied by, by `Weight.dropout`.
-    """
+    """The algebra of one model, features last, with dropout masks by `Weight.dropout`."""
 
     features = -1
 
@@ -175,7 +170,7 @@ class OneModel(CellWeights):
 
     def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
         """Returns `x W`, what is dropped left out."""
-        mask = self._masks.get(self._cell.dropout_of(name)) if self._masks else None
+        mask = self._masks.get(self._cell.operands[name]) if self._masks else None
         kernel = getattr(self._cell, name)
         kernel = kernel[:, first:last] if first or last is not None else kernel
         return ops.matmul(x if mask is None else x * mask, kernel)

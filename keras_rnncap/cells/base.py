@@ -188,10 +188,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         ]
 
     def declare_states(self) -> list[State]:
-        """Returns the cell's states, by default those of `state_names`.
-
-        The first is the output, also where that is no state: Keras' JAX loop repeats the first in masked time steps.
-        """
+        """Returns the cell's states, by default those of `state_names`; the first is the output, if only declared."""
         return [State(name, (self.units,), name in self.learned_states) for name in self.state_names]
 
     @property
@@ -212,7 +209,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self._add_initial_state()
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
         declared = self.declare_weights(width)
-        self._operands = {weight.name: weight.dropout for weight in declared}
+        self.operands = {"initial_state": None, "projection": "input"} | {w.name: w.dropout for w in declared}
         self.kernel = self.recurrent_kernel = self.bias = None
         # Seeds of the matrices stand at 0 to 2, those of initial state and projection at 3 and 4: so presets know them.
         places = {"kernel": 0, "recurrent_kernel": 1, "bias": 2}
@@ -228,18 +225,14 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     @property
     def weight_names(self) -> list[str]:
         """Names of the weights that a built cell has or may have."""
-        return ["initial_state", "projection", *self._operands]
-
-    def dropout_of(self, name: str) -> str | None:
-        """Returns `"input"` or `"state"` for a weight on whose factor dropout acts."""
-        return "input" if name == "projection" else self._operands[name]
+        return list(self.operands)
 
     def _build_projection(self, input_dim: int) -> int:
         """Creates `projection` where the cell wants one; returns the width of what `step` gets."""
         return input_dim
 
     def _add_initial_state(self) -> None:
-        """Creates `initial_state`, if there is to be one; a cell can give its initial state before it is built."""
+        # A cell can give its initial state before it is built.
         learned = [state.size for state in self.declare_states() if state.learned]
         if self.initial_state is None and self.learned_initial_state and learned:
             shape = (len(learned), learned[0]) if len(set(learned)) == 1 else (sum(learned),)
@@ -302,21 +295,12 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """The cell's equation: the states at t from the input at t and the states at t - 1.
 
-        What may differ between the models of a population is taken from `w`: weights, numbers and the activation.
+        Weights, numbers and the activation are taken from `w`, as they may differ between the models of a population.
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states, w)")
 
     def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The same for all time steps at once, for cells that are linear in their state; `ParallelRNN` uses it.
-
-        Args:
-            xs: Inputs, `(batch, time, input_dim)`.
-            states: The states before the first time step, `(batch, *shape)`.
-            w: As for `step`.
-
-        Returns:
-            The states after each time step, `(batch, time, *shape)`.
-        """
+        """The same for all time steps, `(batch, time, ...)`, at once, of cells linear in their state: see `ParallelRNN`."""
         raise NotImplementedError(f"{type(self).__name__} has no parallel form: it does not define scan(xs, states, w)")
 
     def get_config(self) -> dict[str, Any]:

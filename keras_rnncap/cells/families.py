@@ -17,7 +17,6 @@ class GatedCell(RecurrentCell):
     `forget_bias` is not part of the stored bias: a bias of zero and a forget bias of 1 open the gate to sigmoid(1).
 
     Args:
-        units: As for `RecurrentCell`.
         forget_bias: b^fg; Collins et al. (2017), appendix A, draw it uniformly from [0, 6].
         **kwargs: As for `RecurrentCell`.
     """
@@ -39,11 +38,9 @@ class ProjectingCell(RecurrentCell):
     Inputs of another width are first multiplied by a learned `projection`, shape `(input_dim, units)`, without a bias.
 
     Args:
-        units: As for `RecurrentCell`.
         input_projection: `None` projects where the input is not `units` wide, `True` always, `False` never.
         projection_initializer: Initializer of `projection`; the default is the one of `kernel` in `RecurrentCell`.
-        projection_regularizer: Regularizer of `projection`.
-        projection_constraint: Constraint on `projection`.
+        projection_regularizer, projection_constraint: Its regularizer and constraint.
         **kwargs: As for `RecurrentCell`.
 
     Raises:

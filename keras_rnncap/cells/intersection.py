@@ -31,11 +31,8 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     computed from, and h.
 
     Args:
-        units: Size of y and h.
-        activation: s2.
-        output_activation: s1.
-        forget_bias: b^fg,h.
-        depth_forget_bias: b^fg,y.
+        activation, output_activation: s2 and s1.
+        forget_bias, depth_forget_bias: b^fg,h and b^fg,y.
         **kwargs: As for `GatedCell` and `ProjectingCell`.
 
     Example:

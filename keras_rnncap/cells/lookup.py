@@ -41,7 +41,7 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
             class, which is returned as it is.
 
     Raises:
-        InputError: If there is no such cell, or it is not a recurrent cell.
+        InputError: If there is no such cell.
 
     Example:
     >>> get_cell("ugrnn").__name__
@@ -100,11 +100,7 @@ def same_cell(name: Any, cell: str | CellFactory) -> Any:
 
 
 def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Layer:
-    """Returns `cell(units, **options)`.
-
-    Raises:
-        InputError: If the cell does not take an option, naming those that it takes; or if it is not a recurrent cell.
-    """
+    """Returns `cell(units, **options)`; raises `InputError` for an unknown option, or if it is not a recurrent cell."""
     valid, name = constructor_options(get_cell(cell)) - {"units"}, getattr(cell, "__name__", cell)
     for option in options:
         if option not in valid:

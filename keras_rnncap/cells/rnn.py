@@ -47,7 +47,6 @@ class IRNNCell(RNNCell):
     Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it.
 
     Args:
-        units: As for `RecurrentCell`.
         activation: ReLU and nothing else.
         recurrent_initializer: The identity, or a scaled one.
         **kwargs: As for `RecurrentCell`.
