@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import itertools
 import string
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -136,45 +137,34 @@ class XMLModelling(GeneratedText):
     def text(self, rng: np.random.Generator, characters: int, split: Split) -> str:
         """Returns whole texts with so many characters, or a few more, in all."""
         parts: list[str] = []
-        pool, length = _Pool(rng), 0
+        coins, names, length = _coins(rng), _names(rng), 0
         while length < characters:
-            name = pool.name()
-            while _split_of(name) != split_number(split):
-                name = pool.name()
+            name = next(name for name in names if _split_of(name) == split_number(split))
             # The first iteration of a text that is not empty opens a tag.
             open_tags, words = [name], [f"<{name}>"]
             for iteration in itertools.count(1):
-                if iteration >= ITERATIONS or pool.coin():
+                if iteration >= ITERATIONS or next(coins):
                     if not open_tags:
                         break
                     words.append(f"</{open_tags.pop()}>")
                 else:
-                    open_tags.append(pool.name())
+                    open_tags.append(next(names))
                     words.append(f"<{open_tags[-1]}>")
             parts.append(" ".join(words))
             length += len(parts[-1]) + 1
         return "\n".join([*parts, ""])
 
 
-class _Pool:
-    """Coins and tag names, drawn many at a time."""
+def _coins(rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from reversed(rng.integers(0, 2, 10_000).tolist())
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._coins: list[bool] = []
-        self._names: list[str] = []
 
-    def coin(self) -> bool:
-        if not self._coins:
-            self._coins = self._rng.integers(0, 2, 10_000).astype(bool).tolist()
-        return self._coins.pop()
-
-    def name(self) -> str:
-        if not self._names:
-            letters = "".join(string.ascii_lowercase[place] for place in self._rng.integers(0, 26, 100_000).tolist())
-            ends = np.cumsum(self._rng.integers(2, 11, 10_000)).tolist()
-            self._names = [letters[first:last] for first, last in zip([0, *ends], ends, strict=False)]
-        return self._names.pop()
+def _names(rng: np.random.Generator) -> Iterator[str]:
+    while True:
+        letters = "".join(string.ascii_lowercase[place] for place in rng.integers(0, 26, 100_000).tolist())
+        ends = np.cumsum(rng.integers(2, 11, 10_000)).tolist()
+        yield from reversed([letters[first:last] for first, last in itertools.pairwise([0, *ends])])
 
 
 def _split_of(name: str) -> int:

@@ -14,7 +14,7 @@ from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
 from keras_rnncap.datasets.sizes import check_sample
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import Batch, Sample, Split
 from keras_rnncap.errors import InputError, check_integer
 
 NOISE = "abcdefghij"
@@ -84,9 +84,7 @@ class ParenthesesCounting(GeneratedTask):
         hot = one_hot(symbols, len(SYMBOLS)).reshape(size, self.length, self.input_dim)
         return Sample(hot, self.count(symbols))
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields the same batches with places in `SYMBOLS` as inputs."""
         for step in itertools.count(start):
             symbols = self.draw(split_generator(np.random.default_rng([seed, step]), split), batch_size)

@@ -49,6 +49,7 @@ class PennTreebank(SymbolStream):
     usual_params = 1_000_000
     score_name = "perplexity"
     needs_data = True
+    perfect_score = 1.0
     input_dim = output_dim = WORDS
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:

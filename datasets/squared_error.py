@@ -73,12 +73,8 @@ class MemoryCapacity(SquaredErrorTask):
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a sample as text."""
-        numbers = " ".join(f"{number:+.2f}" for number in self.sample(np.random.default_rng(seed), 1).targets[0][:6])
-        more = " ..." if self.input_dim > 6 else ""
-        return (
-            f"step 1:  {numbers}{more}\nsteps 2 to {self.length}:  zeros\n"
-            f"wanted after step {self.length}:  {numbers}{more}"
-        )
+        numbers = _text(self.sample(np.random.default_rng(seed), 1).targets[0])
+        return f"step 1:  {numbers}\nsteps 2 to {self.length}:  zeros\nwanted after step {self.length}:  {numbers}"
 
 
 class RandomContinuousFunction(SquaredErrorTask):
@@ -162,10 +158,10 @@ class RandomContinuousFunction(SquaredErrorTask):
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a sample as text."""
-        batch = self.sample(np.random.default_rng(seed), 1)
-        numbers = " ".join(f"{number:+.2f}" for number in batch.inputs[0, 0, :6])
+        inputs, targets = self.sample(np.random.default_rng(seed), 1)
         steps = f"steps 1 to {self.length}" if self.every_step else "step 1"
-        return (
-            f"{steps}:  {numbers}{' ...' if self.input_dim > 6 else ''}\n"
-            f"wanted after step {self.length}:  {batch.targets[0, 0]:+.2f}"
-        )
+        return f"{steps}:  {_text(inputs[0, 0])}\nwanted after step {self.length}:  {targets[0, 0]:+.2f}"
+
+
+def _text(vector: np.ndarray) -> str:
+    return " ".join(f"{number:+.2f}" for number in vector[:6]) + (" ..." if len(vector) > 6 else "")

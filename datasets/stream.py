@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.generated import one_hot, split_number
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
+from keras_rnncap.datasets.task import Batch, Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
 
 LENGTH = 35
@@ -81,14 +81,12 @@ class StreamTask(Task):
         batch = (np.ascontiguousarray(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
         return batch if weights is None else (*batch, weights[places[:, 1:]])
 
-    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields windows without end, in order; batch number `i` depends on `seed` and `i` alone."""
         for entries, *others in self.packed_batches(batch_size, seed, start, split):
             yield (self.vectors(entries), *others)
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields the same windows with entries of the stream as inputs."""
         per_epoch = self.windows_per_epoch(batch_size, split)
         for step in itertools.count(start):
@@ -148,11 +146,6 @@ class SymbolStream(StreamTask):
         nats = -np.log(counts / counts.sum())[entries[1:]]
         mean = np.average(nats, weights=None if weights is None else weights[1:])
         return {"uniform": self.chance_score, "unigram": self.score_of(float(mean))}
-
-    @property
-    def perfect_score(self) -> float:
-        """Certainty, a bound that no model of a stream with anything random in it reaches."""
-        return self.score_of(0.0)
 
 
 def _reset(model: keras.Model) -> None:

@@ -21,6 +21,8 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 Direction: TypeAlias = Literal["min", "max"]
 Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Targets of a batch, a model's outputs, and the weight of each sample or time step, `None` where all count."""
+Batch: TypeAlias = tuple[Any, ...]
+"""Inputs, targets and, where not all time steps count alike, weights."""
 
 
 class Sample(NamedTuple):
@@ -209,19 +211,14 @@ class Task(abc.ABC):
             return 1
         return self.length if self.mask is None else int(self.mask.sum())
 
-    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
-        """Yields `(inputs, targets)` or `(inputs, targets, weights)` without end, in NumPy.
-
-        Batch number `i` depends on `seed` and `i` alone, so that training can resume at step `start`.
-        """
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
+        """Yields batches without end, in NumPy; batch number `i` depends on `seed` and `i` alone."""
         weights = None if self.mask is None else np.broadcast_to(self.mask.astype("float32"), (batch_size, self.length))
         for step in itertools.count(start):
             batch = self.sample(np.random.default_rng([seed, step]), batch_size, split)
             yield tuple(batch) if weights is None else (*batch, weights)
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields the same batches with inputs quick to hand over, such as symbols; `unpack` makes inputs of them."""
         return self.batches(batch_size, seed, start, split)
 
@@ -229,9 +226,7 @@ class Task(abc.ABC):
         """Returns packed inputs as inputs, in TensorFlow."""
         return packed
 
-    def member_batch(
-        self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False
-    ) -> tuple[Any, ...]:
+    def member_batch(self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False) -> Batch:
         """Returns batch number `steps[m]` of `seeds[m]` for each model m, each part with a leading axis for models."""
         batches = self.packed_batches if packed else self.batches
         pairs = list(zip(seeds, steps, strict=True))
@@ -241,7 +236,7 @@ class Task(abc.ABC):
     def member_dataset(self, batch_size: int, seeds: Sequence[int], starts: Sequence[int], steps: int) -> Any:
         """Returns `steps` batches of several models, each from its own start, as a `tf.data.Dataset`."""
 
-        def batch(step: Any) -> tuple[np.ndarray, ...]:
+        def batch(step: Any) -> Batch:
             return self.member_batch(batch_size, seeds, [start + int(step) for start in starts], packed=True)
 
         return self._mapped(batch, range(steps))
@@ -249,12 +244,12 @@ class Task(abc.ABC):
     def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
         """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
 
-        def batch(step: Any) -> tuple[np.ndarray, ...]:
+        def batch(step: Any) -> Batch:
             return next(self.packed_batches(batch_size, seed, int(step), split))
 
         return self._mapped(batch, range(start, stop))
 
-    def _mapped(self, batch: Callable[[Any], tuple[np.ndarray, ...]], steps: range) -> Any:
+    def _mapped(self, batch: Callable[[Any], Batch], steps: range) -> Any:
         """Returns the batches of some steps, all of the first one's shapes, as a `tf.data.Dataset`."""
         import tensorflow as tf
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -127,13 +128,11 @@ def units_for_budget(build: Callable[[Any], keras.Model], budget: int, widths: S
     smallest = parameters(1)
     if smallest > budget:
         raise InputError(f"a budget of {budget} parameters is too small: one unit needs {smallest}")
-    fits, too_many = 1, 2
+    too_many = 2
     while parameters(too_many) <= budget:
-        fits, too_many = too_many, 2 * too_many
+        too_many *= 2
         if too_many > budget:  # more units than parameters: the model does not grow
             raise InputError("build(units) must return larger models for more units; it does not")
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        fits, too_many = (middle, too_many) if parameters(middle) <= budget else (fits, middle)
-    model = outline(lambda: build(each(fits)))
-    return Budget(each(fits), trainable_parameters(model), count_parameters(model))
+    units = bisect.bisect_right(range(too_many), budget, too_many // 2, key=parameters) - 1
+    model = outline(lambda: build(each(units)))
+    return Budget(each(units), trainable_parameters(model), count_parameters(model))

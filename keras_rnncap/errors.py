@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 MOST = 10**15
-"""Above this no number of anything makes sense, and products of two may not fit into 64 bits."""
+"""No number of anything may be larger."""
 
 
 class InputError(ValueError):
@@ -35,13 +35,7 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
 
 
 def check_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> int:
-    """Returns `value` as an int; raises `InputError` if it is none, below `minimum` or above `maximum`.
-
-    Example:
-    >>> check_integer("depth", 101, 1, 100)
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: depth must be at most 100; got 101
-    """
+    """Returns `value` as an int; raises `InputError` if it is none, below `minimum` or above `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise InputError(f"{name} must be an integer of at least {minimum}; got {value!r}")
     if int(value) > maximum:
@@ -50,13 +44,7 @@ def check_integer(name: str, value: object, minimum: int, maximum: int = MOST) -
 
 
 def check_seed(value: object, name: str = "seed") -> int:
-    """Returns `value` as an int; raises `InputError` unless Python, NumPy, TensorFlow and Keras all take it as a seed.
-
-    Example:
-    >>> check_seed(2**32)
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: seed must be at most 4,294,967,295; got 4,294,967,296
-    """
+    """Returns `value` as an int; raises `InputError` unless NumPy, TensorFlow and Keras all take it as a seed."""
     return check_integer(name, value, 0, 2**32 - 1)
 
 

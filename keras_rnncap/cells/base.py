@@ -300,7 +300,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states, w)")
 
     def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The same for all time steps, `(batch, time, ...)`, at once, of cells linear in their state: see `ParallelRNN`."""
+        """The same for all time steps at once, `(batch, time, ...)`, in cells linear in their state (`ParallelRNN`)."""
         raise NotImplementedError(f"{type(self).__name__} has no parallel form: it does not define scan(xs, states, w)")
 
     def get_config(self) -> dict[str, Any]:
