@@ -7,8 +7,7 @@ import string
 import numpy as np
 
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot
-from keras_rnncap.datasets.sizes import LONGEST
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import LONGEST, Sample, Split
 from keras_rnncap.errors import check_integer
 
 LETTERS = string.ascii_lowercase

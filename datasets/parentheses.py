@@ -13,8 +13,7 @@ import numpy as np
 from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
-from keras_rnncap.datasets.sizes import check_sample
-from keras_rnncap.datasets.task import Batch, Sample, Split
+from keras_rnncap.datasets.task import Batch, Sample, Split, check_sample
 from keras_rnncap.errors import InputError, check_integer
 
 NOISE = "abcdefghij"

@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_rnncap.datasets.answers import StoredLabels
 from keras_rnncap.datasets.generated import split_number, spread
-from keras_rnncap.datasets.sizes import check_sample, check_set
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
 PER_PARAMETER = 10

@@ -121,12 +121,9 @@ class PolyphonicMusic(StreamTask):
     def worked_example(self, seed: int = 0) -> str:
         """Returns some time steps as the names of the notes that sound."""
         piece = self.pieces["train"][int(np.random.default_rng(seed).integers(len(self.pieces["train"])))]
-        lines = []
-        for step, notes in enumerate(piece[:12], 1):
-            pitches = [LOWEST + int(key) for key in np.flatnonzero(notes)]
-            text = " ".join(f"{NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in pitches)
-            lines.append(f"step {step:2d}  {text or 'silence'}")
-        return "\n".join(lines)
+        keys = [f"{NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in range(LOWEST, LOWEST + KEYS)]
+        texts = [" ".join(keys[key] for key in np.flatnonzero(notes)) for notes in piece[:12]]
+        return "\n".join(f"step {step:2d}  {text or 'silence'}" for step, text in enumerate(texts, 1))
 
 
 def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:

@@ -9,8 +9,7 @@ import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator, split_number, spread
-from keras_rnncap.datasets.sizes import check_sample, check_set
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
 from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
 
 

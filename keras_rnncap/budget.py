@@ -26,13 +26,7 @@ LARGEST_BUDGET = 10**15
 
 
 class Budget(NamedTuple):
-    """What `units_for_budget` found.
-
-    Attributes:
-        units: Units per layer: of all of them, or where `widths` were given, of each.
-        parameters: Trainable parameters of the model, at most the budget.
-        breakdown: The table of `count_parameters`.
-    """
+    """Units of all layers, or of each where `widths` were given; trainable parameters; table of `count_parameters`."""
 
     units: Any
     parameters: int

@@ -14,13 +14,7 @@ from keras_rnncap.training import TrainingSettings, compile_model, fit
 
 
 class Calibration(NamedTuple):
-    """One measurement of a linear threshold unit.
-
-    Attributes:
-        patterns_per_weight: b over the number of weights, the threshold included.
-        accuracy: Fraction of patterns classified correctly.
-        bits_per_weight: What it stored.
-    """
+    """Patterns over weights (the threshold included), the fraction classified correctly, and the bits stored."""
 
     patterns_per_weight: float
     accuracy: float

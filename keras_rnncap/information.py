@@ -90,14 +90,7 @@ def reconstruction_bits(variances: Any, squared_errors: Any) -> Any:
 
 
 def bits_per_parameter(bits: Any, parameters: Any) -> Any:
-    """Returns the information stored for each trainable parameter.
-
-    Args:
-        bits: Stored information, in bits.
-        parameters: Number of trainable parameters, at least 1.
-
-    Raises:
-        InputError: If there are no parameters.
+    """Returns the stored bits for each of some trainable parameters; raises `InputError` if there are none.
 
     Example:
     >>> bits_per_parameter(1500.0, 300)

@@ -16,16 +16,13 @@ Initializer: TypeAlias = Any
 
 
 def matrix_initializer(kind: MatrixKind, scale: float = 1.0, seed: int | None = None) -> keras.initializers.Initializer:
-    """Returns a matrix initializer of Collins et al. (2017), appendix A.
+    """Returns a matrix initializer of Collins et al. (2017), appendix A; raises `ValueError` for any other kind.
 
     Args:
         kind: `"identity"` and `"orthogonal"` are for square blocks; `"normal"` draws from a normal distribution with
             standard deviation `scale / sqrt(n)`, n the number of rows (inputs of the block).
         scale: Factor on the matrix.
         seed: Seed of the draw; `None` lets the cell's seed decide.
-
-    Raises:
-        ValueError: If `kind` is not one of the three.
 
     Example:
     >>> matrix_initializer("identity", 0.5)((2, 2)).numpy().tolist()
@@ -44,15 +41,12 @@ def matrix_initializer(kind: MatrixKind, scale: float = 1.0, seed: int | None = 
 
 
 def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> keras.initializers.Initializer:
-    """Returns a bias initializer of Collins et al. (2017), appendix A.
+    """Returns a bias initializer of Collins et al. (2017), appendix A; raises `ValueError` for any other kind.
 
     Args:
         kind: `"constant"` sets all biases to `scale`; `"normal"` multiplies standard normal draws by it.
-        scale: That factor.
+        scale: See `kind`.
         seed: Seed of the draw; `None` lets the cell's seed decide.
-
-    Raises:
-        ValueError: If `kind` is neither.
 
     Example:
     >>> bias_initializer("constant", -1.5)((2,)).numpy().tolist()
@@ -66,11 +60,7 @@ def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> k
 
 
 def get(identifier: Initializer, blocks: Sequence[str], argument: str) -> Initializer:
-    """Returns the initializer that an argument stands for: one, or a mapping with one for each of a cell's blocks.
-
-    Raises:
-        ValueError: If a mapping does not name exactly the blocks; the message names the argument.
-    """
+    """Returns the initializer that an argument stands for: one, or a mapping with one for each of a cell's blocks."""
     if isinstance(identifier, Mapping) and "class_name" not in identifier:
         if set(identifier) != set(blocks):
             raise ValueError(
@@ -128,11 +118,6 @@ def reseeded(initializer: Any, seed: Sequence[int] | None, index: int) -> Any:
 
 
 def derived_seed(*entropy: int) -> int:
-    """Returns a seed in [0, 2**31) that depends on all of `entropy`, for streams that must not coincide.
-
-    Example:
-    >>> derived_seed(0, 1) == derived_seed(1, 0)
-    False
-    """
+    """Returns a seed in [0, 2**31) that depends on all of `entropy`, for streams that must not coincide."""
     parts = [len(entropy), *(2 * abs(int(part)) + (part < 0) for part in entropy)]  # NumPy takes no negative numbers
     return int(np.random.SeedSequence(parts).generate_state(1)[0] >> 1)

@@ -115,11 +115,7 @@ def _dropped(x: Any, rate: float, seed: int | None, place: int) -> Any:
 
 
 def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:
-    """Returns the units of each layer.
-
-    Args:
-        units: A number for all, or one for each layer.
-        depth: Number of layers; 1 leaves it to `units` where that has one for each.
+    """Returns the units of each layer; `depth` and `units` are those of `sequence_model`.
 
     Raises:
         InputError: If a number is out of range, or there are more or fewer of them than layers.

@@ -17,10 +17,7 @@ def quantize(values: np.ndarray, bits: int) -> np.ndarray:
 
     Args:
         values: Numbers, of any shape.
-        bits: From 1 to 32.
-
-    Raises:
-        InputError: If `bits` is out of range.
+        bits: From 1 to 32; any other is an `InputError`.
 
     Example:
     >>> quantize(np.array([0.0, 0.4, 0.7, 3.0]), bits=2).tolist()

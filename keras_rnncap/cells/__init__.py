@@ -15,7 +15,7 @@ from keras_rnncap.cells.lookup import make_cell as make_cell, one_name as one_na
 from keras_rnncap.cells.lookup import searched_numbers as searched_numbers
 from keras_rnncap.cells.parallel import ParallelRNN as ParallelRNN
 from keras_rnncap.cells.rnn import RNNCell as RNNCell, IRNNCell as IRNNCell
-from keras_rnncap.cells.ugrnn import UGRNNCell as UGRNNCell
+from keras_rnncap.cells.gru import UGRNNCell as UGRNNCell
 from keras_rnncap.cells.gru import GRUCell as GRUCell
 from keras_rnncap.cells.lstm import LSTMCell as LSTMCell
 from keras_rnncap.cells.intersection import IntersectionRNNCell as IntersectionRNNCell

@@ -23,12 +23,10 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         y_t = g^y_t x_t + (1 - g^y_t) y^in_t
         h_t = g^h_t h_{t-1} + (1 - g^h_t) h^in_t
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there. The paper leaves
+    depth 1 out: eq. 19 needs inputs of width `units`, and others are projected, see `ProjectingCell`.
 
-    Eq. 19 needs inputs of width `units`: others are projected, see `ProjectingCell`. The paper leaves depth 1 out.
-
-    Blocks: output (y), hidden (h), output_gate (gy), hidden_gate (gh). The states are the output y, which nothing is
-    computed from, and h.
+    Blocks: output (y), hidden (h), output_gate (gy), hidden_gate (gh). States: the output y, which is not read, and h.
 
     Args:
         activation, output_activation: s2 and s1.

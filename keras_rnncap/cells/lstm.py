@@ -26,8 +26,7 @@ class LSTMCell(GatedCell):
     Source: Hochreiter, Schmidhuber (1997); Collins, Sohl-Dickstein, Sussillo (2017), eq. 9-14. With `forget_bias=0` it
     is `keras.layers.LSTMCell`, with the same order of blocks; the last tanh stays tanh whatever `activation` is.
 
-    Blocks: input (i), forget (f), candidate (c), output (o). The rows of `initial_state` are h and c. Arguments: those
-    of `GatedCell`.
+    Blocks: input (i), forget (f), candidate (c), output (o). Initial states: h, c. Arguments: those of `GatedCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(LSTMCell(4))(np.ones((32, 10, 8))).shape)
@@ -66,19 +65,12 @@ class _AnyGates(RecurrentCell):
 
 @known_as("tanh-lstm")
 class TanhLSTMCell(_AnyGates, GatedCell):
-    """The long short-term memory of Jozefowicz et al., whose output gate is a tanh.
+    """The long short-term memory of Jozefowicz et al.: `LSTMCell` whose output gate is a tanh.
 
-        i_t = sigmoid(W^ih h_{t-1} + W^ix x_t + b^i)
-        f_t = sigmoid(W^fh h_{t-1} + W^fx x_t + b^f + b^fg)
-        c^in_t = s(W^ch h_{t-1} + W^cx x_t + b^c)
-        c_t = f_t c_{t-1} + i_t c^in_t
         o_t = tanh(W^oh h_{t-1} + W^ox x_t + b^o)
-        h_t = o_t tanh(c_t)
 
     Source: Jozefowicz, Zaremba, Sutskever (2015), section 2, whose i is c^in here, and whose j is i. There s is tanh.
-
-    Blocks: input (i), forget (f), candidate (c), output (o). The rows of `initial_state` are h and c. Arguments: those
-    of `GatedCell`, with a `forget_bias` of 0.
+    Arguments: those of `GatedCell`, with a `forget_bias` of 0.
 
     Example:
     >>> tuple(keras.layers.RNN(TanhLSTMCell(4))(np.ones((32, 10, 8))).shape)

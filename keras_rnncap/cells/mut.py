@@ -23,7 +23,6 @@ class MUT1Cell(ProjectingCell):
 
     Source: Jozefowicz, Zaremba, Sutskever (2015), section 4, where s is tanh. Unlike the GRU's gate u, z admits the
     candidate. Inputs of another width than `units` are projected.
-
     Blocks: update (z), reset (r), candidate (c); `kernel` has the first two, `recurrent_kernel` the last two.
     Arguments: those of `ProjectingCell`.
 
@@ -58,7 +57,6 @@ class MUT2Cell(ProjectingCell):
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
     Source: as `MUT1Cell`. Inputs of another width than `units` are projected.
-
     Blocks: update (z), candidate (c), reset (r); `kernel` has the first two. Arguments: those of `ProjectingCell`.
 
     Example:
@@ -91,9 +89,7 @@ class MUT3Cell(RecurrentCell):
         c_t = s(W^cx x_t + W^ch (r_t h_{t-1}) + b^c)
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
-    Source: as `MUT1Cell`.
-
-    Blocks: update (z), reset (r), candidate (c). Arguments: those of `RecurrentCell`.
+    Source: as `MUT1Cell`. Blocks: update (z), reset (r), candidate (c). Arguments: those of `RecurrentCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(MUT3Cell(4))(np.ones((32, 10, 8))).shape)

@@ -18,9 +18,7 @@ class RNNCell(RecurrentCell):
 
         h_t = s(W^h h_{t-1} + W^x x_t + b^h)
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1.
-
-    One block: hidden. Arguments: those of `RecurrentCell`.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1. Arguments: those of `RecurrentCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8))).shape)
@@ -49,7 +47,6 @@ class IRNNCell(RNNCell):
     Args:
         activation: ReLU and nothing else.
         recurrent_initializer: The identity, or a scaled one.
-        **kwargs: As for `RecurrentCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8))).shape)

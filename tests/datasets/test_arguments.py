@@ -6,7 +6,7 @@ import pytest
 
 from keras_rnncap import sequence_model, units_for_budget
 from keras_rnncap.datasets import TASKS, ParenthesesCounting, PerceptronCapacity, make_task, task_arguments
-from keras_rnncap.datasets.sizes import LARGEST_SAMPLE, LARGEST_SET
+from keras_rnncap.datasets.task import LARGEST_SAMPLE, LARGEST_SET
 from keras_rnncap.defaults import Sweep, Train, params_for
 from keras_rnncap.errors import InputError
 
