@@ -124,8 +124,7 @@ class Text8(CharacterModelling):
 
     Args:
         path: A plain, gzip or zip file with text8 or a prefix. `None` looks into the folder that `RNNCAP_DATA_DIR`
-            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it,
-            which downloads it once.
+            names, for `text8/text8`, `text8/text8.zip` or `text8/text8*.gz`; then has TensorFlow Datasets load it.
 
     Raises:
         InputError: If none of the three has it, or the file is truncated, damaged or has other characters.

@@ -60,11 +60,7 @@ def decode(ids: np.ndarray) -> str:
 
 
 def split_corpus(name: str, ids: np.ndarray, held_out: int) -> Corpus:
-    """Returns a text whose last `held_out` characters are the test split, and those before them the validation split.
-
-    Raises:
-        InputError: If less than half would be left to train on.
-    """
+    """Returns a text whose last `held_out` characters are the test split, those before them the validation split."""
     if 4 * held_out > len(ids) or held_out < 100:
         raise InputError(f"{name} has {len(ids):,} characters, too few for two held-out stretches of {held_out:,}")
     train, validation, test = np.split(ids, [len(ids) - 2 * held_out, len(ids) - held_out])
@@ -72,11 +68,7 @@ def split_corpus(name: str, ids: np.ndarray, held_out: int) -> Corpus:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Returns the content of a plain or gzip file, or of the first file in a zip file.
-
-    Raises:
-        InputError: If it cannot be read, ends before its format says, or is larger than `unpacked_limit`.
-    """
+    """Returns the content of a plain or gzip file, or of the first file in a zip file, up to `unpacked_limit`."""
     content = io.BytesIO()
     with reading(path, f"it must be a whole {path.suffix[1:]} file: fetch it again"), _opened(path) as stream:
         limit = unpacked_limit(path)

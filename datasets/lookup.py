@@ -54,10 +54,7 @@ def make_task(spec: str, path: Path | None = None) -> Task:
 
     Args:
         spec: The name, and after a colon arguments of the task's class.
-        path: File or folder with the data, for tasks that need some.
-
-    Raises:
-        InputError: If there is no such task or argument, or the data cannot be had.
+        path: File or folder with the data, for tasks that need some. What cannot be had is an `InputError`.
 
     Example:
     >>> make_task("sentiment:rule=xor,length=20").data

@@ -104,7 +104,7 @@ def read_words(folder: Path) -> Words:
 
 def _words(texts: dict[Split, tuple[str, bytes]]) -> Words:
     """Returns the text, given the source of each split's part, and its bytes."""
-    words = {split: _split_words(*text) for split, text in texts.items()}
+    words = {split: _split_words(source, text) for split, (source, text) in texts.items()}
     vocabulary = tuple(sorted(set(words["train"])))
     ids = {word: index for index, word in enumerate(vocabulary)}
     for split, (source, _) in texts.items():

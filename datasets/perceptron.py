@@ -37,9 +37,6 @@ class PerceptronCapacity(Task):
         every_step: Whether the input is given at every time step.
         seed: Seed of the patterns and labels.
 
-    Raises:
-        InputError: If a number is out of range, or there are too few distinct inputs.
-
     Example:
     >>> task = PerceptronCapacity(patterns=100, input_dim=16)
     >>> task.inputs.shape, task.targets.shape, task.perfect_score

@@ -21,8 +21,8 @@ def masks(rates: Any, seeds: Any, steps: Any, place: int, shape: tuple[Any, Any,
 
     Args:
         rates: Rate of each model, `(members,)`.
-        seeds: Their seeds, `(members,)`, unsigned 32-bit integers.
-        steps: The training step of each, `(members,)`, integers.
+        seeds: Their seeds, likewise, unsigned 32-bit integers.
+        steps: The training step of each, likewise.
         place: Which of a model's inputs it is: 0 for that of the first layer, and so on.
         shape: `(time, features, batch)`.
     """

@@ -21,11 +21,8 @@ def mutual_information_bits(patterns: Any, accuracy: Any) -> Any:
     chance the expectation is about 1 / (2 ln 2) = 0.72 bits, whatever b is.
 
     Args:
-        patterns: b, at least 0; a number or an array.
+        patterns: b, at least 0; a number or an array. What is out of its range is an `InputError`.
         accuracy: p, in [0, 1]; a number or an array that broadcasts with it.
-
-    Raises:
-        InputError: If a value is out of its range or not a number.
 
     Example:
     >>> mutual_information_bits(1000, 1.0), mutual_information_bits(1000, 0.5)

@@ -29,8 +29,7 @@ class MutualInformationBits(keras.metrics.Metric):
         kind: `"binary"`: targets 0 or 1, an output for each; `"categorical"`: class numbers, or one-hot vectors of the
             outputs' shape; `"regression"`: numbers, an output for each.
         from_logits: Whether outputs are logits rather than probabilities; numbers are neither.
-        name: Its name.
-        dtype: As for Keras' metrics.
+        name, dtype: As for Keras' metrics.
 
     Call arguments:
         y_true: Targets, `(batch, ..., outputs)`; where that is one, or of class numbers, also `(batch, ...)`.
@@ -60,11 +59,9 @@ class MutualInformationBits(keras.metrics.Metric):
     def _build(self, outputs: int) -> None:
         """Makes the sums of each column: counts of classes, or moments, which Chan et al. (1983) add so."""
         columns, classes = (1, outputs) if self.kind == "categorical" else (outputs, 2)
-        shapes: dict[str, tuple[int, ...]] = {"weight": (), "losses": (columns,)}
-        if self.kind == "regression":
-            shapes |= {"mean": (columns,), "squares": (columns,)}
-        else:
-            shapes |= {"counts": (columns, classes)}
+        moments = {"mean": (columns,), "squares": (columns,)}
+        shapes = {"weight": (), "losses": (columns,)}
+        shapes |= moments if self.kind == "regression" else {"counts": (columns, classes)}
         self._sums = {name: self.add_variable(shape, "zeros", name=name) for name, shape in shapes.items()}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

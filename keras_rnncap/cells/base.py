@@ -18,6 +18,8 @@ from keras_rnncap.cells.algebra import CellWeights, OneModel, State, Weight, pla
 from keras_rnncap.cells.lookup import constructor_options
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
+KINDS = ("initializer", "regularizer", "constraint")
+
 
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """Base of the cells: a subclass declares weights and states and writes the equation as `step`.
@@ -173,19 +175,12 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
             ("recurrent_kernel", "recurrent", (self.units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),
         ]
-        return [
-            Weight(
-                name,
-                (*inputs, len(blocks) * self.units),
-                options[f"{option}_initializer"],
-                blocks,
-                options[f"{option}_regularizer"],
-                options[f"{option}_constraint"],
-                dropout,
-            )
-            for name, option, inputs, blocks, dropout in matrices
-            if blocks
-        ]
+        weights = []
+        for name, option, inputs, blocks, dropout in matrices:
+            initializer, regularizer, constraint = (options[f"{option}_{kind}"] for kind in KINDS)
+            shape = (*inputs, len(blocks) * self.units)
+            weights.append(Weight(name, shape, initializer, blocks, regularizer, constraint, dropout))
+        return [weight for weight in weights if weight.blocks]
 
     def declare_states(self) -> list[State]:
         """Returns the cell's states, by default those of `state_names`; the first is the output, if only declared."""
@@ -211,7 +206,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         declared = self.declare_weights(width)
         self.operands = {"initial_state": None, "projection": "input"} | {w.name: w.dropout for w in declared}
         self.kernel = self.recurrent_kernel = self.bias = None
-        # Seeds of the matrices stand at 0 to 2, those of initial state and projection at 3 and 4: so presets know them.
+        # Presets were drawn with the matrices' seeds at 0 to 2, those of initial state and projection at 3 and 4.
         places = {"kernel": 0, "recurrent_kernel": 1, "bias": 2}
         for place, weight in enumerate(declared, 5):
             if getattr(self, weight.name, None) is not None:
@@ -282,11 +277,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def shaped(self, states: Sequence[Any]) -> tuple[Any, ...]:
         """Returns states as `step` gets them, `(batch, *shape)`, of those that Keras holds, `(batch, size)`."""
-        shapes = [state.shape for state in self.declare_states()]
-        return tuple(
-            state if len(shape) == 1 else ops.reshape(state, (-1, *shape))
-            for state, shape in zip(states, shapes, strict=True)
-        )
+        declared = zip(states, self.declare_states(), strict=True)
+        return tuple(x if len(state.shape) == 1 else ops.reshape(x, (-1, *state.shape)) for x, state in declared)
 
     def project(self, x: Any, w: CellWeights) -> Any:
         """Returns what `step` gets as the input."""
@@ -306,8 +298,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         plain = ("units", "use_bias", "learned_initial_state", "dropout", "recurrent_dropout", "seed")
-        kinds = ("initializer", "regularizer", "constraint")
-        named = [f"{matrix}_{kind}" for kind in kinds for matrix in ("kernel", "recurrent", "bias")]
+        named = [f"{matrix}_{kind}" for kind in KINDS for matrix in ("kernel", "recurrent", "bias")]
         named.insert(3, "initial_state_initializer")
         return {
             **super().get_config(),

@@ -38,13 +38,11 @@ class ProjectingCell(RecurrentCell):
     Inputs of another width are first multiplied by a learned `projection`, shape `(input_dim, units)`, without a bias.
 
     Args:
-        input_projection: `None` projects where the input is not `units` wide, `True` always, `False` never.
+        input_projection: `None` projects where the input is not `units` wide, `True` always, `False` never: inputs of
+            another width are then a `ValueError`.
         projection_initializer: Initializer of `projection`; the default is the one of `kernel` in `RecurrentCell`.
         projection_regularizer, projection_constraint: Its regularizer and constraint.
         **kwargs: As for `RecurrentCell`.
-
-    Raises:
-        ValueError: When built without the projection that its input needs.
     """
 
     def __init__(

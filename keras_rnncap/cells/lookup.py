@@ -38,10 +38,7 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
 
     Args:
         cell: A name in `CELLS`, `"module:Class"` for a cell of yours (the working directory is searched, too), or a
-            class, which is returned as it is.
-
-    Raises:
-        InputError: If there is no such cell.
+            class, which is returned as it is. If there is no such cell, that is an `InputError`.
 
     Example:
     >>> get_cell("ugrnn").__name__

@@ -19,11 +19,8 @@ class ParallelRNN(keras.layers.RNN):
     With masks, and with dropout while training, it runs the loop.
 
     Args:
-        cell: A `RecurrentCell` that defines `scan`.
+        cell: A `RecurrentCell` that defines `scan`; any other is an `InputError`.
         **kwargs: As for `keras.layers.RNN`.
-
-    Raises:
-        InputError: If the cell has no parallel form.
     """
 
     def __init__(self, cell: RecurrentCell, **kwargs: Any) -> None:
