@@ -41,8 +41,7 @@ def task_spec(task: Task) -> str:
     """Returns how `make_task` is asked for a task.
 
     Example:
-    >>> from keras_rnncap.datasets import ParenthesesCounting
-    >>> task_spec(ParenthesesCounting(streams=4))
+    >>> task_spec(make_task("parentheses:streams=4"))
     'parentheses:length=175,streams=4'
     """
     options = ",".join(f"{name}={getattr(task, name)}" for name in task_arguments(task.name))

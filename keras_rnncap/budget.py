@@ -91,12 +91,9 @@ def units_for_budget(build: Callable[[Any], keras.Model], budget: int, widths: S
 
     Args:
         build: From a number of units, at least 1, to a built model: a new one in each call.
-        budget: The allowed maximum, at most 10^15.
+        budget: The allowed maximum, at most 10^15; where one unit needs more, that is an `InputError`.
         widths: How wide each layer is beside the others; `build` then gets a tuple with the units of each. `None` makes
             all layers alike, and `build` gets a number.
-
-    Raises:
-        InputError: If one unit is already too many; the message says what it needs.
 
     Example:
     >>> from keras_rnncap import sequence_model

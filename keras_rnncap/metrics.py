@@ -27,7 +27,7 @@ class MutualInformationBits(keras.metrics.Metric):
 
     Args:
         kind: `"binary"`: targets 0 or 1, an output for each; `"categorical"`: class numbers, or one-hot vectors of the
-            outputs' shape; `"regression"`: numbers, an output for each.
+            outputs' shape; `"regression"`: numbers, an output for each. Any other is an `InputError`.
         from_logits: Whether outputs are logits rather than probabilities; numbers are neither.
         name, dtype: As for Keras' metrics.
 
@@ -35,9 +35,6 @@ class MutualInformationBits(keras.metrics.Metric):
         y_true: Targets, `(batch, ..., outputs)`; where that is one, or of class numbers, also `(batch, ...)`.
         y_pred: Outputs, `(batch, ..., outputs)`.
         sample_weight: Weights of samples or time steps, `(batch,)` or `(batch, ...)`. The outputs' mask counts, too.
-
-    Raises:
-        InputError: If there is no such kind.
 
     Example:
     >>> metric = MutualInformationBits("categorical", from_logits=True)

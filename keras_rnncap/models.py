@@ -115,10 +115,7 @@ def _dropped(x: Any, rate: float, seed: int | None, place: int) -> Any:
 
 
 def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:
-    """Returns the units of each layer; `depth` and `units` are those of `sequence_model`.
-
-    Raises:
-        InputError: If a number is out of range, or there are more or fewer of them than layers.
+    """Returns the units of each layer; `depth` and `units` are those of `sequence_model`, which it checks.
 
     Example:
     >>> layer_units(8, depth=2), layer_units((8, 4))

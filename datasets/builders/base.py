@@ -18,7 +18,7 @@ RETRIES = 3
 """TensorFlow Datasets tries 10 times, over three minutes, before it says that there is no network."""
 
 
-class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Base of the builders, by default of an example for each split, with the whole text of it."""
 
     VERSION = tfds.core.Version("1.0.0")

@@ -183,7 +183,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         return [weight for weight in weights if weight.blocks]
 
     def declare_states(self) -> list[State]:
-        """Returns the cell's states, by default those of `state_names`; the first is the output, if only declared."""
+        """Returns the cell's states, by default those of `state_names`; the first is the output."""
         return [State(name, (self.units,), name in self.learned_states) for name in self.state_names]
 
     @property

@@ -100,9 +100,7 @@ class ForgetBiasLSTMCell(TanhLSTMCell):
 
 @known_as("lstm-i")
 class NoInputGateLSTMCell(TanhLSTMCell):
-    """The LSTM-i: `TanhLSTMCell` without its input gate, i_t = 1.
-
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4.
+    """The LSTM-i of Jozefowicz et al. (2015), section 4: `TanhLSTMCell` without its input gate, i_t = 1.
 
     Example:
     >>> NoInputGateLSTMCell.blocks
@@ -114,9 +112,7 @@ class NoInputGateLSTMCell(TanhLSTMCell):
 
 @known_as("lstm-o")
 class NoOutputGateLSTMCell(TanhLSTMCell):
-    """The LSTM-o: `TanhLSTMCell` without its output gate, h_t = tanh(c_t).
-
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4.
+    """The LSTM-o of Jozefowicz et al. (2015), section 4: `TanhLSTMCell` without its output gate, h_t = tanh(c_t).
 
     Example:
     >>> NoOutputGateLSTMCell.blocks
@@ -128,9 +124,9 @@ class NoOutputGateLSTMCell(TanhLSTMCell):
 
 @known_as("lstm-f")
 class NoForgetGateLSTMCell(_AnyGates):
-    """The LSTM-f: `TanhLSTMCell` without its forget gate, f_t = 1.
+    """The LSTM-f of Jozefowicz et al. (2015), section 4: `TanhLSTMCell` without its forget gate, f_t = 1.
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4. Arguments: those of `RecurrentCell`.
+    Arguments: those of `RecurrentCell`.
 
     Example:
     >>> NoForgetGateLSTMCell.blocks
