@@ -76,10 +76,9 @@ def sequence_model(
     _check_sizes(input_dim, output_dim, length, stateful_batch, unroll, seed)
     accepted = constructor_options(factory)
     x = inputs = keras.Input((length, input_dim), batch_size=stateful_batch, name="inputs")
-    for layer in range(depth):
-        options: dict[str, Any] = {
-            "name": f"cell_{layer + 1}"
-        }  # TensorFlow keeps 35 kB for each new name of a variable
+    for layer, width in enumerate(widths):
+        # The same names in every model: TensorFlow keeps 35 kB for each new one.
+        options: dict[str, Any] = {"name": f"cell_{layer + 1}"}
         if seed is not None:
             options["seed"] = initializers.derived_seed(seed, layer)
         if stateful_batch is not None:
@@ -88,7 +87,7 @@ def sequence_model(
             options["input_projection"] = True
         options = {key: value for key, value in options.items() if key in accepted} | dict(cell_options or {})
         x = _dropped(x, dropout, seed, layer)
-        instance = make_cell(factory, widths[layer], **options)
+        instance = make_cell(factory, width, **options)
         if seed is not None:
             _seed_initializers(instance, (seed, layer))
         x = keras.layers.RNN(

@@ -79,5 +79,5 @@ class ProjectingCell(RecurrentCell):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         names = ("projection_initializer", "projection_regularizer", "projection_constraint")
-        own = {name: initializers.serialize(getattr(self, name)) for name in names}
-        return {**super().get_config(), "input_projection": self.input_projection, **own}
+        serialized = {name: initializers.serialize(getattr(self, name)) for name in names}
+        return {**super().get_config(), "input_projection": self.input_projection, **serialized}
