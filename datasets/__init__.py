@@ -21,18 +21,18 @@ from keras_rnncap.datasets.task import Judged as Judged, Sample as Sample, Split
 from keras_rnncap.datasets.perceptron import PerceptronCapacity as PerceptronCapacity
 from keras_rnncap.datasets.perceptron import PerceptronSearch as PerceptronSearch
 from keras_rnncap.datasets.perceptron import capacity_input_dim as capacity_input_dim
-from keras_rnncap.datasets.memory import MemoryCapacity as MemoryCapacity
-from keras_rnncap.datasets.random_function import RandomContinuousFunction as RandomContinuousFunction
-from keras_rnncap.datasets.text8 import Text8 as Text8
+from keras_rnncap.datasets.squared_error import MemoryCapacity as MemoryCapacity
+from keras_rnncap.datasets.squared_error import RandomContinuousFunction as RandomContinuousFunction
+from keras_rnncap.datasets.characters import Text8 as Text8
 from keras_rnncap.datasets.parentheses import ParenthesesCounting as ParenthesesCounting
 from keras_rnncap.datasets.arithmetic import Arithmetic as Arithmetic
-from keras_rnncap.datasets.distractor_arithmetic import DistractorArithmetic as DistractorArithmetic
-from keras_rnncap.datasets.xml_modelling import XMLModelling as XMLModelling
+from keras_rnncap.datasets.generated_text import DistractorArithmetic as DistractorArithmetic
+from keras_rnncap.datasets.generated_text import XMLModelling as XMLModelling
 from keras_rnncap.datasets.penn_treebank import PennTreebank as PennTreebank
 from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic as PolyphonicMusic
 from keras_rnncap.datasets.memorization import Memorization as Memorization
 from keras_rnncap.datasets.sentiment import SentimentSequences as SentimentSequences
-from keras_rnncap.datasets.python_docs import PythonDocs as PythonDocs
+from keras_rnncap.datasets.characters import PythonDocs as PythonDocs
 
 TASKS |= _by_name(globals(), Task)
 

@@ -1,4 +1,4 @@
-"""What a model's outputs are worth for a kind of target, added up over batches: losses, accuracy, information."""
+"""Losses, accuracy and information of a model's outputs, added up over batches, for each kind of target."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Answers(abc.ABC):
     """Base of the kinds of targets. A task makes one for each time that a model is measured.
 
     Args:
-        columns: Targets of a sample, or of each of its time steps, that are told apart. The bits of all are added: they
-            bound the information on all of them together where these are independent, else on each of them.
+        columns: Targets of a sample, or of each of its time steps. Their bits are added: they bound the information on
+            all together where these are independent.
     """
 
     def __init__(self, columns: int = 1) -> None:
@@ -27,13 +27,7 @@ class Answers(abc.ABC):
         self._right: np.ndarray | None = None
 
     def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> None:
-        """Adds a batch.
-
-        Args:
-            targets: Shape `(..., columns)`, or `(...)` where there is one column.
-            outputs: A model's outputs for them.
-            weights: What each sample, or time step, counts, `(...)`; `None` where all count alike.
-        """
+        """Adds targets `(..., columns)`, or `(...)` of one column, a model's outputs, and weights `(...)`."""
         rows = targets.reshape(-1, self.columns)
         each = np.ones(len(rows)) if weights is None else np.ravel(weights).astype(float)
         with np.errstate(invalid="ignore", over="ignore"):  # a model that diverged has any outputs
@@ -55,7 +49,7 @@ class Answers(abc.ABC):
 
     @abc.abstractmethod
     def _count(self, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Counts targets, `(rows, columns)`, for their distribution."""
+        """Adds up what the distribution of the targets, `(rows, columns)`, follows from."""
 
     @property
     def loss(self) -> np.ndarray:
@@ -79,11 +73,7 @@ class Answers(abc.ABC):
 
 
 class Symbols(Answers):
-    """Targets that are each one of several symbols: class numbers; logits `(..., columns * classes)`.
-
-    Args:
-        classes: Symbols.
-        columns: As for `Answers`.
+    """Targets that are class numbers, with logits `(..., columns * classes)`.
 
     Example:
     >>> answers = Symbols(classes=2)
@@ -115,7 +105,7 @@ class Symbols(Answers):
 
     @property
     def bits(self) -> float:
-        """The information in predictions of all columns, `prediction_bits`."""
+        """The sum of the columns' `prediction_bits`."""
         return float(prediction_bits(self._counts.reshape(self.columns, self.classes), self.loss).sum())
 
 
@@ -131,21 +121,21 @@ class YesOrNo(Symbols):
         return np.logaddexp(0, logits) - targets * logits
 
     def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-        """Returns nothing: where few are 1, always 0 would be right most of the time."""
+        """Returns `None`: where few are 1, always 0 would be right most of the time."""
         del targets, outputs
         return None
 
 
 class StoredLabels(YesOrNo):
-    """Random labels, 0 or 1, that a model was trained on: what is asked is how many it has learned by heart."""
+    """Random labels, 0 or 1, that a model was trained on: how many has it stored?"""
 
     def right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns whether the logit has the right sign; an undefined one has not."""
+        """Returns whether the logit is finite and has the right sign."""
         return ((outputs > 0) == (targets > 0.5)) & np.isfinite(outputs)
 
     @property
     def bits(self) -> float:
-        """The information stored about all labels, eq. 22 of Collins et al. (2017)."""
+        """The `mutual_information_bits` of all labels."""
         return mutual_information_bits(self.weight, self.accuracy)
 
 
@@ -173,6 +163,6 @@ class Numbers(Answers):
 
     @property
     def bits(self) -> float:
-        """The information in all columns together, `reconstruction_bits`."""
+        """The sum of the columns' `reconstruction_bits`."""
         mean, square = self._moments / self.weight
         return float(reconstruction_bits(np.maximum(square - mean**2, 0), self.loss).sum())

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Symbols
-from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, marginal_cross_entropy, one_hot
-from keras_rnncap.datasets.task import Sample, Split
+from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot, symbol_ids
+from keras_rnncap.datasets.task import Sample, Split, predict
 from keras_rnncap.errors import check_integer
 
 SYMBOLS = " 0123456789+-="
@@ -19,15 +19,13 @@ class Arithmetic(GeneratedTask):
     """Adds two integers, read and answered character by character.
 
     Source: Collins et al. (2017), appendix B: a one-hot problem such as `-343243+93851=`, both integers uniform in
-    [-10^7, 10^7], and the one-hot answer with spaces before it, `-249392`; 1 to 6 compute steps between the `=` and the
-    answer's first character, a hyperparameter; 36 steps. The paper does not say where in the 36 steps these stand: here
-    the problem starts at the first, and after the `=` come spaces; the target is a space wherever there is no answer,
-    and all 36 count in the cross-entropy. A negative second integer reads `5+-3=`.
+    [-10^7, 10^7], and the one-hot answer, `-249392`; 1 to 6 compute steps between the `=` and the answer, a
+    hyperparameter; 36 steps. Here the problem starts at the first step, inputs and targets are spaces wherever there is
+    no problem or answer, and all 36 steps count in the cross-entropy. A negative second integer reads `5+-3=`. Problems
+    are divided among the splits, 8 : 1 : 1, by a hash of the two integers.
 
-    Problems are divided among the splits, 8 : 1 : 1, by a hash of the two integers, so that none is in two.
-
-    The information is in bits per answer: the sum over the 36 steps of that on each step's character, beyond what is
-    known of the step alone. As these characters depend on each other, it may be more than that on the whole answer.
+    The information is in bits per answer, added up over the 36 characters. As these depend on each other, it may be
+    more than that on the whole answer.
 
     Args:
         compute_steps: Steps between the `=` and the answer, 1 to 6.
@@ -50,11 +48,7 @@ class Arithmetic(GeneratedTask):
 
     def __init__(self, compute_steps: int = 3) -> None:
         self.compute_steps = check_integer("compute_steps", compute_steps, 1, 6)
-
-    @property
-    def data(self) -> str:
-        """Its compute steps."""
-        return f"{self.name} ({self.compute_steps} compute steps)"
+        self.data = f"{self.name} ({self.compute_steps} compute steps)"
 
     def texts(self, first: int, second: int) -> tuple[str, str]:
         """Returns the input and the target of a problem, 36 characters each."""
@@ -69,8 +63,8 @@ class Arithmetic(GeneratedTask):
             lambda count: rng.integers(-LARGEST, LARGEST + 1, (count, 2)),
             lambda rows: (rows[:, 0] + LARGEST) * (2 * LARGEST + 1) + rows[:, 1] + LARGEST,
         )
-        texts = [self.texts(first, second) for first, second in pairs.tolist()]
-        ids = _ids("".join(problem + answer for problem, answer in texts)).reshape(size, 2, LENGTH)
+        text = "".join("".join(self.texts(first, second)) for first, second in pairs.tolist())
+        ids = symbol_ids(text.encode(), SYMBOLS).reshape(size, 2, LENGTH)
         return Sample(one_hot(ids[:, 0], len(SYMBOLS)), ids[:, 1].astype("int32"))
 
     def loss(self) -> keras.losses.Loss:
@@ -83,20 +77,13 @@ class Arithmetic(GeneratedTask):
 
     def exact(self, model: keras.Model, split: Split = "test", samples: int = 1000) -> float:
         """Returns the fraction of problems of which a model has every character of the answer right."""
-        right = [
-            (keras.ops.convert_to_numpy(model.predict_on_batch(batch.inputs)).argmax(axis=-1) == batch.targets).all(1)
-            for batch in self.held_out(split, samples)
-        ]
+        batches = self.held_out(split, samples)
+        right = [(predict(model, inputs).argmax(axis=-1) == targets).all(axis=1) for inputs, targets in batches]
         return float(np.mean(np.concatenate(right)))
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
-        """Returns what models score that find all characters equally likely, or know how likely each is at each step.
-
-        The second knows `frequencies` for each of the 36 steps, but nothing of the problem.
-        """
-        targets = np.concatenate([batch.targets for batch in self.held_out(split)])
-        steps = [marginal_cross_entropy(np.bincount(column)) for column in targets.T]
-        return {"uniform": self.chance_score, "frequencies": float(np.mean(steps))}
+        """Returns what models score that find all characters equally likely, or know each step's `frequencies`."""
+        return {"uniform": self.chance_score, "frequencies": float(np.mean(self.target_entropies(split)))}
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns three samples as text, spaces as dots."""
@@ -106,11 +93,3 @@ class Arithmetic(GeneratedTask):
             for label, ids in (("input ", hot.argmax(axis=-1)), ("target", target)):
                 lines.append(f"{label}  {''.join(SYMBOLS[index] for index in ids)}".replace(" ", "·"))
         return "\n".join(lines)
-
-
-_TABLE = np.zeros(128, np.int64)
-_TABLE[np.frombuffer(SYMBOLS.encode(), np.uint8)] = np.arange(len(SYMBOLS))
-
-
-def _ids(text: str) -> np.ndarray:
-    return _TABLE[np.frombuffer(text.encode(), np.uint8)]

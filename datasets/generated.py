@@ -1,4 +1,4 @@
-"""Tasks whose samples are drawn anew whenever they are needed."""
+"""Tasks whose samples are drawn anew whenever they are needed, and how samples are divided among the splits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ BATCH = 250
 
 
 class GeneratedTask(Task):
-    """Base of the tasks whose samples come from a generator: a score is a mean over a fixed set of fresh samples.
-
-    Attributes:
-        test_samples: Samples that a score on a whole split is measured on.
-    """
+    """Base of the tasks whose samples come from a generator: a score is a mean over a fixed set of fresh samples."""
 
     test_samples = 10_000
+    """Samples that a score on a whole split is measured on."""
     validation_limit = 1_000
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -32,19 +29,16 @@ class GeneratedTask(Task):
 
     def held_out(self, split: Split, samples: int | None = None) -> Iterator[Sample]:
         """Yields the samples that scores are measured on, in batches."""
-        total = samples or self.test_samples
-        for number, first in enumerate(range(0, total, BATCH)):
-            rng = np.random.default_rng([EVALUATION, split_number(split), number])
-            yield self.sample(rng, min(BATCH, total - first), split)
+        return self._drawn(split, samples or self.test_samples, split_number(split))
 
     def fresh(self, seed: int, samples: int) -> Iterator[Sample]:
-        """Yields test samples that no training, search or score has seen, unless with the same seed, in batches.
+        """Yields test samples of a seed's own, in batches; a task whose test split is a fixed set yields that."""
+        return self._drawn("test", samples, len(SPLITS), seed)
 
-        A task whose test split is a fixed set yields that, whatever is asked for.
-        """
+    def _drawn(self, split: Split, samples: int, *entropy: int) -> Iterator[Sample]:
         for number, first in enumerate(range(0, samples, BATCH)):
-            rng = np.random.default_rng([EVALUATION, len(SPLITS), seed, number])
-            yield self.sample(rng, min(BATCH, samples - first), "test")
+            rng = np.random.default_rng([EVALUATION, *entropy, number])
+            yield self.sample(rng, min(BATCH, samples - first), split)
 
     def judged(self, model: keras.Model, split: Split, limit: int | None) -> Iterator[Judged]:
         """Yields a model's outputs for samples of a split; for so many, or for `test_samples`."""
@@ -60,34 +54,15 @@ class GeneratedTask(Task):
             scores.append(self.sample_scores(targets, outputs))
         return answers.measures() | {self.score_name: float(np.mean(np.concatenate(scores)))}
 
-
-class SquaredErrorTask(GeneratedTask):
-    """Base of the tasks whose targets are numbers of mean 0 and variance 1, read out at the end."""
-
-    return_sequences = False
-    score_direction = "min"
-
-    def loss(self) -> keras.losses.Loss:
-        """Returns the squared error, a mean over samples and numbers."""
-        return keras.losses.MeanSquaredError()
-
-    @property
-    def chance_score(self) -> float:
-        """Always 0: the variance of the targets."""
-        return 1.0
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the error of always answering 0."""
-        return 2.0
+    def target_entropies(self, split: Split) -> list[float]:
+        """Returns the loss in nats of each column of targets where only the classes' frequencies are known."""
+        targets = np.concatenate([batch.targets for batch in self.held_out(split)])
+        frequencies = [np.bincount(column) / len(targets) for column in targets.T]
+        return [float(-(p[p > 0] * np.log(p[p > 0])).sum()) for p in frequencies]
 
 
 def split_number(split: Split) -> int:
-    """Returns the place of a split in train, validation, test.
-
-    Raises:
-        InputError: If there is no such split.
-    """
+    """Returns the place of a split in train, validation, test; raises `InputError` if there is no such split."""
     if split not in SPLITS:
         raise InputError(f"split must be train, validation or test; got {split!r}")
     return SPLITS.index(split)
@@ -99,7 +74,7 @@ def split_generator(rng: np.random.Generator, split: Split) -> np.random.Generat
 
 
 def split_of(keys: np.ndarray) -> np.ndarray:
-    """Returns the number of the split to which samples belong, given an integer key of each: 0 in 8 of 10.
+    """Returns the number of the split of each sample, given an integer key of each: 0 in 8 of 10.
 
     The keys are mixed (SplitMix64), so that neighbours belong to different splits.
 
@@ -126,19 +101,19 @@ def draw_of_split(
 
 
 def one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
-    """Returns ids as one-hot vectors along a new last axis, float32; an id below 0 has none.
-
-    Example:
-    >>> one_hot(np.array([1, -1]), 2).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
-    """
-    hot = np.zeros((*ids.shape, classes), "float32")
-    flat, places = hot.reshape(-1), np.arange(ids.size) * classes + ids.ravel()
-    flat[places[ids.ravel() >= 0]] = 1.0
-    return hot
+    """Returns ids as one-hot vectors along a new last axis, float32."""
+    hot = np.zeros((ids.size, classes), "float32")
+    hot[np.arange(ids.size), ids.ravel()] = 1.0
+    return hot.reshape(*ids.shape, classes)
 
 
-def marginal_cross_entropy(counts: np.ndarray) -> float:
-    """Returns the entropy in nats of classes seen so often, what a model scores that knows their frequencies alone."""
-    p = counts[counts > 0] / counts.sum()
-    return float(-(p * np.log(p)).sum())
+def symbol_ids(text: bytes, symbols: str) -> np.ndarray:
+    """Returns the place of each character of a text among some symbols, uint8."""
+    return np.frombuffer(text.translate(bytes.maketrans(symbols.encode(), bytes(range(len(symbols))))), np.uint8)
+
+
+def spread(vectors: np.ndarray, length: int, every_step: bool = False) -> np.ndarray:
+    """Returns vectors as inputs, `(batch, length, input_dim)`: at the first of some time steps, or at every one."""
+    inputs = np.zeros((len(vectors), length, vectors.shape[1]), "float32")
+    inputs[:, : length if every_step else 1] = vectors[:, np.newaxis]
+    return inputs

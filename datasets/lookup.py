@@ -15,10 +15,7 @@ TASKS: dict[str, type[Task]] = {}
 
 
 def get_task_class(name: str) -> type[Task]:
-    """Returns the task of this name.
-
-    Raises:
-        InputError: If there is none.
+    """Returns the task of this name; raises `InputError` if there is none.
 
     Example:
     >>> get_task_class("text8").__name__
@@ -37,19 +34,14 @@ def task_arguments(name: str) -> dict[str, Any]:
     {'length': 175, 'streams': 10}
     """
     parameters = inspect.signature(get_task_class(name)).parameters.values()
-    return {
-        one.name: None if one.default is inspect.Parameter.empty else one.default
-        for one in parameters
-        if one.name not in ("path", "corpus")
-    }
+    return {p.name: None if p.default is p.empty else p.default for p in parameters if p.name not in ("path", "corpus")}
 
 
 def task_spec(task: Task) -> str:
     """Returns how `make_task` is asked for a task.
 
     Example:
-    >>> from keras_rnncap.datasets import ParenthesesCounting
-    >>> task_spec(ParenthesesCounting(streams=4))
+    >>> task_spec(make_task("parentheses:streams=4"))
     'parentheses:length=175,streams=4'
     """
     options = ",".join(f"{name}={getattr(task, name)}" for name in task_arguments(task.name))
@@ -61,10 +53,7 @@ def make_task(spec: str, path: Path | None = None) -> Task:
 
     Args:
         spec: The name, and after a colon arguments of the task's class.
-        path: File or folder with the data, for tasks that need some.
-
-    Raises:
-        InputError: If there is no such task or argument, or the data cannot be had.
+        path: File or folder with the data, for tasks that need some. What cannot be had is an `InputError`.
 
     Example:
     >>> make_task("sentiment:rule=xor,length=20").data
@@ -83,7 +72,6 @@ def make_task(spec: str, path: Path | None = None) -> Task:
 
 
 def _options(spec: str, name: str, rest: str) -> dict[str, Any]:
-    """Returns the arguments that follow a task's name, each given once and known."""
     valid, options = task_arguments(name), {}
     if not valid:
         raise InputError(f"{name} takes no arguments; got {spec!r}")
@@ -102,7 +90,6 @@ def _options(spec: str, name: str, rest: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> bool | float | str:
-    """Returns what an argument's text says: true or false, a number, or a word."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

@@ -1,4 +1,4 @@
-"""Losses that Keras lacks. All work on tensors with leading axes, as populations have them."""
+"""Losses that Keras lacks, for tensors with any leading axes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from keras import ops
 class SumOfCrossEntropies(keras.losses.Loss):
     """Several classifications at once: the sum of their cross-entropies in nats, a mean over samples.
 
-    Targets are class numbers, `(..., count)`, logits `(..., count * classes)`, those of one classification side by
-    side.
+    Targets are class numbers, `(..., count)`, logits `(..., count * classes)`, those of a classification side by side.
 
     Args:
         count: Number of classifications.

@@ -17,10 +17,9 @@ class Memorization(GeneratedTask):
     """Reads some symbols and says them again in the same order.
 
     Source: Jozefowicz et al. (2015), section 3.1: 5 symbols of 26, read and then reproduced, with teacher forcing: each
-    symbol is predicted with the ones before it given. A cell passes their search's first stage at 95%.
-
-    The inputs are one-hot, 26 letters and a mark between the two parts; steps before the mark are not scored. Sequences
-    are divided among the splits, 8 : 1 : 1, by a hash, so that none is in two. The information is in bits per symbol.
+    symbol is predicted with the ones before it given. The inputs are one-hot, 26 letters and a mark between the two
+    parts; steps before the mark are not scored. Sequences are divided among the splits, 8 : 1 : 1, by a hash. The
+    information is in bits per symbol.
 
     One sample: inputs `abcde=abcd`, targets at the last five steps `abcde`.
 
@@ -39,15 +38,13 @@ class Memorization(GeneratedTask):
     score_name = "accuracy"
     score_direction = "max"
     input_dim, output_dim = len(LETTERS) + 1, len(LETTERS)
+    chance_score = 1 / len(LETTERS)
 
     def __init__(self, symbols: int = 5) -> None:
         self.symbols = check_integer("symbols", symbols, 2, LONGEST // 2)
         self.length = 2 * self.symbols
-
-    @property
-    def data(self) -> str:
-        """Its symbols."""
-        return f"{self.name} ({self.symbols} symbols)"
+        self.mask = (np.arange(self.length) >= self.symbols).astype("float32")
+        self.data = f"{self.name} ({self.symbols} symbols)"
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws sequences of a split."""
@@ -63,11 +60,6 @@ class Memorization(GeneratedTask):
         targets = np.concatenate([np.zeros_like(letters), letters], axis=1)
         return Sample(one_hot(inputs, self.input_dim), targets.astype("int32"))
 
-    @property
-    def mask(self) -> np.ndarray:
-        """1 where a symbol is to be said."""
-        return (np.arange(self.length) >= self.symbols).astype("float32")
-
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Returns the fraction of each sample's symbols that are said right."""
         return (outputs.argmax(axis=-1) == targets)[:, self.symbols :].mean(axis=1)
@@ -78,8 +70,3 @@ class Memorization(GeneratedTask):
         read = "".join((LETTERS + "=")[index] for index in batch.inputs[0].argmax(axis=-1))
         said = "".join(LETTERS[index] for index in batch.targets[0, self.symbols :])
         return f"read  {read}\nsay   {' ' * self.symbols}{said}"
-
-    @property
-    def chance_score(self) -> float:
-        """Always the same letter."""
-        return 1 / len(LETTERS)

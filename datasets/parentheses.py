@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Symbols
-from keras_rnncap.datasets.generated import GeneratedTask, marginal_cross_entropy, one_hot, split_generator
+from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_generator
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
-from keras_rnncap.datasets.task import Sample, Split, check_sample
+from keras_rnncap.datasets.task import Batch, Sample, Split, check_sample
 from keras_rnncap.errors import InputError, check_integer
 
 NOISE = "abcdefghij"
@@ -58,11 +58,7 @@ class ParenthesesCounting(GeneratedTask):
             raise InputError(f"streams must be at most {len(PAIRS)}, one for each kind of bracket; got {streams}")
         self.length, self.input_dim = check_sample(length, self.streams * len(SYMBOLS))
         self.output_dim = self.streams * COUNTS
-
-    @property
-    def data(self) -> str:
-        """Its size."""
-        return f"{self.name} ({self.streams} streams of {self.length})"
+        self.data = f"{self.name} ({self.streams} streams of {self.length})"
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Draws symbols, places in `SYMBOLS`, `(size, length, streams)`."""
@@ -87,9 +83,7 @@ class ParenthesesCounting(GeneratedTask):
         hot = one_hot(symbols, len(SYMBOLS)).reshape(size, self.length, self.input_dim)
         return Sample(hot, self.count(symbols))
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields the same batches with places in `SYMBOLS` as inputs."""
         for step in itertools.count(start):
             symbols = self.draw(split_generator(np.random.default_rng([seed, step]), split), batch_size)
@@ -114,16 +108,14 @@ class ParenthesesCounting(GeneratedTask):
         return self.answers().losses(targets, outputs).sum(axis=1)
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
-        """Returns what models score that find all counts equally likely, or know how likely each is."""
-        targets = np.concatenate([batch.targets for batch in self.held_out(split)])
-        frequencies = sum(marginal_cross_entropy(np.bincount(column)) for column in targets.T)
-        return {"uniform": self.chance_score, "frequencies": float(frequencies)}
+        """Returns what models score that find all counts equally likely, or know their `frequencies`."""
+        return {"uniform": self.chance_score, "frequencies": sum(self.target_entropies(split))}
 
     def worked_example(self, seed: int = 0) -> str:
         """Returns a sample as text: the streams one below the other, and the count of each."""
         symbols = self.draw(np.random.default_rng(seed), 1)
         counts = self.count(symbols)[0]
-        lines = [f"kind  {'stream, the last of ' + str(self.length) + ' steps':60s}  count"]
+        lines = [f"kind  {f'stream, the last of {self.length} steps':60s}  count"]
         for stream in range(self.streams):
             text = "".join(SYMBOLS[symbol] for symbol in symbols[0, :, stream])[-60:]
             lines.append(f"{PAIRS[stream]}    {text:60s}  {counts[stream]}")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_rnncap.datasets.corpus import data_dir, read_bytes, reading
+from keras_rnncap.datasets.corpus import in_data_dir, read_bytes, reading
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
 from keras_rnncap.errors import InputError
@@ -20,12 +20,7 @@ WORDS = 10_000
 
 
 class Words(NamedTuple):
-    """A text as word ids.
-
-    Attributes:
-        vocabulary: The words of the training text, sorted; `<eos>` ends each line.
-        splits: The ids of each split.
-    """
+    """The vocabulary of a text, that of its training split, sorted, and the ids of each split's words."""
 
     vocabulary: tuple[str, ...]
     splits: dict[Split, np.ndarray]
@@ -36,10 +31,7 @@ class PennTreebank(SymbolStream):
 
     Source: Jozefowicz et al. (2015), section 3.5, "the precise setup of Mikolov et al. (2010)": lower case, numbers are
     `N`, 10,000 words of which one stands for the rare ones and `<eos>` ends a line; 929,589 words to train on, 73,760
-    and 82,430 for validation and test. One-hot inputs, which the first matrix embeds: the smallest models have 3 units
-    for 100,000 parameters.
-
-    The text is under copyright and comes with no licence, so it is not part of this package.
+    and 82,430 for validation and test. One-hot inputs, which the first matrix embeds.
 
     Args:
         path: A folder with `ptb.train.txt`, `ptb.valid.txt` and `ptb.test.txt`, each plain or as `.gz`. `None` looks
@@ -49,16 +41,15 @@ class PennTreebank(SymbolStream):
         InputError: If none of the three has them, or a file is truncated, is no text, or has words that train lacks.
 
     Example:
-    >>> PennTreebank("/no/such/folder")
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: there is no ptb.train.txt or ptb.train.txt.gz in /no/such/folder
+    >>> PennTreebank.described().input_dim
+    10000
     """
 
     name = "penn-treebank"
     usual_params = 1_000_000
-    source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "perplexity"
     needs_data = True
+    perfect_score = 1.0
     input_dim = output_dim = WORDS
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -99,11 +90,7 @@ class PennTreebank(SymbolStream):
 
 
 def read_words(folder: Path) -> Words:
-    """Returns the text in a folder.
-
-    Raises:
-        InputError: If a file is missing or not what it should be; the message says which.
-    """
+    """Returns the text in a folder; raises `InputError` if a file is missing or not what it should be."""
     texts = {}
     for split, name in FILES.items():
         with reading(folder, "it must be a folder"):
@@ -116,39 +103,37 @@ def read_words(folder: Path) -> Words:
 
 
 def _words(texts: dict[Split, tuple[str, bytes]]) -> Words:
-    """Returns the text, given where that of each split comes from, and its bytes."""
-    words = {split: _split_words(*text) for split, text in texts.items()}
+    """Returns the text, given the source of each split's part, and its bytes."""
+    words = {split: _split_words(source, text) for split, (source, text) in texts.items()}
     vocabulary = tuple(sorted(set(words["train"])))
     ids = {word: index for index, word in enumerate(vocabulary)}
-    for split, (where, _) in texts.items():
+    for split, (source, _) in texts.items():
         if new := sorted(set(words[split]) - set(ids)):
             raise InputError(
-                f"{where} has {len(new):,} words that the training text lacks, such as {new[0]!r}: the three files "
+                f"{source} has {len(new):,} words that the training text lacks, such as {new[0]!r}: the three files "
                 "must be of one text"
             )
     return Words(vocabulary, {split: np.array([ids[word] for word in words[split]], "int32") for split in words})
 
 
-def _split_words(where: str, text: bytes) -> list[str]:
+def _split_words(source: str, text: bytes) -> list[str]:
     try:
         words = text.decode("ascii").replace("\n", f" {END} ").split()
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{where} has the byte {text[error.start]:#04x} at offset {error.start:,}; it must be text in ASCII, a "
+            f"{source} has the byte {text[error.start]:#04x} at offset {error.start:,}; it must be text in ASCII, a "
             "sentence a line"
         ) from error
     if len(words) < 100:
-        raise InputError(f"{where} has {len(words)} words, too few to be the Penn Treebank")
+        raise InputError(f"{source} has {len(words)} words, too few to be the Penn Treebank")
     return words
 
 
 def _load(path: Path | None) -> Words:
-    folder = data_dir()
-    if path is None and folder is not None and (folder / "ptb").is_dir():
-        path = folder / "ptb"
+    path = path or in_data_dir("ptb")
     if path is not None:
         return read_words(path)
-    from keras_rnncap.datasets.builders.loading import load_examples
+    from keras_rnncap.datasets.builders.base import load_examples
 
     examples = load_examples(
         "penn_treebank",

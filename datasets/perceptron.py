@@ -1,4 +1,4 @@
-"""Perceptron capacity: random patterns with random labels, to be learned by heart."""
+"""Perceptron capacity: random patterns with random labels, to be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import StoredLabels
-from keras_rnncap.datasets.generated import split_number
+from keras_rnncap.datasets.generated import split_number, spread
 from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
@@ -25,10 +25,8 @@ class PerceptronCapacity(Task):
 
     Source: Collins et al. (2017), section 2.1.1 and appendix B, with five time steps. The inputs are in {0, 1}, given
     at the first time step only (zeros follow) or at every one. One logit, cross-entropy; the score is the mutual
-    information of eq. 22, on the very patterns that were trained on.
-
-    The b inputs are distinct, drawn uniformly from all such sets: with two labels for one input no model could be
-    right. A task of fewer patterns has the first patterns of a larger one with the same seed.
+    information of eq. 22, on the patterns that were trained on. The inputs are distinct, drawn uniformly from all such
+    sets; those of fewer patterns are the first of more with the same seed.
 
     One sample with 4 inputs, at the first time step only: inputs `1001 0000 0000 0000 0000`, target `1`.
 
@@ -38,9 +36,6 @@ class PerceptronCapacity(Task):
         length: Time steps before the answer, at least 1.
         every_step: Whether the input is given at every time step.
         seed: Seed of the patterns and labels.
-
-    Raises:
-        InputError: If a number is out of range, or there are too few distinct inputs.
 
     Example:
     >>> task = PerceptronCapacity(patterns=100, input_dim=16)
@@ -53,8 +48,11 @@ class PerceptronCapacity(Task):
     return_sequences = False
     score_name = "mutual_information_bits"
     score_direction = "max"
+    output_dim = 1
+    chance_score = 0.0
+    infeasible_above = 2 * math.log(2)
     sized = True
-    """Whether its size was chosen, rather than taken for want of a better one."""
+    """Whether its number of patterns was chosen, rather than that of `load`."""
 
     def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
@@ -65,21 +63,20 @@ class PerceptronCapacity(Task):
                 f"it must be at least {math.ceil(math.log2(patterns))}"
             )
         check_set("patterns", self.patterns, self.length * self.input_dim)
-        self.output_dim = 1
         self.every_step = check_flag("every_step", every_step)
         self.seed = check_seed(seed)
+        sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
+        self.data = f"{self.name} ({sizes}{', at every step' if every_step else ''}, seed {self.seed})"
 
     @functools.cached_property
     def vectors(self) -> np.ndarray:
-        """The patterns, `(patterns, input_dim)`, float32, drawn when first asked for; so for the next two."""
+        """The patterns, `(patterns, input_dim)`, float32."""
         return _distinct_bits(np.random.default_rng([self.seed, 0]), self.patterns, self.input_dim).astype("float32")
 
     @functools.cached_property
     def inputs(self) -> np.ndarray:
         """The same as inputs, `(patterns, time, input_dim)`."""
-        inputs = np.zeros((self.patterns, self.length, self.input_dim), "float32")
-        inputs[:, : self.length if self.every_step else 1] = self.vectors[:, np.newaxis]
-        return inputs
+        return spread(self.vectors, self.length, self.every_step)
 
     @functools.cached_property
     def targets(self) -> np.ndarray:
@@ -91,7 +88,7 @@ class PerceptronCapacity(Task):
         return self.vectors, self.targets
 
     def for_budget(self, params: int, seed: int) -> PerceptronCapacity:
-        """Returns a task whose number of patterns is a hyperparameter, if this one's was not chosen; else this one."""
+        """Returns a task whose number of patterns is a hyperparameter, unless this one's was chosen."""
         return self if self.sized else PerceptronSearch(params, seed=seed)
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
@@ -105,7 +102,7 @@ class PerceptronCapacity(Task):
         return keras.losses.BinaryCrossentropy(from_logits=True)
 
     def answers(self) -> StoredLabels:
-        """Returns the labels, and what is stored of them."""
+        """Returns the labels."""
         return StoredLabels()
 
     def judged(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> Iterator[Judged]:
@@ -118,18 +115,6 @@ class PerceptronCapacity(Task):
     def accuracy(self, model: keras.Model) -> float:
         """Returns the fraction p of patterns whose logit has the right sign; an undefined logit is wrong."""
         return self.measures(model)["accuracy"]
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the loss of a model that always answers 1/2, in nats."""
-        return 2 * math.log(2)
-
-    @property
-    def data(self) -> str:
-        """Its arguments."""
-        given = ", at every step" if self.every_step else ""
-        sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
-        return f"{self.name} ({sizes}{given}, seed {self.seed})"
 
     @classmethod
     def load(cls, path: Path | None = None) -> PerceptronCapacity:
@@ -149,11 +134,6 @@ class PerceptronCapacity(Task):
         )
 
     @property
-    def chance_score(self) -> float:
-        """Nothing."""
-        return 0.0
-
-    @property
     def perfect_score(self) -> float:
         """One bit for each pattern."""
         return float(self.patterns)
@@ -171,11 +151,7 @@ class PerceptronSearch(PerceptronCapacity):
     Args:
         params: Largest number of parameters of a model; up to 10 patterns for each are tried.
         input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
-        length: Time steps before the answer, at least 1.
-        seed: Seed of the patterns and labels.
-
-    Raises:
-        InputError: If a number is out of range, or there are too few distinct inputs.
+        length, seed: As for `PerceptronCapacity`.
 
     Example:
     >>> task = PerceptronSearch(params=60)
@@ -194,18 +170,10 @@ class PerceptronSearch(PerceptronCapacity):
         length, width = check_sample(length, width)
         check_set(f"patterns ({PER_PARAMETER} for each of params={params:,})", most, length * width)
         super().__init__(most, width, length, seed=seed)
-
-    @property
-    def data(self) -> str:
-        """Its name: trials have sizes of their own."""
-        return self.name
+        self.data = self.name  # trials have sizes of their own
 
     def add_hyperparameters(self, hp: Any) -> None:
-        """Adds b as a multiple of the parameters, and whether the input is given at every step.
-
-        And one that the paper lacks, which trains by cross-entropy alone: the saturation of the loss, as the score
-        counts right answers. `--set loss_saturation=0` searches as the paper did.
-        """
+        """Adds b per parameter, whether the input is given at every step, and a loss saturation (not the paper's)."""
         hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
         hp.Boolean("every_step", default=False)
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
@@ -217,18 +185,12 @@ class PerceptronSearch(PerceptronCapacity):
 
 
 def capacity_input_dim(parameters: int) -> int:
-    """Returns an input width at which 10 patterns for each parameter are distinct, with room to spare.
-
-    The paper does not state its own. 16 serves models of up to 1,638 parameters.
-    """
+    """Returns an input width at which 10 patterns for each parameter are distinct, with room to spare."""
     return max(16, math.ceil(math.log2(40 * parameters)))
 
 
 def _distinct_bits(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
-    """Returns `count` distinct rows of `width` bits, uniform among all such choices in order.
-
-    The rows for a smaller count are the first of those for a larger one.
-    """
+    """Returns `count` distinct rows of random bits; those for a smaller count are the first of a larger one's."""
     if width <= 20:
         return (rng.permutation(2**width)[:count, np.newaxis] >> np.arange(width)) & 1
     rows = rng.integers(0, 2, (count, width))

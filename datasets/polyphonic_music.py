@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import YesOrNo
-from keras_rnncap.datasets.corpus import data_dir, reading, too_large, unpacked_limit
+from keras_rnncap.datasets.corpus import in_data_dir, reading, too_large, unpacked_limit
 from keras_rnncap.datasets.losses import SumOfBinaryCrossEntropies
 from keras_rnncap.datasets.stream import LENGTH, StreamTask
 from keras_rnncap.datasets.task import Split
@@ -32,10 +32,9 @@ class PolyphonicMusic(StreamTask):
     """Predicts the notes of the next time step; the score is the negative log-likelihood in nats per step.
 
     Source: Jozefowicz et al. (2015), section 3.5; Boulanger-Lewandowski et al. (2012), with their division into
-    training, validation and test pieces. Inputs and targets are 88 zeros and ones, a note each. The pieces follow each
-    other in one stream, in another order in each epoch of training; the first step of a piece is not predicted. The
-    information is that on each note, added up over the notes of a step; as chords are no independent notes, it may be
-    more than that on the whole step.
+    training, validation and test pieces, which follow each other in one stream, in another order in each epoch of
+    training. Inputs and targets are 88 zeros and ones, a note each; the first step of a piece is not predicted. The
+    information is added up over the notes of a step; as these depend on each other, it may be more than that on all.
 
     Args:
         collection: `"nottingham"` or `"piano_midi"`, the two of the paper, `"jsb_chorales"` or `"musedata"`.
@@ -47,18 +46,18 @@ class PolyphonicMusic(StreamTask):
         InputError: If the collection is unknown, none of the three has it, or the file is not what it should be.
 
     Example:
-    >>> PolyphonicMusic("nottingham", "/no/such/file")
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: cannot read /no/such/file: No such file or directory
+    >>> PolyphonicMusic.described().input_dim
+    88
     """
 
     name = "polyphonic-music"
     usual_params = 5_000
-    source = "Jozefowicz et al. 2015, section 3.5"
     score_name = "nats_per_step"
     weighted = True
     needs_data = True
     input_dim = output_dim = KEYS
+    chance_score = KEYS * math.log(2)
+    infeasible_above = 2 * chance_score
 
     def __init__(self, collection: str = "nottingham", path: str | os.PathLike[str] | None = None) -> None:
         if collection not in COLLECTIONS:
@@ -122,30 +121,13 @@ class PolyphonicMusic(StreamTask):
     def worked_example(self, seed: int = 0) -> str:
         """Returns some time steps as the names of the notes that sound."""
         piece = self.pieces["train"][int(np.random.default_rng(seed).integers(len(self.pieces["train"])))]
-        lines = []
-        for step, notes in enumerate(piece[:12], 1):
-            pitches = [LOWEST + int(key) for key in np.flatnonzero(notes)]
-            text = " ".join(f"{NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in pitches)
-            lines.append(f"step {step:2d}  {text or 'silence'}")
-        return "\n".join(lines)
-
-    @property
-    def chance_score(self) -> float:
-        """Every note as likely as not."""
-        return KEYS * math.log(2)
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the loss of knowing nothing."""
-        return 2 * KEYS * math.log(2)
+        keys = [f"{NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in range(LOWEST, LOWEST + KEYS)]
+        texts = [" ".join(keys[key] for key in np.flatnonzero(notes)) for notes in piece[:12]]
+        return "\n".join(f"step {step:2d}  {text or 'silence'}" for step, text in enumerate(texts, 1))
 
 
 def read_pieces(file: Path) -> dict[Split, list[np.ndarray]]:
-    """Returns the pieces in a file, `(steps, 88)` uint8 each.
-
-    Raises:
-        InputError: If it is not what it should be; the message says how.
-    """
+    """Returns the pieces in a file, `(steps, 88)` uint8 each; raises `InputError` if it is not what it should be."""
     arrays = _read_arrays(file)
     pieces: dict[Split, list[np.ndarray]] = {}
     for split, name in PARTS.items():
@@ -181,12 +163,10 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _load(collection: str, path: Path | None) -> dict[Split, list[np.ndarray]]:
-    folder = data_dir()
-    if path is None and folder is not None and (folder / "music" / f"{collection}.npz").is_file():
-        path = folder / "music" / f"{collection}.npz"
+    path = path or in_data_dir(f"music/{collection}.npz")
     if path is not None:
         return read_pieces(path)
-    from keras_rnncap.datasets.builders.loading import load_examples
+    from keras_rnncap.datasets.builders.base import load_examples
 
     loaded = load_examples(
         f"polyphonic_music/{collection}",

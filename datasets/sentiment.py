@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -19,29 +19,7 @@ STOP, POSITIVE, NEGATIVE = 6, 2, 2
 WORDS = STOP + POSITIVE + NEGATIVE
 SIZES = (8_000, 2_000, 3_000)
 LONGEST = 1_000
-
-
-def _first_two(signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first and second sign of each row that is not 0, 0 where there is none."""
-    place = np.cumsum(signs != 0, axis=1) * (signs != 0)
-    return (signs * (place == 1)).sum(1), (signs * (place == 2)).sum(1)
-
-
-def _count(signs: np.ndarray) -> np.ndarray:
-    return np.sign(signs.sum(axis=1))
-
-
-def _first(signs: np.ndarray) -> np.ndarray:
-    return _first_two(signs)[0]
-
-
-def _xor(signs: np.ndarray) -> np.ndarray:
-    first, second = _first_two(signs)
-    return -first * second
-
-
-RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"count": _count, "first": _first, "xor": _xor}
-"""From the signs of words, `(samples, length)`, to +1 or -1, or 0 where the rule says nothing."""
+RULES = ("count", "first", "xor")
 
 
 class SentimentSequences(GeneratedTask):
@@ -50,9 +28,8 @@ class SentimentSequences(GeneratedTask):
     Source: Mehta, section III A: ten words, of which 6 are stop words, 2 positive and 2 negative, in sequences of
     length 10; 8,000, 2,000 and 3,000 for training, validation and test. `count`: there are more positive than negative
     words; `first`: the first word that is no stop word is positive; `xor`: the first two such words differ. Words are
-    drawn uniformly; sequences of which the rule says nothing (as many positive as negative words, or too few of either)
-    are drawn anew. All sequences of the three splits are distinct. Words are one-hot inputs, which the first matrix
-    embeds. The information is in bits per answer.
+    drawn uniformly; sequences of which the rule says nothing are drawn anew, and all are distinct. Words are one-hot
+    inputs, which the first matrix embeds. The information is in bits per answer.
 
     One sample, with stop words as dots: `. + . - . . - . . .` is negative by `count`, positive by `first` and `xor`.
 
@@ -73,6 +50,8 @@ class SentimentSequences(GeneratedTask):
     score_name = "accuracy"
     score_direction = "max"
     input_dim, output_dim = WORDS, 1
+    chance_score = 0.5
+    infeasible_above = 2 * math.log(2)
 
     def __init__(self, rule: str = "count", length: int = 10, seed: int = 0) -> None:
         if rule not in RULES:
@@ -82,14 +61,10 @@ class SentimentSequences(GeneratedTask):
         self.seed = check_seed(seed)
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
-
-    @property
-    def data(self) -> str:
-        """Its arguments."""
-        return f"{self.name} ({self.rule}, length {self.length}, seed {self.seed})"
+        self.data = f"{self.name} ({self.rule}, length {self.length}, seed {self.seed})"
 
     @functools.cached_property
-    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+    def _words_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
         rng, words = np.random.default_rng([self.seed, 0]), np.zeros((0, self.length), np.int64)
         while len(words) < sum(SIZES):
             more = rng.integers(0, WORDS, (2 * sum(SIZES), self.length))
@@ -101,7 +76,11 @@ class SentimentSequences(GeneratedTask):
     def labels(self, words: np.ndarray) -> np.ndarray:
         """Returns +1 or -1 for each row of word ids, 0 where the rule says nothing."""
         signs = (words >= STOP).astype(int) - 2 * (words >= STOP + POSITIVE)
-        return RULES[self.rule](signs)
+        if self.rule == "count":
+            return np.sign(signs.sum(axis=1))
+        number = np.cumsum(signs != 0, axis=1) * (signs != 0)
+        first, second = (signs * (number == 1)).sum(axis=1), (signs * (number == 2)).sum(axis=1)
+        return first if self.rule == "first" else -first * second
 
     def words(self, split: Split) -> np.ndarray:
         """Returns the word ids of a split, `(samples, length)`."""
@@ -109,8 +88,9 @@ class SentimentSequences(GeneratedTask):
 
     def _of(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         number = split_number(split)
-        first = sum(SIZES[:number])
-        return tuple(part[first : first + SIZES[number]] for part in self._all)  # type: ignore[return-value]
+        rows = slice(sum(SIZES[:number]), sum(SIZES[: number + 1]))
+        words, labels = self._words_and_labels
+        return words[rows], labels[rows]
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws sequences of a split with replacement."""
@@ -151,13 +131,3 @@ class SentimentSequences(GeneratedTask):
         text = np.array(["."] * STOP + ["+"] * POSITIVE + ["-"] * NEGATIVE)
         answers = {1: "positive", -1: "negative"}
         return "\n".join(f"{' '.join(text[words[row]])}   {answers[int(labels[row])]}" for row in rows)
-
-    @property
-    def chance_score(self) -> float:
-        """Half of the answers right."""
-        return 0.5
-
-    @property
-    def infeasible_above(self) -> float:
-        """Twice the loss of a model that always answers 1/2, in nats."""
-        return 2 * math.log(2)

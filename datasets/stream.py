@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import abc
 import functools
+import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rnncap.datasets.generated import one_hot, split_number
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task, predict
+from keras_rnncap.datasets.task import Batch, Judged, Sample, Split, Task, predict
 from keras_rnncap.errors import InputError
 
 LENGTH = 35
@@ -26,14 +27,13 @@ class StreamTask(Task):
     Source: Jozefowicz et al. (2015), section 3.5: "we used a minibatch of size 20, and unrolled the RNNs for 35
     timesteps", each minibatch continuing where the one before it ended, with the state that it left.
 
-    A stream is cut into as many rows as a batch has, of equal length; batch number i holds the i-th window of each. Two
-    ways to train on that: a stateful model carries its state from batch to batch; any other starts each window from its
-    initial state. When the stream ends, the next epoch's begins.
-
-    Scores read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has;
-    its state is reset before and after. The information is in bits per scored step.
+    A stream is cut into as many rows as a batch has, of equal length; batch number i holds the i-th window of each. A
+    stateful model carries its state from batch to batch; any other starts each window from its initial state. Scores
+    read a held-out stream in the same way, every step once, in 20 rows, or in as many as a stateful model has. The
+    information is in bits per scored step.
     """
 
+    source = "Jozefowicz et al. 2015, section 3.5"
     length = LENGTH
     return_sequences = True
     carries_state = True
@@ -44,8 +44,7 @@ class StreamTask(Task):
     def stream(self, split: Split, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns a split's stream, one entry a step, and the weight of predicting each entry, `None` where all count.
 
-        All epochs have the same number of steps.
-        What is scored has no seed, and the epoch 0.
+        All epochs have the same number of steps. Scores are measured on the stream without a seed, of epoch 0.
         """
 
     @abc.abstractmethod
@@ -82,21 +81,17 @@ class StreamTask(Task):
         batch = (np.ascontiguousarray(window[:, :-1]), np.ascontiguousarray(window[:, 1:]))
         return batch if weights is None else (*batch, weights[places[:, 1:]])
 
-    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields windows without end, in order; batch number `i` depends on `seed` and `i` alone."""
         for entries, *others in self.packed_batches(batch_size, seed, start, split):
             yield (self.vectors(entries), *others)
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
         """Yields the same windows with entries of the stream as inputs."""
         per_epoch = self.windows_per_epoch(batch_size, split)
-        step = start
-        while True:
+        for step in itertools.count(start):
             epoch, number = divmod(step, per_epoch)
             yield self._window(self._stream(split, seed, epoch), batch_size, number, per_epoch * self.length)
-            step += 1
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
         """Draws windows at random places of a split's first stream."""
@@ -114,8 +109,9 @@ class StreamTask(Task):
         rows = model.input_shape[0] or min(ROWS, total)  # a stateful model has a batch size of its own
         width = math.ceil(math.ceil(total / rows) / self.length) * self.length
         # Padded to whole windows; what is padded does not count.
-        places = np.minimum(np.arange(rows * width + 1), total)
-        counts = np.where(np.arange(rows * width + 1) <= total, 1.0, 0.0)
+        steps = np.arange(rows * width + 1)
+        places = np.minimum(steps, total)
+        counts = np.where(steps <= total, 1.0, 0.0)
         stream = entries[places], counts if weights is None else counts * weights[places]
         _reset(model)
         for number in range(width // self.length):
@@ -125,10 +121,7 @@ class StreamTask(Task):
 
 
 class SymbolStream(StreamTask):
-    """Base of the streams of symbols: one-hot inputs, and the next symbol as the target."""
-
-    symbols: ClassVar[str]
-    """The symbols, in the order of their ids."""
+    """Base of the streams of symbols: one-hot inputs, and the next symbol as the target; the score is in bits."""
 
     def score_of(self, loss: float) -> float:
         """Returns bits."""
@@ -144,32 +137,15 @@ class SymbolStream(StreamTask):
 
         return tf.one_hot(packed, self.input_dim)
 
-    def frequencies(self) -> np.ndarray:
-        """Returns how frequent each symbol is among those predicted in training, one added to each count."""
-        entries, weights = self._stream("train", 0, 0)
-        scored = entries[1:] if weights is None else entries[1:][weights[1:] > 0]
-        counts = np.bincount(scored, minlength=self.output_dim) + 1.0
-        return counts / counts.sum()
-
     def baselines(self, split: Split = "test") -> dict[str, float]:
-        """Returns what models score that find all symbols equally likely, or know how frequent each is in training."""
+        """Returns what models score that know nothing, or the frequencies (one added to each count) in training."""
+        train, scored = self._stream("train", 0, 0)
+        predicted = train[1:] if scored is None else train[1:][scored[1:] > 0]
+        counts = np.bincount(predicted, minlength=self.output_dim) + 1.0
         entries, weights = self._stream(split, None, 0)
-        nats = -np.log(self.frequencies())[entries[1:]]
+        nats = -np.log(counts / counts.sum())[entries[1:]]
         mean = np.average(nats, weights=None if weights is None else weights[1:])
         return {"uniform": self.chance_score, "unigram": self.score_of(float(mean))}
-
-    @property
-    def perfect_score(self) -> float:
-        """A bound that no model of a stream with anything random in it reaches: certainty."""
-        return self.score_of(0.0)
-
-    def worked_example(self, seed: int = 0) -> str:
-        """Returns the start of a stream as text, and below it which symbols are predicted, where not all are."""
-        entries, weights = self._stream("train", seed, 0)
-        text = "".join(self.symbols[entry] for entry in entries[:105]).replace("\n", "⏎")
-        if weights is None:
-            return text
-        return f"{text}\n{''.join('^' if weight else ' ' for weight in weights[:105])}"
 
 
 def _reset(model: keras.Model) -> None:

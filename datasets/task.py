@@ -1,10 +1,11 @@
-"""What a task is: it owns its samples, sizes, loss, mask and score, and what chance and perfection score."""
+"""The base of the tasks, and limits on their sizes."""
 
 from __future__ import annotations
 
 import abc
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,16 +26,13 @@ LARGEST_SET = 4_000_000_000
 Split: TypeAlias = Literal["train", "validation", "test"]
 Direction: TypeAlias = Literal["min", "max"]
 Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Targets of a batch, a model's outputs for them, and what each sample or time step counts, `None` where all do."""
+"""Targets of a batch, a model's outputs, and the weight of each sample or time step, `None` where all count."""
+Batch: TypeAlias = tuple[Any, ...]
+"""Inputs, targets and, where not all time steps count alike, weights."""
 
 
 class Sample(NamedTuple):
-    """A batch.
-
-    Attributes:
-        inputs: Shape `(batch, time, input_dim)`, float32.
-        targets: What the loss takes: `(batch, output_dim)`, or for each time step `(batch, time)` or more.
-    """
+    """A batch: inputs `(batch, time, input_dim)`, float32; targets `(batch, output_dim)` or `(batch, time, ...)`."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -52,12 +50,13 @@ class Task(abc.ABC):
         return_sequences: Whether there is a target at every time step, or one at the end.
         score_name: Name of the score, with its unit.
         score_direction: Whether more (`"max"`) or less (`"min"`) is better.
+        mask: Weight of each time step in loss and score, shape `(length,)`, or `None` where all count.
         carries_state: Whether a batch continues where the one before it ended, so that a model may keep its state.
         weighted: Whether batches carry weights of their own, one for each sample and time step.
         needs_data: Whether `load` needs files.
-        usual_params: Parameters that a model should have at least: inputs or outputs are so wide that smaller ones have
-            few units or none. Budgets that are not given are no smaller.
-        validation_limit: Samples, or what else a task counts in, that a quick score is measured on; `None` takes all.
+        usual_params: The least budget where none is given: with so wide inputs or outputs, smaller models have few
+            units or none.
+        validation_limit: Samples, windows or steps that a quick score is measured on; `None` takes all.
         patterns: Size of the set that is trained on in order, again and again; 0 where batches are drawn.
         every_step: Whether the input of a pattern is given at every time step, or at the first one only.
     """
@@ -67,6 +66,7 @@ class Task(abc.ABC):
     return_sequences: ClassVar[bool]
     score_name: ClassVar[str]
     score_direction: ClassVar[Direction]
+    mask: np.ndarray | None = None
     carries_state: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
@@ -80,11 +80,7 @@ class Task(abc.ABC):
 
     @classmethod
     def load(cls, path: Path | None = None) -> Task:
-        """Returns the task at its paper's size, with its data from a file or folder if one is named.
-
-        Raises:
-            InputError: If the data cannot be had, or the task takes none.
-        """
+        """Returns the task at its paper's size, with its data from a file or folder if one is named."""
         if path is not None:
             raise InputError(f"{cls.name} takes no data from files; got {path}")
         return cls()
@@ -103,10 +99,7 @@ class Task(abc.ABC):
         """Draws `size` samples of a split from a generator: the same state of `rng`, the same samples."""
 
     def loss(self) -> keras.losses.Loss:
-        """Returns the training loss, a mean over samples (and over the time steps that `mask` scores).
-
-        By default the cross-entropy in nats of class numbers, with `output_dim` logits.
-        """
+        """Returns the training loss, a mean over samples and scored steps: by default the cross-entropy in nats."""
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
 
     # ---- hyperparameters
@@ -144,25 +137,24 @@ class Task(abc.ABC):
         answers = self.answers()
         for batch in judged:
             answers.add(*batch)
-        measured = answers.measures()
-        if self.score_name not in measured:
-            measured[self.score_name] = self.score_of(float(answers.loss.sum()))
-        return measured
+        measures = answers.measures()
+        measures.setdefault(self.score_name, self.score_of(float(answers.loss.sum())))
+        return measures
 
     def score_of(self, loss: float) -> float:
         """Returns the score that belongs to a mean loss."""
         return loss
 
     def measures(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> dict[str, float]:
-        """Returns all that is measured of a model, in one pass over a split, or over its first `limit` samples.
+        """Returns what is measured of a model, in one pass over a split, or over its first `limit` samples.
 
-        The score, in the unit that `score_name` names; `mutual_information_bits`, what the model has captured at least;
-        and `accuracy`, the fraction of scored answers that are right, where they are symbols or labels.
+        The score, by its `score_name`; `mutual_information_bits`, what the model has captured at least; and `accuracy`,
+        the fraction of scored answers that are right, where they are symbols or labels.
         """
         return self.measures_of(self.judged(model, split, limit))
 
     def score(self, model: keras.Model, split: Split = "test", limit: int | None = None) -> float:
-        """Returns the score of a model on a split, in the unit that `score_name` names."""
+        """Returns the score of a model on a split."""
         return self.measures(model, split, limit)[self.score_name]
 
     def validation_score(self, model: keras.Model) -> float:
@@ -174,7 +166,7 @@ class Task(abc.ABC):
         """What a search can go for, the task's score first: names in `measures`, and which direction is better."""
         return {self.score_name: self.score_direction, BITS: "max"}
 
-    @property
+    @functools.cached_property
     def data(self) -> str:
         """What the data are, for tables and to tell runs apart."""
         return self.name
@@ -219,76 +211,55 @@ class Task(abc.ABC):
         return {"chance": self.chance_score}
 
     @property
-    def mask(self) -> np.ndarray | None:
-        """Weight of each time step in loss and score, shape `(length,)`, or `None` where all count."""
-        return None
-
-    @property
     def scored_steps(self) -> int:
         """How many time steps of a sample the loss is a mean of; where that differs among samples, the mean of all."""
         if not self.return_sequences:
             return 1
         return self.length if self.mask is None else int(self.mask.sum())
 
-    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[tuple[Any, ...]]:
-        """Yields `(inputs, targets)` or `(inputs, targets, weights)` without end, in NumPy.
-
-        Batch number `i` depends on `seed` and `i` alone, so that training which resumes at step `start` sees what it
-        would have seen.
-        """
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
+        """Yields batches without end, in NumPy; batch number `i` depends on `seed` and `i` alone."""
         weights = None if self.mask is None else np.broadcast_to(self.mask.astype("float32"), (batch_size, self.length))
-        step = start
-        while True:
+        for step in itertools.count(start):
             batch = self.sample(np.random.default_rng([seed, step]), batch_size, split)
             yield tuple(batch) if weights is None else (*batch, weights)
-            step += 1
 
-    def packed_batches(
-        self, batch_size: int, seed: int, start: int = 0, split: Split = "train"
-    ) -> Iterator[tuple[Any, ...]]:
-        """Yields the same batches with inputs as small as they can be; `unpack` makes inputs of them.
-
-        A one-hot batch may be a thousand times as large as what it says, and costs more to hand over than to make.
-        """
+    def packed_batches(self, batch_size: int, seed: int, start: int = 0, split: Split = "train") -> Iterator[Batch]:
+        """Yields the same batches with inputs quick to hand over, such as symbols; `unpack` makes inputs of them."""
         return self.batches(batch_size, seed, start, split)
 
     def unpack(self, packed: Any) -> Any:
         """Returns packed inputs as inputs, in TensorFlow."""
         return packed
 
-    def member_batch(
-        self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False
-    ) -> tuple[Any, ...]:
-        """Returns training batches for several models at once, each part with a leading axis for them.
-
-        Model m gets batch number `steps[m]` of `batches(batch_size, seeds[m])`; with `packed`, of `packed_batches`.
-        """
-        one_model = self.packed_batches if packed else self.batches
-        wanted = list(zip(seeds, steps, strict=True))
-        drawn = {pair: next(one_model(batch_size, *pair)) for pair in dict.fromkeys(wanted)}
-        return tuple(np.stack(parts) for parts in zip(*(drawn[pair] for pair in wanted), strict=True))
+    def member_batch(self, batch_size: int, seeds: Sequence[int], steps: Sequence[int], packed: bool = False) -> Batch:
+        """Returns batch number `steps[m]` of `seeds[m]` for each model m, each part with a leading axis for models."""
+        batches = self.packed_batches if packed else self.batches
+        pairs = list(zip(seeds, steps, strict=True))
+        drawn = {pair: next(batches(batch_size, *pair)) for pair in dict.fromkeys(pairs)}
+        return tuple(np.stack(parts) for parts in zip(*(drawn[pair] for pair in pairs), strict=True))
 
     def member_dataset(self, batch_size: int, seeds: Sequence[int], starts: Sequence[int], steps: int) -> Any:
         """Returns `steps` batches of several models, each from its own start, as a `tf.data.Dataset`."""
 
-        def batch(step: Any) -> tuple[np.ndarray, ...]:
+        def batch(step: Any) -> Batch:
             return self.member_batch(batch_size, seeds, [start + int(step) for start in starts], packed=True)
 
-        return self._mapped(batch, range(steps), batch(0))
+        return self._mapped(batch, range(steps))
 
     def dataset(self, batch_size: int, seed: int, start: int, stop: int, split: Split = "train") -> Any:
         """Returns batches `start` to before `stop` as a `tf.data.Dataset`, prepared while others are trained on."""
 
-        def batch(step: Any) -> tuple[np.ndarray, ...]:
+        def batch(step: Any) -> Batch:
             return next(self.packed_batches(batch_size, seed, int(step), split))
 
-        return self._mapped(batch, range(start, stop), batch(start))
+        return self._mapped(batch, range(start, stop))
 
-    def _mapped(
-        self, batch: Callable[[Any], tuple[np.ndarray, ...]], steps: range, first: tuple[np.ndarray, ...]
-    ) -> Any:
-        """Returns the batches of some steps as a `tf.data.Dataset`; they look like the first one."""
+    def _mapped(self, batch: Callable[[Any], Batch], steps: range) -> Any:
+        """Returns the batches of some steps, all of the first one's shapes, as a `tf.data.Dataset`."""
         import tensorflow as tf
+
+        first = batch(steps.start)
 
         def mapped(step: Any) -> tuple[Any, ...]:
             # Not a generator: TensorFlow's has malloc give memory back at once, which makes large batches slow.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,19 +20,13 @@ PARTS = {
     "initial_state": "initial state",
     "projection": "projection",
 }
-"""Columns of the breakdown, by the names that the weights of a recurrent layer have."""
+"""Columns of the breakdown, by the names of the weights of a recurrent layer."""
 LARGEST_BUDGET = 10**15
 """Sizes of weights of more parameters may not fit into 64 bits."""
 
 
 class Budget(NamedTuple):
-    """What `units_for_budget` found.
-
-    Attributes:
-        units: Units per layer: of all of them, or where `widths` were given, of each.
-        parameters: Trainable parameters of the model, at most the budget.
-        breakdown: A row for each layer, a column for each part, as `count_parameters` gives it.
-    """
+    """Units of all layers, or of each where `widths` were given; trainable parameters; table of `count_parameters`."""
 
     units: Any
     parameters: int
@@ -41,27 +36,21 @@ class Budget(NamedTuple):
 def count_parameters(model: keras.Model) -> pd.DataFrame:
     """Itemizes the trainable parameters of a built model.
 
-    Weights of a layer with a `cell` go by their names in `PARTS`, unknown names to `other`; those of all other layers
-    are its `readout`.
-
     Returns:
-        A table with a row for each layer that has parameters; columns `input`, `recurrent`, `bias`, `initial state`,
-        `projection`, `other`, `readout`, without those that are zero everywhere, and `total`.
+        A table with a row for each layer that has parameters. Columns of layers with a `cell`: `input`, `recurrent`,
+        `bias`, `initial state`, `projection`, `other`; of all other layers `readout`; without those that are zero
+        everywhere; and `total`.
     """
     columns = [*PARTS.values(), "other", "readout"]
     rows: dict[str, dict[str, int]] = {}
     for layer in model.layers:
-        if not layer.trainable_weights:
-            continue
-        row = rows.setdefault(layer.name, dict.fromkeys(columns, 0))
         for weight in layer.trainable_weights:
             part = PARTS.get(weight.name, "other") if hasattr(layer, "cell") else "readout"
-            row[part] += math.prod(weight.shape)
+            rows.setdefault(layer.name, dict.fromkeys(columns, 0))[part] += math.prod(weight.shape)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(int)
     table = table.loc[:, (table != 0).any(axis=0)]
     table["total"] = table.sum(axis=1)
-    table.index.name = "layer"
-    return table
+    return table.rename_axis("layer")
 
 
 def trainable_parameters(model: keras.Model) -> int:
@@ -72,10 +61,7 @@ def trainable_parameters(model: keras.Model) -> int:
 def outline(build: Callable[[], keras.Model]) -> keras.Model:
     """Returns the model that `build` returns, its weights without values: to be counted, whatever its size.
 
-    In a stateless scope Keras gives variables a shape and no value. It notes them for the thread, to give them values
-    after a later scope; so the model is built in a thread of its own, with which the notes end.
-
-    What `build` cannot do there, such as compiling the model, it does outside of the scope, with values.
+    Where `build` needs values, such as to compile the model, the weights have some.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -88,6 +74,7 @@ def outline(build: Callable[[], keras.Model]) -> keras.Model:
             return build()
 
     try:
+        # Keras would give the thread's variables values after a later scope: so this thread ends here.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(build_without_values).result()
     except InputError:
@@ -99,19 +86,14 @@ def outline(build: Callable[[], keras.Model]) -> keras.Model:
 def units_for_budget(build: Callable[[Any], keras.Model], budget: int, widths: Sequence[float] | None = None) -> Budget:
     """Finds the most units whose model has at most `budget` trainable parameters.
 
-    Collins et al. (2017), section 1.2: "The number of hidden units per layer was then chosen such that the number of
-    parameters, summed across all layers of the network, was as large as possible without exceeding the allowed
-    maximum." Models are built and counted, none is computed by formula, so any model will do whose size grows with its
-    units. Their weights get no values, see `outline`, so that this takes little time and memory at any size.
+    Source: Collins et al. (2017), section 1.2. Models are built and counted, without values for their weights (see
+    `outline`), so any will do whose size grows with its units.
 
     Args:
         build: From a number of units, at least 1, to a built model: a new one in each call.
-        budget: The allowed maximum, at most 10^15.
+        budget: The allowed maximum, at most 10^15; where one unit needs more, that is an `InputError`.
         widths: How wide each layer is beside the others; `build` then gets a tuple with the units of each. `None` makes
             all layers alike, and `build` gets a number.
-
-    Raises:
-        InputError: If one unit is already too many; the message says what it needs.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -137,13 +119,11 @@ def units_for_budget(build: Callable[[Any], keras.Model], budget: int, widths: S
     smallest = parameters(1)
     if smallest > budget:
         raise InputError(f"a budget of {budget} parameters is too small: one unit needs {smallest}")
-    fits, too_many = 1, 2
+    too_many = 2
     while parameters(too_many) <= budget:
-        fits, too_many = too_many, 2 * too_many
+        too_many *= 2
         if too_many > budget:  # more units than parameters: the model does not grow
             raise InputError("build(units) must return larger models for more units; it does not")
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        fits, too_many = (middle, too_many) if parameters(middle) <= budget else (fits, middle)
-    model = outline(lambda: build(each(fits)))
-    return Budget(each(fits), trainable_parameters(model), count_parameters(model))
+    units = bisect.bisect_right(range(too_many), budget, too_many // 2, key=parameters) - 1
+    model = outline(lambda: build(each(units)))
+    return Budget(each(units), trainable_parameters(model), count_parameters(model))

@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def by_name(exports: Mapping[str, Any], base: type) -> dict[str, Any]:
-    """Returns the classes among exports that give themselves a `name`, by that name, in their order.
-
-    Args:
-        exports: The `globals()` of a package.
-        base: What the classes are derived from.
-
-    Example:
-    >>> from keras_rnncap import datasets
-    >>> list(by_name(vars(datasets), datasets.GeneratedTask))[:3]
-    ['memory', 'random-function', 'parentheses']
-    """
+def by_name(exports: Mapping[str, Any], base: type, attribute: str = "name") -> dict[str, Any]:
+    """Returns the subclasses of `base` in the `globals()` of a package that have a name of their own, by that name."""
     classes = [value for value in exports.values() if isinstance(value, type) and issubclass(value, base)]
-    return {one.__dict__["name"]: one for one in classes if "name" in one.__dict__}
+    return {vars(cls)[attribute]: cls for cls in classes if attribute in vars(cls)}

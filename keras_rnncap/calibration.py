@@ -1,4 +1,4 @@
-"""Calibrates the measurement on a model whose capacity is known, with the code that measures cells."""
+"""Measures a model whose capacity is known with the code that measures cells."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from keras_rnncap.training import TrainingSettings, compile_model, fit
 
 
 class Calibration(NamedTuple):
-    """One measurement of a linear threshold unit.
-
-    Attributes:
-        patterns_per_weight: b over the number of weights, the threshold included.
-        accuracy: Fraction of patterns classified correctly.
-        bits_per_weight: What it stored.
-    """
+    """Patterns over weights (the threshold included), the fraction classified correctly, and the bits stored."""
 
     patterns_per_weight: float
     accuracy: float
@@ -36,14 +30,13 @@ def calibrate_meter(
     """Measures how many random patterns a linear threshold unit stores.
 
     Cover (1965): N weights separate b random patterns in general position, labelled at random, almost surely if b < 2 N
-    and almost never if b > 2 N, for large N. At b = 2 N, where all are still right half the time, that is 2 bits for
-    each weight. Beyond, not all can be right, but the information in the most that can be goes on rising slowly
-    (Gardner and Derrida, 1988), and less of it is found by gradient descent.
+    and almost never if b > 2 N, for large N: 2 bits for each weight. Beyond, the information in the most patterns that
+    can be right rises slowly (Gardner and Derrida, 1988), and gradient descent finds less of it.
 
     Args:
         inputs: Width of the patterns; the unit has one weight more.
         patterns_per_weight: Where to measure.
-        steps: Full-batch training steps, by the code that trains cells.
+        steps: Full-batch training steps.
         seed: Seed of patterns and weights.
 
     Example:
@@ -57,12 +50,8 @@ def calibrate_meter(
     rows = []
     for ratio in patterns_per_weight:
         task = PerceptronCapacity(round(ratio * weights), inputs, length=1, seed=seed)
-        layers = [
-            keras.Input((task.length, task.input_dim)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(1, kernel_initializer=matrix_initializer("normal", seed=seed)),
-        ]
-        model = keras.Sequential(layers)
+        unit = keras.layers.Dense(1, kernel_initializer=matrix_initializer("normal", seed=seed))
+        model = keras.Sequential([keras.Input((task.length, task.input_dim)), keras.layers.Flatten(), unit])
         compile_model(model, task.loss(), settings)
         fit(model, task.full_batches(settings.steps))
         rows.append(Calibration(ratio, task.accuracy(model), bits_per_parameter(task.score(model), weights)))

@@ -1,4 +1,4 @@
-"""Dropout whose masks follow from a seed and the number of the training step, in one model as in many at once."""
+"""Dropout whose masks follow from a seed and the training step, in one model as in a population."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ HIGHEST_RATE = 0.99
 
 
 def masks(rates: Any, seeds: Any, steps: Any, place: int, shape: tuple[Any, Any, Any]) -> Any:
-    """Returns what the input at one place of some models is multiplied by: 0, or `1 / (1 - rate)`.
+    """Returns the dropout masks of some models, 0 or `1 / (1 - rate)`, shape `(time, members, features, batch)`.
 
-    Whether an element is kept is a hash of the model's seed and step, the place, and the element's number: integers
-    only, so that it is the same in any layout, on any backend, and beside whatever other models. The hash is
-    `lowbias32` of Wellons (2018, Prospecting for Hash Functions).
+    An element is kept by a hash (`lowbias32` of Wellons, 2018) of the model's seed and step, the place, and the
+    element's number: the same in any layout, on any backend, and beside whatever other models.
 
     Args:
         rates: Rate of each model, `(members,)`.
-        seeds: Their seeds, `(members,)`, unsigned 32-bit integers.
-        steps: The training step of each, `(members,)`, integers.
+        seeds: Their seeds, likewise, unsigned 32-bit integers.
+        steps: The training step of each, likewise.
         place: Which of a model's inputs it is: 0 for that of the first layer, and so on.
         shape: `(time, features, batch)`.
-
-    Returns:
-        Tensor of shape `(time, members, features, batch)`.
     """
     time, features, batch = (ops.arange(size, dtype="int32") for size in shape)
     number = (time[:, None, None] * shape[1] + features[:, None]) * shape[2] + batch
@@ -51,10 +47,9 @@ def _hash(x: Any) -> Any:
 class StepDropout(keras.layers.Layer):
     """Sets some elements of its input to zero in training, others in each time step and training step.
 
-    Source: Zaremba et al. (2014), Recurrent neural network regularization: dropout on connections between layers, none
-    on the recurrence. `sequence_model` with `dropout` puts one before each layer and the readout.
-
-    The masks follow from the seed, the place and how many training steps there were, which is a weight.
+    Source: Zaremba et al. (2014), Recurrent neural network regularization: dropout between layers, none on the
+    recurrence. `sequence_model` with `dropout` puts one before each layer and the readout. The number of training steps
+    is a weight.
 
     Args:
         rate: Fraction of the elements, in [0, 0.99]; the others grow by `1 / (1 - rate)`.

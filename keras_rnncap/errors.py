@@ -1,4 +1,4 @@
-"""The error for bad input, and checks that raise it before any work starts."""
+"""The errors, and checks of arguments that raise them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 MOST = 10**15
-"""Above this no number of anything makes sense, and products of two may not fit into 64 bits."""
+"""No number of anything may be larger."""
 
 
 class InputError(ValueError):
-    """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed.
-
-    The command line prints the message alone, without a traceback.
-    """
+    """An argument, file or folder that cannot be used; the message says which, what it is and what is allowed."""
 
 
 class WorkError(RuntimeError):
-    """Work that could not go on, for a reason that is not in what was asked for; the message says how to continue.
-
-    The command line prints the message alone, without a traceback.
-    """
+    """Work that could not go on, for a reason that is not in what was asked for; the message says how to continue."""
 
 
 def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> InputError:
@@ -41,13 +35,7 @@ def unknown(kind: str, name: str, valid: Iterable[str], more: str = "") -> Input
 
 
 def check_integer(name: str, value: object, minimum: int, maximum: int = MOST) -> int:
-    """Returns `value` as an int; raises `InputError` if it is none, below `minimum` or above `maximum`.
-
-    Example:
-    >>> check_integer("depth", 101, 1, 100)
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: depth must be at most 100; got 101
-    """
+    """Returns `value` as an int; raises `InputError` if it is none, below `minimum` or above `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise InputError(f"{name} must be an integer of at least {minimum}; got {value!r}")
     if int(value) > maximum:
@@ -56,13 +44,7 @@ def check_integer(name: str, value: object, minimum: int, maximum: int = MOST) -
 
 
 def check_seed(value: object, name: str = "seed") -> int:
-    """Returns `value` as an int; raises `InputError` unless Python, NumPy, TensorFlow and Keras all take it as a seed.
-
-    Example:
-    >>> check_seed(2**32)
-    Traceback (most recent call last):
-    keras_rnncap.errors.InputError: seed must be at most 4,294,967,295; got 4,294,967,296
-    """
+    """Returns `value` as an int; raises `InputError` unless NumPy, TensorFlow and Keras all take it as a seed."""
     return check_integer(name, value, 0, 2**32 - 1)
 
 

@@ -1,4 +1,4 @@
-"""How much information a model has captured, at least, in bits: of labels, symbols and numbers."""
+"""Lower bounds on the information that a model has captured, in bits: of labels, symbols and numbers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,12 @@ def mutual_information_bits(patterns: Any, accuracy: Any) -> Any:
 
     with b patterns of which the fraction p is classified correctly. Source: Collins et al. (2017), eq. 21-22.
 
-    It assumes equally frequent, independent labels and errors as frequent for either label. With b of a few dozens the
-    estimate is biased upwards: guesses that are right with a frequency other than exactly 1/2 count as information; at
+    It assumes equally frequent, independent labels and errors as frequent for either label. It is biased upwards: at
     chance the expectation is about 1 / (2 ln 2) = 0.72 bits, whatever b is.
 
     Args:
-        patterns: b, at least 0; a number or an array.
+        patterns: b, at least 0; a number or an array. What is out of its range is an `InputError`.
         accuracy: p, in [0, 1]; a number or an array that broadcasts with it.
-
-    Returns:
-        Bits, in [0, b]; a float for numbers, an array for arrays.
-
-    Raises:
-        InputError: If a value is out of its range or not a number.
 
     Example:
     >>> mutual_information_bits(1000, 1.0), mutual_information_bits(1000, 0.5)
@@ -53,15 +46,11 @@ def prediction_bits(counts: Any, cross_entropy_nats: Any) -> Any:
     with the entropy H of the symbols and the cross-entropy C of the predictions. Source: Barber and Agakov (2003).
 
     It assumes samples that the model was not trained on. H is that of the symbols' frequencies among the same samples,
-    on average (classes - 1) / (2 samples ln 2) bits too small (Miller, 1955): the bound errs on the low side, and for
-    predictions that do not depend on the input it is 0.
+    on average (classes - 1) / (2 samples ln 2) bits too small (Miller, 1955), so that the bound errs on the low side.
 
     Args:
-        counts: How often each symbol came, `(..., classes)`, at least 0; they may be sums of weights.
-        cross_entropy_nats: C in nats, a mean over the samples, `(...)`.
-
-    Returns:
-        Bits, in [0, log2 classes], `(...)`; NaN where C is.
+        counts: How often each symbol came, `(..., classes)`, or sums of weights.
+        cross_entropy_nats: C in nats, a mean over the samples, `(...)`; the bits are NaN where it is.
 
     Example:
     >>> round(float(prediction_bits([500, 500], 0.0)), 6), float(prediction_bits([500, 500], np.log(2)))
@@ -81,16 +70,12 @@ def reconstruction_bits(variances: Any, squared_errors: Any) -> Any:
     Source: the rate-distortion function of a Gaussian (Cover and Thomas, 2006, theorem 10.3.2).
 
     It assumes Gaussian numbers. Of others less may do: of uniform ones up to log2(2 pi e / 12) / 2 = 0.25 bits less
-    (the Shannon lower bound). Variances of the same samples that the errors are of give 0 for any constant; the bias is
-    of the order of 1 / samples. Errors below the rounding of float32 cannot be told from none: there are at most 23
-    bits.
+    (the Shannon lower bound). The bias is of the order of 1 / samples. Errors below the rounding of float32 count as
+    that: there are at most 23 bits.
 
     Args:
-        variances: Variance of each number, at least 0.
-        squared_errors: Mean squared error of each, at least 0, of the same shape.
-
-    Returns:
-        Bits, in [0, 23], of that shape; NaN where an error is.
+        variances: Variance of each number, at least 0, over the samples that the errors are of.
+        squared_errors: Mean squared error of each, at least 0, of the same shape; the bits are NaN where it is.
 
     Example:
     >>> reconstruction_bits([1.0, 1.0, 1.0], [0.25, 1.0, 2.0]).tolist()
@@ -102,14 +87,7 @@ def reconstruction_bits(variances: Any, squared_errors: Any) -> Any:
 
 
 def bits_per_parameter(bits: Any, parameters: Any) -> Any:
-    """Returns the information stored for each trainable parameter.
-
-    Args:
-        bits: Stored information, in bits.
-        parameters: Number of trainable parameters, at least 1.
-
-    Raises:
-        InputError: If there are no parameters.
+    """Returns the stored bits for each of some trainable parameters; raises `InputError` if there are none.
 
     Example:
     >>> bits_per_parameter(1500.0, 300)
@@ -121,7 +99,7 @@ def bits_per_parameter(bits: Any, parameters: Any) -> Any:
 
 
 def _numbers(values: Any) -> np.ndarray:
-    """Returns values as floats, NaN for all where one is no number: NaN is within no range."""
+    """Returns values as floats; NaN, which is within no range, where one is no number."""
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):

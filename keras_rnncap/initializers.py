@@ -1,10 +1,4 @@
-"""Collins et al. (2017), appendix A: how a cell's matrices and biases start, block by block.
-
-The paper's distributions are all Keras' own: `matrix_initializer` and `bias_initializer` only give them the paper's
-names and scales. What is ours is drawing the blocks of one matrix separately (`initialize_blocks`): an orthogonal
-`(units, 4 * units)` matrix is not four orthogonal blocks, and a Keras initializer called twice returns the same values
-twice, which would start all gates equal.
-"""
+"""How a cell's matrices and biases start, block by block, and seeds derived from others."""
 
 from __future__ import annotations
 
@@ -22,17 +16,13 @@ Initializer: TypeAlias = Any
 
 
 def matrix_initializer(kind: MatrixKind, scale: float = 1.0, seed: int | None = None) -> keras.initializers.Initializer:
-    """Returns a matrix initializer of Collins et al. (2017), appendix A.
+    """Returns a matrix initializer of Collins et al. (2017), appendix A; raises `ValueError` for any other kind.
 
     Args:
         kind: `"identity"` and `"orthogonal"` are for square blocks; `"normal"` draws from a normal distribution with
             standard deviation `scale / sqrt(n)`, n the number of rows (inputs of the block).
-        scale: Factor on the matrix. The paper draws it log-uniformly from [0.01, 2] for recurrent and [0.001, 2] for
-            rectangular matrices, and leaves the identity unscaled.
+        scale: Factor on the matrix.
         seed: Seed of the draw; `None` lets the cell's seed decide.
-
-    Raises:
-        ValueError: If `kind` is not one of the three.
 
     Example:
     >>> matrix_initializer("identity", 0.5)((2, 2)).numpy().tolist()
@@ -51,15 +41,12 @@ def matrix_initializer(kind: MatrixKind, scale: float = 1.0, seed: int | None = 
 
 
 def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> keras.initializers.Initializer:
-    """Returns a bias initializer of Collins et al. (2017), appendix A.
+    """Returns a bias initializer of Collins et al. (2017), appendix A; raises `ValueError` for any other kind.
 
     Args:
         kind: `"constant"` sets all biases to `scale`; `"normal"` multiplies standard normal draws by it.
-        scale: The paper draws it uniformly from [-2, 2].
+        scale: See `kind`.
         seed: Seed of the draw; `None` lets the cell's seed decide.
-
-    Raises:
-        ValueError: If `kind` is neither.
 
     Example:
     >>> bias_initializer("constant", -1.5)((2,)).numpy().tolist()
@@ -73,16 +60,7 @@ def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> k
 
 
 def get(identifier: Initializer, blocks: Sequence[str], argument: str) -> Initializer:
-    """Resolves an initializer argument of a cell with these blocks.
-
-    Args:
-        identifier: What `keras.initializers.get` takes, or a mapping from block names to that.
-        blocks: The cell's block names, in the order in which they stand in its matrices.
-        argument: Name of the argument, for the error.
-
-    Raises:
-        ValueError: If a mapping does not name exactly the cell's blocks.
-    """
+    """Returns the initializer that an argument stands for: one, or a mapping with one for each of a cell's blocks."""
     if isinstance(identifier, Mapping) and "class_name" not in identifier:
         if set(identifier) != set(blocks):
             raise ValueError(
@@ -96,7 +74,7 @@ def get(identifier: Initializer, blocks: Sequence[str], argument: str) -> Initia
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """Returns the configuration from which `get` makes the same initializer again."""
     if isinstance(initializer, dict):
-        return {block: keras.initializers.serialize(one) for block, one in initializer.items()}
+        return {block: serialize(of_block) for block, of_block in initializer.items()}
     return keras.initializers.serialize(initializer)
 
 
@@ -104,6 +82,9 @@ def initialize_blocks(
     initializer: Initializer, blocks: Sequence[str], shape: tuple[int, ...], dtype: Any, seed: Sequence[int] | None
 ) -> Any:
     """Draws a weight of shape `(..., len(blocks) * units)`, each block on its own.
+
+    An orthogonal `(units, 4 * units)` matrix is not four orthogonal blocks, and a Keras initializer called twice
+    returns the same values twice, which would start all gates equal.
 
     Args:
         initializer: An initializer or a mapping from block names to initializers, as `get` returns it.
@@ -113,10 +94,8 @@ def initialize_blocks(
         seed: Entropy for initializers that bring no seed of their own; `None` draws anew.
     """
     block_shape = (*shape[:-1], shape[-1] // len(blocks)) if len(blocks) > 1 else shape
-    parts = []
-    for index, block in enumerate(blocks):
-        one = initializer[block] if isinstance(initializer, dict) else initializer
-        parts.append(reseeded(one, seed, index)(block_shape, dtype=dtype))
+    of_blocks = [initializer[block] if isinstance(initializer, dict) else initializer for block in blocks]
+    parts = [reseeded(of_block, seed, index)(block_shape, dtype=dtype) for index, of_block in enumerate(of_blocks)]
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
 
@@ -126,26 +105,19 @@ def reseeded(initializer: Any, seed: Sequence[int] | None, index: int) -> Any:
     An initializer with an integer seed keeps it for draw 0 and derives the others from it; one without takes
     `seed`, or draws anew where that is `None`. Initializers that draw nothing are returned as they are.
     """
-    get_config = getattr(initializer, "get_config", None)
-    config = get_config() if get_config else {}
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     if "seed" not in config or isinstance(config["seed"], dict):  # a SeedGenerator moves on by itself
         return initializer
-    own = config["seed"]
-    if own is not None and index == 0:
-        return initializer
-    if own is None and seed is None:
-        return type(initializer).from_config(config)
-    return type(initializer).from_config(
-        {**config, "seed": derived_seed(*(seed or ()) if own is None else (own,), index)}
-    )
+    if config["seed"] is not None:
+        if index == 0:
+            return initializer
+        seed = (config["seed"],)
+    if seed is not None:
+        config = {**config, "seed": derived_seed(*seed, index)}
+    return type(initializer).from_config(config)
 
 
 def derived_seed(*entropy: int) -> int:
-    """Returns a seed in [0, 2**31) that depends on all of `entropy`, for streams that must not coincide.
-
-    Example:
-    >>> derived_seed(0, 1) == derived_seed(1, 0)
-    False
-    """
+    """Returns a seed in [0, 2**31) that depends on all of `entropy`, for streams that must not coincide."""
     parts = [len(entropy), *(2 * abs(int(part)) + (part < 0) for part in entropy)]  # NumPy takes no negative numbers
     return int(np.random.SeedSequence(parts).generate_state(1)[0] >> 1)

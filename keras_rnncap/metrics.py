@@ -21,26 +21,20 @@ class MutualInformationBits(keras.metrics.Metric):
         I(input; target) >= 1/2 log2(variance / mean squared error)     numbers
 
     with the entropy H of the targets' frequencies and the cross-entropy C of the outputs; 0 where the bound is
-    negative. Those of several binary targets, or of several numbers, are added. Both bounds, what they assume and how
-    they are biased are those of `keras_rnncap.information`: `prediction_bits` and `reconstruction_bits`. They are about
-    samples that the model was not trained on: look at `val_mutual_information_bits`. Batches add up exactly.
-
-    Source: Barber and Agakov (2003); for numbers, the rate-distortion function of a Gaussian.
+    negative. Those of several binary targets, or of several numbers, are added. Source, assumptions and bias are those
+    of `prediction_bits` and `reconstruction_bits` in `keras_rnncap.information`; look at `val_mutual_information_bits`,
+    as they are about samples that the model was not trained on. Batches add up exactly.
 
     Args:
         kind: `"binary"`: targets 0 or 1, an output for each; `"categorical"`: class numbers, or one-hot vectors of the
-            outputs' shape; `"regression"`: numbers, an output for each.
+            outputs' shape; `"regression"`: numbers, an output for each. Any other is an `InputError`.
         from_logits: Whether outputs are logits rather than probabilities; numbers are neither.
-        name: Its name.
-        dtype: As for Keras' metrics.
+        name, dtype: As for Keras' metrics.
 
     Call arguments:
         y_true: Targets, `(batch, ..., outputs)`; where that is one, or of class numbers, also `(batch, ...)`.
         y_pred: Outputs, `(batch, ..., outputs)`.
-        sample_weight: What samples or time steps count, `(batch,)` or `(batch, ...)`. The outputs' mask counts, too.
-
-    Raises:
-        InputError: If there is no such kind.
+        sample_weight: Weights of samples or time steps, `(batch,)` or `(batch, ...)`. The outputs' mask counts, too.
 
     Example:
     >>> metric = MutualInformationBits("categorical", from_logits=True)
@@ -60,15 +54,12 @@ class MutualInformationBits(keras.metrics.Metric):
         self._sums: dict[str, Any] = {}
 
     def _build(self, outputs: int) -> None:
-        """Makes the sums of each column: counts of classes, or the moments of numbers, added as Chan et al. do."""
-        columns = 1 if self.kind == "categorical" else outputs
-        shapes: dict[str, tuple[int, ...]] = {"weight": (), "losses": (columns,)}
-        if self.kind == "regression":
-            shapes |= {"mean": (columns,), "squares": (columns,)}
-        else:
-            shapes |= {"counts": (columns, outputs if self.kind == "categorical" else 2)}
-        for name, shape in shapes.items():
-            self._sums[name] = self.add_variable(shape, initializer="zeros", name=name)
+        """Makes the sums of each column: counts of classes, or moments, which Chan et al. (1983) add so."""
+        columns, classes = (1, outputs) if self.kind == "categorical" else (outputs, 2)
+        moments = {"mean": (columns,), "squares": (columns,)}
+        shapes = {"weight": (), "losses": (columns,)}
+        shapes |= moments if self.kind == "regression" else {"counts": (columns, classes)}
+        self._sums = {name: self.add_variable(shape, "zeros", name=name) for name, shape in shapes.items()}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch."""
@@ -90,7 +81,7 @@ class MutualInformationBits(keras.metrics.Metric):
         self._sums["weight"].assign_add(ops.sum(weights))
 
     def _rows(self, weights: Any, y_pred: Any) -> Any:
-        """Returns weights as `(rows,)`, one for each sample or time step; ones for `None`."""
+        """Returns weights, one where they are `None`, as `(rows,)`."""
         weights = ops.cast(ops.convert_to_tensor(1.0 if weights is None else weights), self.dtype)
         if len(weights.shape) == len(y_pred.shape):
             weights = ops.squeeze(weights, axis=-1)

@@ -16,7 +16,7 @@ from keras_rnncap.errors import InputError, check_integer, check_seed
 MOST_LAYERS = 100
 """Keras builds some hundred layers in a row, slowly, and more not at all."""
 LARGEST_SIZE = 10**9
-"""The size of a weight that joins two numbers up to this fits into 64 bits."""
+"""The product of two sizes up to this fits into 64 bits."""
 
 
 def sequence_model(
@@ -39,8 +39,8 @@ def sequence_model(
     """Builds `depth` recurrent layers of so many units and a linear readout.
 
     The layers are `keras.layers.RNN(cell(units, ...))`, named `layer_1`, `layer_2`, ...; the readout is a
-    `keras.layers.Dense` named `readout`. A cell that can project its input (`input_projection`) always does so in the
-    first layer, so that a stack's layers differ in nothing else.
+    `keras.layers.Dense` named `readout`. A cell that can project its input (`input_projection`) does so in the first
+    layer.
 
     Args:
         cell: A name, `"module:Class"`, or a cell class; any Keras recurrent cell will do.
@@ -53,11 +53,10 @@ def sequence_model(
         readout_options: Further arguments of the readout.
         unroll: Whether to unroll the time loop; needs `length`.
         length: Number of time steps, `None` for any.
-        stateful_batch: Batch size of a model that keeps its state from batch to batch; `None` for one that does not.
-            Cells that take a `learned_initial_state` get none then: a state that is kept starts from zero.
+        stateful_batch: Batch size of a model that keeps its state from batch to batch, and starts from zero, without a
+            learned initial state; `None` for one that does not.
         dropout: Fraction of the inputs of each layer and of the readout to drop in training; see `StepDropout`.
-        seed: Seed of all weights, as far as they are drawn by a cell's `..._initializer`, and of dropout masks, for
-            cells that take a `seed`; `None` draws anew.
+        seed: Seed of all weights that a cell's `..._initializer` draws, and of dropout masks; `None` draws anew.
         name: Name of the model.
 
     Returns:
@@ -74,38 +73,37 @@ def sequence_model(
     factory = get_cell(cell)
     widths = layer_units(units, depth)
     depth = len(widths)
-    sizes = {"input_dim": input_dim, "output_dim": output_dim}
-    _check_sizes(sizes, {"length": length, "stateful_batch": stateful_batch}, unroll, seed)
-    options = dict(cell_options or {})
+    _check_sizes(input_dim, output_dim, length, stateful_batch, unroll, seed)
     accepted = constructor_options(factory)
     x = inputs = keras.Input((length, input_dim), batch_size=stateful_batch, name="inputs")
-    for layer in range(depth):
-        more = dict(options)
-        if "name" in accepted:  # the same in every model: TensorFlow keeps 35 kB for each new name of a variable
-            more.setdefault("name", f"cell_{layer + 1}")
-        if "seed" in accepted and seed is not None:
-            more.setdefault("seed", initializers.derived_seed(seed, layer))
-        if "learned_initial_state" in accepted and stateful_batch is not None:
-            more.setdefault("learned_initial_state", False)
-        if "input_projection" in accepted and layer == 0:
-            more.setdefault("input_projection", True)
-        x = _dropped(x, dropout, seed, layer)
-        made = make_cell(factory, widths[layer], **more)
+    for layer, width in enumerate(widths):
+        # The same names in every model: TensorFlow keeps 35 kB for each new one.
+        options: dict[str, Any] = {"name": f"cell_{layer + 1}"}
         if seed is not None:
-            _seed_initializers(made, (seed, layer))
+            options["seed"] = initializers.derived_seed(seed, layer)
+        if stateful_batch is not None:
+            options["learned_initial_state"] = False
+        if layer == 0:
+            options["input_projection"] = True
+        options = {key: value for key, value in options.items() if key in accepted} | dict(cell_options or {})
+        x = _dropped(x, dropout, seed, layer)
+        instance = make_cell(factory, width, **options)
+        if seed is not None:
+            _seed_initializers(instance, (seed, layer))
         x = keras.layers.RNN(
-            made,
+            instance,
             return_sequences=return_sequences or layer < depth - 1,
             unroll=unroll,
             stateful=stateful_batch is not None,
             name=f"layer_{layer + 1}",
         )(x)
     x = _dropped(x, dropout, seed, depth)
-    readout = dict(readout_options or {})
-    readout.setdefault("kernel_initializer", initializers.matrix_initializer("normal"))
-    readout.setdefault("bias_initializer", "zeros")
-    entropies: dict[str, tuple[int, ...]] = {"kernel_initializer": (depth,), "bias_initializer": (depth, 1)}
-    for argument, entropy in entropies.items():
+    readout: dict[str, Any] = {
+        "kernel_initializer": initializers.matrix_initializer("normal"),
+        "bias_initializer": "zeros",
+        **(readout_options or {}),
+    }
+    for argument, entropy in (("kernel_initializer", (depth,)), ("bias_initializer", (depth, 1))):
         initializer = keras.initializers.get(readout[argument])
         readout[argument] = initializers.reseeded(initializer, None if seed is None else (seed, *entropy), 0)
     return keras.Model(inputs, keras.layers.Dense(output_dim, name="readout", **readout)(x), name=name)
@@ -116,14 +114,7 @@ def _dropped(x: Any, rate: float, seed: int | None, place: int) -> Any:
 
 
 def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:
-    """Returns the units of each layer.
-
-    Args:
-        units: A number for all, or one for each layer.
-        depth: Number of layers; 1 leaves it to `units` where that has one for each.
-
-    Raises:
-        InputError: If a number is out of range, or there are more or fewer of them than layers.
+    """Returns the units of each layer; `depth` and `units` are those of `sequence_model`, which it checks.
 
     Example:
     >>> layer_units(8, depth=2), layer_units((8, 4))
@@ -136,19 +127,24 @@ def layer_units(units: int | Sequence[int], depth: int = 1) -> tuple[int, ...]:
     return tuple(check_integer("units", width, 1, LARGEST_SIZE) for width in each)
 
 
-def _check_sizes(sizes: dict[str, int], optional: dict[str, int | None], unroll: bool, seed: int | None) -> None:
-    for key, value in (sizes | {key: value for key, value in optional.items() if value is not None}).items():
-        check_integer(key, value, 1, LARGEST_SIZE)
-    if optional["stateful_batch"] is not None and keras.backend.backend() != "tensorflow":
+def _check_sizes(
+    input_dim: int, output_dim: int, length: int | None, stateful_batch: int | None, unroll: bool, seed: int | None
+) -> None:
+    check_integer("input_dim", input_dim, 1, LARGEST_SIZE)
+    check_integer("output_dim", output_dim, 1, LARGEST_SIZE)
+    for name, value in (("length", length), ("stateful_batch", stateful_batch)):
+        if value is not None:
+            check_integer(name, value, 1, LARGEST_SIZE)
+    if stateful_batch is not None and keras.backend.backend() != "tensorflow":
         raise InputError("stateful_batch needs the TensorFlow backend: Keras keeps no state between batches on others")
-    if unroll and optional["length"] is None:
+    if unroll and length is None:
         raise InputError("unroll=True needs a length")
     if seed is not None:
         check_seed(seed)
 
 
 def _seed_initializers(cell: keras.layers.Layer, entropy: tuple[int, ...]) -> None:
-    """Gives a seed to every initializer of a cell that has none: the `seed` of Keras' own cells is of dropout alone."""
+    """Gives a seed to every initializer of a cell that has none; the `seed` of Keras' own cells is of dropout alone."""
     names = sorted(name for name in vars(cell) if name.endswith("_initializer"))
     for position, name in enumerate(names):
         initializer = getattr(cell, name)

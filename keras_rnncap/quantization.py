@@ -1,4 +1,4 @@
-"""Weights of few bits: what is left of a model whose weights are rounded after training."""
+"""Models whose weights are rounded to few bits after training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ def quantize(values: np.ndarray, bits: int) -> np.ndarray:
 
     Args:
         values: Numbers, of any shape.
-        bits: From 1 to 32.
-
-    Returns:
-        An array of the same shape and dtype, with at most `2**bits` different numbers, none moved by more than d / 2.
-
-    Raises:
-        InputError: If `bits` is out of range.
+        bits: From 1 to 32; any other is an `InputError`.
 
     Example:
     >>> quantize(np.array([0.0, 0.4, 0.7, 3.0]), bits=2).tolist()

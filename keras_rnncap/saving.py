@@ -1,4 +1,4 @@
-"""Writes a model so that it can be loaded with this package, or with TensorFlow alone."""
+"""Writes a model for this package, or for TensorFlow alone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from keras_rnncap.runs import replacing
 
 
 def save_model(model: keras.Model, directory: Path) -> None:
-    """Writes `model.keras` and `saved_model/` into a folder; each takes its place whole or not at all.
+    """Writes `model.keras` and `saved_model/` into a folder, each whole or not at all, in place of those before.
 
     `model.keras` is loaded with `keras.saving.load_model` after `import keras_rnncap`. The SavedModel needs TensorFlow
     alone: `model = tf.saved_model.load(folder)`, then `model.serve(inputs)`, for any batch and, if the model has
     none of its own, any length.
-
-    Args:
-        model: A built model.
-        directory: The folder; it is created if need be, and what is there of these names is replaced.
     """
     directory.mkdir(exist_ok=True)
     with replacing(directory / "model.keras") as new:
@@ -33,12 +29,9 @@ def save_model(model: keras.Model, directory: Path) -> None:
 
 
 def write_weights(model: keras.Model, path: Path) -> None:
-    """Writes what `model.save_weights` does, the optimizer's state included, in one step.
-
-    HDF5 ends the whole process where a disk is full. Keras writes archives from memory: the weights are taken out of
-    one.
-    """
+    """Writes what `model.save_weights` does, the optimizer's state included, in one step."""
     with replacing(path) as new:
+        # HDF5 ends the process where a disk is full; Keras writes archives from memory.
         archive = new.with_name("weights.keras")
         model.save(archive)
         with zipfile.ZipFile(archive) as content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 
@@ -10,10 +11,8 @@ import keras
 
 def versions() -> dict[str, str]:
     """Returns the versions of Python, this package and those under it, and the Keras backend."""
-    found = {"python": platform.python_version(), "backend": keras.config.backend()}
+    known = {"python": platform.python_version(), "backend": keras.config.backend()}
     for package in ("keras-rnncap", "keras", "tensorflow", "jax", "keras-tuner", "numpy"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            known[package] = importlib.metadata.version(package)
+    return known

@@ -5,26 +5,27 @@ A new cell is a file and a line here; tables list the cells in the order of thes
 
 import inspect
 
+from keras_rnncap.by_name import by_name as _by_name
 from keras_rnncap.cells.algebra import CellWeights as CellWeights, State as State, Weight as Weight
-from keras_rnncap.cells.base import GatedCell as GatedCell, ProjectingCell as ProjectingCell
 from keras_rnncap.cells.base import RecurrentCell as RecurrentCell
+from keras_rnncap.cells.families import GatedCell as GatedCell, ProjectingCell as ProjectingCell
 from keras_rnncap.cells.lookup import CELLS as CELLS, CellFactory as CellFactory, cell_name as cell_name
-from keras_rnncap.cells.lookup import get_cell as get_cell, make_cell as make_cell
-from keras_rnncap.cells.lookup import one_name as one_name, same_cell as same_cell
-from keras_rnncap.cells.options import constructor_options as constructor_options
-from keras_rnncap.cells.options import searched_numbers as searched_numbers
+from keras_rnncap.cells.lookup import constructor_options as constructor_options, get_cell as get_cell
+from keras_rnncap.cells.lookup import make_cell as make_cell, one_name as one_name, same_cell as same_cell
+from keras_rnncap.cells.lookup import searched_numbers as searched_numbers
 from keras_rnncap.cells.parallel import ParallelRNN as ParallelRNN
-from keras_rnncap.cells.rnn import RNNCell as RNNCell
-from keras_rnncap.cells.irnn import IRNNCell as IRNNCell
-from keras_rnncap.cells.ugrnn import UGRNNCell as UGRNNCell
+from keras_rnncap.cells.rnn import RNNCell as RNNCell, IRNNCell as IRNNCell
+from keras_rnncap.cells.gru import UGRNNCell as UGRNNCell
 from keras_rnncap.cells.gru import GRUCell as GRUCell
 from keras_rnncap.cells.lstm import LSTMCell as LSTMCell
 from keras_rnncap.cells.intersection import IntersectionRNNCell as IntersectionRNNCell
 from keras_rnncap.cells.mut import MUT1Cell as MUT1Cell, MUT2Cell as MUT2Cell, MUT3Cell as MUT3Cell
-from keras_rnncap.cells.tanh_lstm import TanhLSTMCell as TanhLSTMCell, ForgetBiasLSTMCell as ForgetBiasLSTMCell
-from keras_rnncap.cells.tanh_lstm import NoForgetGateLSTMCell as NoForgetGateLSTMCell
-from keras_rnncap.cells.tanh_lstm import NoInputGateLSTMCell as NoInputGateLSTMCell
-from keras_rnncap.cells.tanh_lstm import NoOutputGateLSTMCell as NoOutputGateLSTMCell
-from keras_rnncap.cells.reset_after_gru import ResetAfterGRUCell as ResetAfterGRUCell
+from keras_rnncap.cells.lstm import TanhLSTMCell as TanhLSTMCell, ForgetBiasLSTMCell as ForgetBiasLSTMCell
+from keras_rnncap.cells.lstm import NoInputGateLSTMCell as NoInputGateLSTMCell
+from keras_rnncap.cells.lstm import NoOutputGateLSTMCell as NoOutputGateLSTMCell
+from keras_rnncap.cells.lstm import NoForgetGateLSTMCell as NoForgetGateLSTMCell
+from keras_rnncap.cells.gru import ResetAfterGRUCell as ResetAfterGRUCell
+
+CELLS |= _by_name(globals(), RecurrentCell, "known_as")
 
 __all__ = [name for name, value in globals().items() if name[0] != "_" and not inspect.ismodule(value)]

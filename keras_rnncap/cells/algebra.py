@@ -1,9 +1,10 @@
-"""What a cell declares, and the small algebra in which its `step` is written."""
+"""What a cell declares, and the algebra in which its `step` is written."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from keras import ops
@@ -14,12 +15,12 @@ class Weight(NamedTuple):
 
     Attributes:
         name: Its name, an argument of the methods of `CellWeights`.
-        shape: Its shape: `()`, `(size,)`, `(inputs, outputs)` of a matrix, or more.
-        initializer: A Keras initializer or its name or, for the blocks of a matrix, a mapping with one for each.
+        shape: `()`, `(size,)`, `(inputs, outputs)` of a matrix, or more.
+        initializer: A Keras initializer or its name, or a mapping with one for each block.
         blocks: Names of the blocks that stand side by side in the last axis, each drawn on its own.
-        regularizer: A Keras regularizer; a cell with one trains alone, not in a population.
-        constraint: A Keras constraint; likewise.
-        dropout: What a matrix is multiplied by, `"input"` or `"state"`, if the cell's dropout acts on that.
+        regularizer: A Keras regularizer; a cell with one, or with a constraint, trains alone, not in a population.
+        constraint: A Keras constraint.
+        dropout: `"input"` or `"state"`, where the cell's dropout acts on what a matrix is multiplied by.
     """
 
     name: str
@@ -36,8 +37,8 @@ class State(NamedTuple):
 
     Attributes:
         name: Its name.
-        shape: Its shape for one sample: `(size,)`, or `(rows, columns)` of a matrix state.
-        learned: Whether it starts from learned values, where the cell has a learned initial state; or from zero.
+        shape: For one sample: `(size,)`, or `(rows, columns)` of a matrix state.
+        learned: Whether it starts from learned values, where the cell has a learned initial state, or from zero.
     """
 
     name: str
@@ -47,17 +48,25 @@ class State(NamedTuple):
     @property
     def size(self) -> int:
         """How many numbers it has."""
-        size = 1
-        for width in self.shape:
-            size *= width
-        return size
+        return math.prod(self.shape)
+
+
+def places_of_learned(states: Sequence[State]) -> list[int | slice | None]:
+    """Returns where each state's start stands in `initial_state`: its row, or its stretch where widths differ."""
+    rows = len({state.size for state in states if state.learned}) == 1
+    places: list[int | slice | None] = []
+    first = 0
+    for state in states:
+        after = first + (1 if rows else state.size) * state.learned
+        places.append((first if rows else slice(first, after)) if state.learned else None)
+        first = after
+    return places
 
 
 class CellWeights(abc.ABC):
     """The `w` of `step(x, states, w)`: weights, numbers and activation of a cell, and what depends on the layout.
 
-    A `step` written with it, and with operations that act on each number by itself, means the same for one model, where
-    a vector is `(batch, features)` and a matrix state `(batch, rows, columns)`, and for all members of a population,
+    For one model a vector is `(batch, features)` and a matrix state `(batch, rows, columns)`; for a population
     `(members, features, batch)` and `(members, rows, columns, batch)`.
     """
 
@@ -100,11 +109,11 @@ class CellWeights(abc.ABC):
     # ---- matrix states
 
     def rows(self, a: Any) -> Any:
-        """Returns a vector or number such that it multiplies each row of a matrix state by a number of its own."""
+        """Returns a vector or number that multiplies each row of a matrix state by a number of its own."""
         return ops.expand_dims(a, self.features) if getattr(a, "shape", ()) else a
 
     def columns(self, a: Any) -> Any:
-        """Returns a vector or number such that it multiplies each column of a matrix state by a number of its own."""
+        """Returns a vector or number that multiplies each column of a matrix state by a number of its own."""
         return ops.expand_dims(a, self.features - 1) if getattr(a, "shape", ()) else a
 
     def outer(self, a: Any, b: Any) -> Any:
@@ -124,17 +133,14 @@ class CellWeights(abc.ABC):
     def of_input(self, x: Any) -> list[Any]:
         """Returns `W^x x + b`, a tensor for each of the cell's blocks; for those without W^x, `b`, which broadcasts."""
         cell = self._cell
-        count, bias_only = len(cell.kernel_blocks), len(cell.blocks) - len(cell.kernel_blocks)
-        a = self.matmul("kernel", x) if count else None
+        count = len(cell.kernel_blocks)
+        if cell.use_bias and count == len(cell.blocks):
+            return self.split(self.matmul("kernel", x) + self["bias"], count)
+        products = self.split(self.matmul("kernel", x), count) if count else []
         if not cell.use_bias:
-            return [*(self.split(a, count) if count else []), *[0.0] * bias_only]
-        if count and not bias_only:
-            return self.split(a + self["bias"], count)
-        b = self.split(self["bias"], len(cell.blocks))
-        return [
-            *(product + bias for product, bias in zip(self.split(a, count) if count else [], b, strict=False)),
-            *b[count:],
-        ]
+            return [*products, *[0.0] * (len(cell.blocks) - count)]
+        biases = self.split(self["bias"], len(cell.blocks))
+        return [*(a + b for a, b in zip(products, biases, strict=False)), *biases[count:]]
 
     def of_state(self, h: Any, first: int = 0, last: int | None = None) -> list[Any]:
         """Returns `W^h h`, a tensor for each of the blocks of `recurrent_kernel` from `first` to before `last`."""
@@ -150,12 +156,7 @@ class CellWeights(abc.ABC):
 
 
 class OneModel(CellWeights):
-    """The algebra of one model: features last, any axes before them.
-
-    Args:
-        cell: The cell, built.
-        masks: Dropout masks of what matrices are multiplied by, by `Weight.dropout`.
-    """
+    """The algebra of one model, features last, with dropout masks by `Weight.dropout`."""
 
     features = -1
 
@@ -169,7 +170,7 @@ class OneModel(CellWeights):
 
     def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
         """Returns `x W`, what is dropped left out."""
-        mask = self._masks.get(self._cell.dropout_of(name)) if self._masks else None
+        mask = self._masks.get(self._cell.operands[name]) if self._masks else None
         kernel = getattr(self._cell, name)
         kernel = kernel[:, first:last] if first or last is not None else kernel
         return ops.matmul(x if mask is None else x * mask, kernel)

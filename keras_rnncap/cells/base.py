@@ -1,4 +1,4 @@
-"""What all cells share: weights and states from what they declare, dropout, and all else that Keras asks of a cell."""
+"""`RecurrentCell`: weights and states from what a cell declares, dropout, and all else that Keras asks of a cell."""
 
 from __future__ import annotations
 
@@ -14,32 +14,30 @@ from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from keras_rnncap import initializers
-from keras_rnncap.cells.algebra import CellWeights, OneModel, State, Weight
-from keras_rnncap.cells.options import constructor_options
+from keras_rnncap.cells.algebra import CellWeights, OneModel, State, Weight, places_of_learned
+from keras_rnncap.cells.lookup import constructor_options
 from keras_rnncap.errors import InputError, check_integer, check_seed
+
+KINDS = ("initializer", "regularizer", "constraint")
 
 
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     """Base of the cells: a subclass declares weights and states and writes the equation as `step`.
 
-    A cell whose maps are all affine names the `blocks` of three matrices, and has the weights
+    A cell whose maps are all affine names the `blocks` of three matrices, as far as it has them:
 
     - `kernel`, shape `(input_dim, kernel_blocks * units)`: W^x of each block, side by side in the order of `blocks`;
     - `recurrent_kernel`, shape `(units, recurrent_blocks * units)`: W^h likewise;
-    - `bias`, shape `(blocks * units,)`;
+    - `bias`, shape `(blocks * units,)`.
 
-    as far as it names any. Any other weights and states a cell declares itself: see `declare_weights` and
-    `declare_states`. All cells can have
+    Any others it declares in `declare_weights` and `declare_states`. All cells can have
 
     - `initial_state`, shape `(learned states, width)`, or flat where their widths differ: the learned initial state of
       Collins et al. (2017), section 1.4, from which each sequence starts unless the RNN layer is given another.
 
-    Keras sees each state as a vector, matrix states row by row.
-
-    Two facts about Keras' RNN layer. With `stateful=True` it copies the initial state once, when it is built, and
-    starts from zeros after `reset_state()`: a learned initial state then gets no gradient, so turn it off there. In
-    time steps masked before the first unmasked one, whose outputs mean nothing, TensorFlow returns zeros and JAX the
-    initial state.
+    Keras' RNN layer sees each state as a vector, matrix states row by row. With `stateful=True` it copies the initial
+    state when it is built, without a gradient, and starts from zeros after `reset_state()`: turn the learned one off.
+    Outputs before the first unmasked time step mean nothing.
 
     Args:
         units: Size of the state and of the output, at least 1.
@@ -50,15 +48,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         recurrent_initializer: The same for `recurrent_kernel`.
         bias_initializer: The same for `bias`.
         initial_state_initializer: Initializer of the learned initial state.
-        kernel_regularizer: Regularizer of `kernel`.
-        recurrent_regularizer: Regularizer of `recurrent_kernel`.
-        bias_regularizer: Regularizer of `bias`.
-        kernel_constraint: Constraint on `kernel`.
-        recurrent_constraint: Constraint on `recurrent_kernel`.
-        bias_constraint: Constraint on `bias`.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Their regularizers.
+        kernel_constraint, recurrent_constraint, bias_constraint: Their constraints.
         learned_initial_state: Whether the initial state is a weight; if not, it is zero.
-        dropout: Fraction of the inputs to drop in `W^x x`, in [0, 1); where the input is projected first, of what is
-            projected. The mask is the same at all time steps.
+        dropout: Fraction of the inputs (of a projection's, where there is one) to drop, in [0, 1). The mask is the same
+            at all time steps.
         recurrent_dropout: Fraction of the state to drop in `W^h h`, in [0, 1).
         seed: Seed of the dropout masks and of all initializers that bring no seed of their own.
         **kwargs: What every Keras layer takes: `name`, `dtype`, `trainable`.
@@ -87,9 +81,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     recurrent_kinds: ClassVar[tuple[initializers.MatrixKind, ...]] = ("identity", "orthogonal", "normal")
     """The choices for the square blocks in the same search space."""
     searched: ClassVar[Mapping[str, tuple[float, float] | None]] = {}
-    """Numbers of the cell that may be searched, and may differ between the members of a population: arguments of the
-    constructor, kept as attributes, with the range of each. Those of base classes are searched too; `None` excepts
-    one."""
+    """Ranges of numbers to search, which members of a population have their own of: arguments of the constructor, kept
+    as attributes. Those of base classes are searched too, unless they are `None` here."""
     tunes_bias: ClassVar[bool] = True
     """Whether that search space draws the biases; they stay zero if not."""
 
@@ -175,36 +168,22 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         return {name: limits for name, limits in declared.items() if limits is not None}
 
     def declare_weights(self, input_dim: int) -> list[Weight]:
-        """Returns the cell's weights but its initial state and projection, for inputs of width `input_dim`.
-
-        By default the three matrices of its `blocks`. A subclass adds its own, or replaces them.
-        """
-        units, seen = self.units, vars(self)
+        """Returns the cell's weights but its initial state and projection: by default the matrices of its `blocks`."""
+        options = vars(self)
         matrices: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
             ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
-            ("recurrent_kernel", "recurrent", (units,), self.recurrent_blocks, "state"),
+            ("recurrent_kernel", "recurrent", (self.units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),
         ]
-        return [
-            Weight(
-                name,
-                (*inputs, len(blocks) * units),
-                seen[f"{option}_initializer"],
-                blocks,
-                seen[f"{option}_regularizer"],
-                seen[f"{option}_constraint"],
-                dropout,
-            )
-            for name, option, inputs, blocks, dropout in matrices
-            if blocks
-        ]
+        weights = []
+        for name, option, inputs, blocks, dropout in matrices:
+            initializer, regularizer, constraint = (options[f"{option}_{kind}"] for kind in KINDS)
+            shape = (*inputs, len(blocks) * self.units)
+            weights.append(Weight(name, shape, initializer, blocks, regularizer, constraint, dropout))
+        return [weight for weight in weights if weight.blocks]
 
     def declare_states(self) -> list[State]:
-        """Returns the cell's states, the first of which is its output.
-
-        By default those of `state_names`. Where the output is no state, declare it first, and return it from `step`
-        first: Keras' JAX loop repeats the first state in masked time steps.
-        """
+        """Returns the cell's states, by default those of `state_names`; the first is the output."""
         return [State(name, (self.units,), name in self.learned_states) for name in self.state_names]
 
     @property
@@ -225,9 +204,9 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self._add_initial_state()
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
         declared = self.declare_weights(width)
-        self._operands = {weight.name: weight.dropout for weight in declared}
+        self.operands = {"initial_state": None, "projection": "input"} | {w.name: w.dropout for w in declared}
         self.kernel = self.recurrent_kernel = self.bias = None
-        # Seeds of the matrices stand at 0 to 2, those of initial state and projection at 3 and 4: so presets know them.
+        # Presets were drawn with the matrices' seeds at 0 to 2, those of initial state and projection at 3 and 4.
         places = {"kernel": 0, "recurrent_kernel": 1, "bias": 2}
         for place, weight in enumerate(declared, 5):
             if getattr(self, weight.name, None) is not None:
@@ -240,23 +219,18 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     @property
     def weight_names(self) -> list[str]:
-        """Names of the weights that it has declared, once it is built, its initial state and projection among them."""
-        return ["initial_state", "projection", *self._operands]
-
-    def dropout_of(self, name: str) -> str | None:
-        """Returns `"input"` or `"state"` for a weight on whose factor dropout acts."""
-        return "input" if name == "projection" else self._operands[name]
+        """Names of the weights that a built cell has or may have."""
+        return list(self.operands)
 
     def _build_projection(self, input_dim: int) -> int:
         """Creates `projection` where the cell wants one; returns the width of what `step` gets."""
         return input_dim
 
     def _add_initial_state(self) -> None:
-        """Creates `initial_state`, if there is to be one; a cell can give its initial state before it is built."""
+        # A cell can give its initial state before it is built.
         learned = [state.size for state in self.declare_states() if state.learned]
         if self.initial_state is None and self.learned_initial_state and learned:
-            alike = len(set(learned)) == 1
-            shape = (len(learned), learned[0]) if alike else (sum(learned),)
+            shape = (len(learned), learned[0]) if len(set(learned)) == 1 else (sum(learned),)
             self.initial_state = self._add(Weight("initial_state", shape, self.initial_state_initializer), 3)
 
     def _add(self, weight: Weight, place: int) -> Any:
@@ -280,10 +254,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         if self.initial_state is None:
             return starts
         learned = ops.cast(self.initial_state, self.compute_dtype)
-        return [
-            start if place is None else start + learned[place]
-            for start, place in zip(starts, places_of_learned(states), strict=True)
-        ]
+        places = places_of_learned(states)
+        return [s if place is None else s + learned[place] for s, place in zip(starts, places, strict=True)]
 
     # ---- computation
 
@@ -300,16 +272,13 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         if projected is not inputs:
             masks.pop("input", None)
         new = self.step(projected, self.shaped(states), OneModel(self, masks))
-        flat = [_flat(state) for state in new]
+        flat = [s if len(s.shape) == 2 else ops.reshape(s, (-1, math.prod(s.shape[1:]))) for s in new]
         return flat[0], flat if nested else flat[0]
 
     def shaped(self, states: Sequence[Any]) -> tuple[Any, ...]:
         """Returns states as `step` gets them, `(batch, *shape)`, of those that Keras holds, `(batch, size)`."""
-        shapes = [state.shape for state in self.declare_states()]
-        return tuple(
-            state if len(shape) == 1 else ops.reshape(state, (-1, *shape))
-            for state, shape in zip(states, shapes, strict=True)
-        )
+        declared = zip(states, self.declare_states(), strict=True)
+        return tuple(x if len(state.shape) == 1 else ops.reshape(x, (-1, *state.shape)) for x, state in declared)
 
     def project(self, x: Any, w: CellWeights) -> Any:
         """Returns what `step` gets as the input."""
@@ -318,141 +287,22 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """The cell's equation: the states at t from the input at t and the states at t - 1.
 
-        What may differ between the models of a population is taken from `w`: weights, numbers and the activation.
+        Weights, numbers and the activation are taken from `w`, as they may differ between the models of a population.
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states, w)")
 
     def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The same for all time steps at once, for cells that are linear in their state; `ParallelRNN` uses it.
-
-        Args:
-            xs: Inputs, `(batch, time, input_dim)`.
-            states: The states before the first time step, `(batch, *shape)`.
-            w: As for `step`.
-
-        Returns:
-            The states after each time step, `(batch, time, *shape)`.
-        """
+        """The same for all time steps at once, `(batch, time, ...)`, in cells linear in their state (`ParallelRNN`)."""
         raise NotImplementedError(f"{type(self).__name__} has no parallel form: it does not define scan(xs, states, w)")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        serialize = {
-            "activation": keras.activations.serialize,
-            **dict.fromkeys(
-                ("kernel_initializer", "recurrent_initializer", "bias_initializer"), initializers.serialize
-            ),
-            "initial_state_initializer": keras.initializers.serialize,
-            **{f"{matrix}_regularizer": keras.regularizers.serialize for matrix in ("kernel", "recurrent", "bias")},
-            **{f"{matrix}_constraint": keras.constraints.serialize for matrix in ("kernel", "recurrent", "bias")},
-        }
         plain = ("units", "use_bias", "learned_initial_state", "dropout", "recurrent_dropout", "seed")
+        named = [f"{matrix}_{kind}" for kind in KINDS for matrix in ("kernel", "recurrent", "bias")]
+        named.insert(3, "initial_state_initializer")
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in plain},
-            **{name: function(getattr(self, name)) for name, function in serialize.items()},
-        }
-
-
-def places_of_learned(states: Sequence[State]) -> list[int | slice | None]:
-    """Returns where each state's start stands in `initial_state`: its row, or its stretch where widths differ."""
-    rows = len({state.size for state in states if state.learned}) == 1
-    places: list[int | slice | None] = []
-    first = 0
-    for state in states:
-        after = first + (1 if rows else state.size) * state.learned
-        places.append((first if rows else slice(first, after)) if state.learned else None)
-        first = after
-    return places
-
-
-def _flat(state: Any) -> Any:
-    return state if len(state.shape) == 2 else ops.reshape(state, (-1, math.prod(state.shape[1:])))
-
-
-class GatedCell(RecurrentCell):
-    """A cell with a forget or update gate, to whose pre-activation b^fg is added whenever the cell runs.
-
-    `forget_bias` is not part of the stored bias: a bias of zero and a forget bias of 1 open the gate to sigmoid(1).
-
-    Args:
-        units: As for `RecurrentCell`.
-        forget_bias: b^fg; Collins et al. (2017), appendix A, draw it uniformly from [0, 6].
-        **kwargs: As for `RecurrentCell`.
-    """
-
-    searched: ClassVar = {"forget_bias": (0.0, 6.0)}
-
-    def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(units, **kwargs)
-        self.forget_bias = float(forget_bias)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "forget_bias": self.forget_bias}
-
-
-class ProjectingCell(RecurrentCell):
-    """A cell whose equation adds the input to something of width `units`, so that `step` needs an input that wide.
-
-    Where the input has another width it is first multiplied by a learned `projection`, shape `(input_dim, units)`,
-    without a bias. It counts among the cell's parameters.
-
-    Args:
-        units: As for `RecurrentCell`.
-        input_projection: `None` projects where the input is not `units` wide, `True` always, `False` never.
-        projection_initializer: Initializer of `projection`; the default is the one of `kernel` in `RecurrentCell`.
-        projection_regularizer: Regularizer of `projection`.
-        projection_constraint: Constraint on `projection`.
-        **kwargs: As for `RecurrentCell`.
-
-    Raises:
-        ValueError: When built without the projection that its input needs.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        input_projection: bool | None = None,
-        projection_initializer: initializers.Initializer = None,
-        projection_regularizer: Any = None,
-        projection_constraint: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(units, **kwargs)
-        self.input_projection = input_projection
-        if projection_initializer is None:
-            projection_initializer = initializers.matrix_initializer("normal")
-        self.projection_initializer = keras.initializers.get(projection_initializer)
-        self.projection_regularizer = keras.regularizers.get(projection_regularizer)
-        self.projection_constraint = keras.constraints.get(projection_constraint)
-
-    def _build_projection(self, input_dim: int) -> int:
-        wanted = input_dim != self.units if self.input_projection is None else self.input_projection
-        if wanted:
-            self.projection = self._add(
-                Weight(
-                    "projection",
-                    (input_dim, self.units),
-                    self.projection_initializer,
-                    regularizer=self.projection_regularizer,
-                    constraint=self.projection_constraint,
-                ),
-                4,
-            )
-        elif input_dim != self.units:
-            raise ValueError(
-                f"{type(self).__name__} with input_projection=False needs inputs of width units = {self.units}; "
-                f"got {input_dim}. Leave input_projection at None, or use units={input_dim}"
-            )
-        return self.units
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "input_projection": self.input_projection,
-            "projection_initializer": initializers.serialize(self.projection_initializer),
-            "projection_regularizer": keras.regularizers.serialize(self.projection_regularizer),
-            "projection_constraint": keras.constraints.serialize(self.projection_constraint),
+            "activation": keras.activations.serialize(self.activation),
+            **{name: initializers.serialize(getattr(self, name)) for name in named},
         }

@@ -1,4 +1,4 @@
-"""The gated recurrent unit."""
+"""Gated units: the update gate RNN, and the gated recurrent unit, reset before and after the matrix."""
 
 from __future__ import annotations
 
@@ -7,8 +7,35 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell
+from keras_rnncap.cells.families import GatedCell
 from keras_rnncap.cells.lookup import known_as
+
+
+@known_as("ugrnn")
+class UGRNNCell(GatedCell):
+    """The update gate RNN: a vanilla RNN and one gate that carries the state over or updates it.
+
+        c_t = s(W^ch h_{t-1} + W^cx x_t + b^c)
+        g_t = sigmoid(W^gh h_{t-1} + W^gx x_t + b^g + b^fg)
+        h_t = g_t h_{t-1} + (1 - g_t) c_t
+
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 2-4. Blocks: candidate (c), gate (g). Arguments: those of
+    `GatedCell`.
+
+    Example:
+    >>> tuple(keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    blocks = ("candidate", "gate")
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """Equations 2-4."""
+        (h,) = states
+        c, g = w.of_both(x, h)
+        c = w.activation(c)
+        g = ops.sigmoid(g + w.number("forget_bias"))
+        return (g * h + (1 - g) * c,)
 
 
 @known_as("gru")
@@ -23,13 +50,10 @@ class GRUCell(GatedCell):
     Source: Cho et al. (2014); Collins, Sohl-Dickstein, Sussillo (2017), eq. 5-8. With `forget_bias=0` it is
     `keras.layers.GRUCell(reset_after=False)`, with the same order of blocks.
 
-    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)`, `bias` `(3 * units,)` with the
-    blocks update (u), reset (r) and candidate (c), `initial_state` `(1, units)`. Arguments, call arguments and errors
-    are those of `GatedCell`.
+    Blocks: update (u), reset (r), candidate (c). Arguments: those of `GatedCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
@@ -45,3 +69,41 @@ class GRUCell(GatedCell):
         (ch,) = w.of_state(r * h, 2)
         c = w.activation(ch + cx)
         return (u * h + (1 - u) * c,)
+
+
+@known_as("reset-after-gru")
+class ResetAfterGRUCell(GatedCell):
+    """The gated recurrent unit, reset after the matrix, with two biases for each block.
+
+        r_t = sigmoid(W^rx x_t + b^r + W^rh h_{t-1} + b^rh)
+        z_t = sigmoid(W^zx x_t + b^z + W^zh h_{t-1} + b^zh + b^fg)
+        c_t = s(W^cx x_t + b^c + r_t (W^ch h_{t-1} + b^ch))
+        h_t = (1 - z_t) c_t + z_t h_{t-1}
+
+    Source: Mehta, eq. 3-6, where s is tanh and b^fg is 0: then it is `keras.layers.GRUCell()`, with the same order of
+    blocks, and the GRU of PyTorch and of cuDNN.
+
+    Blocks: update (z), reset (r), candidate (c); `bias` `(6 * units,)` has update_recurrent (b^zh), reset_recurrent
+    (b^rh) and candidate_recurrent (b^ch), too. Arguments: those of `GatedCell`, with a `forget_bias` of 0.
+
+    Example:
+    >>> tuple(keras.layers.RNN(ResetAfterGRUCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    blocks = ("update", "reset", "candidate", "update_recurrent", "reset_recurrent", "candidate_recurrent")
+    kernel_blocks = ("update", "reset", "candidate")
+    recurrent_blocks = ("update", "reset", "candidate")
+
+    def __init__(self, units: int, forget_bias: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(units, forget_bias=forget_bias, **kwargs)
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """Equations 3-6."""
+        (h,) = states
+        zx, rx, cx, zb, rb, cb = w.of_input(x)
+        zh, rh, ch = w.of_state(h)
+        r = ops.sigmoid(rx + rh + rb)
+        z = ops.sigmoid(zx + zh + zb + w.number("forget_bias"))
+        c = w.activation(cx + r * (ch + cb))
+        return ((1 - z) * c + z * h,)

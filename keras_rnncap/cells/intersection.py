@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import GatedCell, ProjectingCell
+from keras_rnncap.cells.families import GatedCell, ProjectingCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -23,30 +23,18 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         y_t = g^y_t x_t + (1 - g^y_t) y^in_t
         h_t = g^h_t h_{t-1} + (1 - g^h_t) h^in_t
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there. The paper leaves
+    depth 1 out: eq. 19 needs inputs of width `units`, and others are projected, see `ProjectingCell`.
 
-    Eq. 19 needs inputs of width `units`. Others are projected to it first, as `ProjectingCell` says, also where the
-    cell is the only layer; the paper leaves depth 1 out.
-
-    The output is y, the recurrent state h. The cell's states are (y, h), the output first: Keras' JAX loop repeats the
-    first state in masked time steps. Nothing is computed from the carried y, and it starts from zero.
-
-    Weights: `kernel` `(units, 4 * units)`, `recurrent_kernel` `(units, 4 * units)`, `bias` `(4 * units,)` with the
-    blocks output (y), hidden (h), output_gate (gy) and hidden_gate (gh), `initial_state` `(1, units)`, and where needed
-    `projection` `(input_dim, units)`. Arguments, call arguments and errors are those of `GatedCell` and
-    `ProjectingCell`, and:
+    Blocks: output (y), hidden (h), output_gate (gy), hidden_gate (gh). States: the output y, which is not read, and h.
 
     Args:
-        units: Size of both outputs.
-        activation: s2.
-        output_activation: s1.
-        forget_bias: b^fg,h.
-        depth_forget_bias: b^fg,y.
+        activation, output_activation: s2 and s1.
+        forget_bias, depth_forget_bias: b^fg,h and b^fg,y.
         **kwargs: As for `GatedCell` and `ProjectingCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(IntersectionRNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

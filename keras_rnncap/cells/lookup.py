@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -11,7 +12,6 @@ from typing import Any, TypeAlias, TypeVar
 
 import keras
 
-from keras_rnncap.cells.options import constructor_options
 from keras_rnncap.errors import InputError, unknown
 
 CellFactory: TypeAlias = Callable[..., keras.layers.Layer]
@@ -27,7 +27,7 @@ def known_as(name: str) -> Callable[[type[Cell]], type[Cell]]:
     """Returns a decorator that gives a cell of this package its name, and makes it known to Keras' saving."""
 
     def register(cell: type[Cell]) -> type[Cell]:
-        CELLS[name] = cell
+        cell.known_as = name
         return keras.saving.register_keras_serializable(package="keras_rnncap")(cell)
 
     return register
@@ -38,10 +38,7 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
 
     Args:
         cell: A name in `CELLS`, `"module:Class"` for a cell of yours (the working directory is searched, too), or a
-            class, which is returned as it is.
-
-    Raises:
-        InputError: If there is no such cell, or it is not a recurrent cell.
+            class, which is returned as it is. If there is no such cell, that is an `InputError`.
 
     Example:
     >>> get_cell("ugrnn").__name__
@@ -72,8 +69,9 @@ def cell_name(cell: str | CellFactory) -> str:
     for name, known in CELLS.items():
         if cell is known:
             return name
-    own = getattr(cell, "__qualname__", repr(cell))
-    return f"keras.layers:{own}" if getattr(keras.layers, own, None) is cell else f"{cell.__module__}:{own}"
+    qualified = getattr(cell, "__qualname__", repr(cell))
+    module = "keras.layers" if getattr(keras.layers, qualified, None) is cell else cell.__module__
+    return f"{module}:{qualified}"
 
 
 def one_name(cell: str | CellFactory) -> str:
@@ -83,38 +81,64 @@ def one_name(cell: str | CellFactory) -> str:
     >>> one_name("keras_rnncap.cells:UGRNNCell"), one_name("keras.layers:GRUCell")
     ('ugrnn', 'keras.layers:GRUCell')
     """
-    found = get_cell(cell)
-    name = cell_name(found)
+    factory = get_cell(cell)
+    name = cell_name(factory)
     try:
-        return name if not isinstance(cell, str) or get_cell(name) is found else cell
+        return name if not isinstance(cell, str) or get_cell(name) is factory else cell
     except (InputError, ImportError):  # such as a partial, which has no name but the one that was given
         return str(cell)
 
 
 def same_cell(name: Any, cell: str | CellFactory) -> Any:
-    """Returns `one_name` of a cell if that is what it was called by runs of before; else the name as it is."""
-    found = get_cell(cell)
-    before = (cell, f"{found.__module__}:{getattr(found, '__qualname__', repr(found))}")
-    return one_name(cell) if name in before else name
+    """Returns `one_name` of a cell if `name` is what earlier versions wrote for it; else `name`."""
+    factory = get_cell(cell)
+    earlier = (cell, f"{factory.__module__}:{getattr(factory, '__qualname__', repr(factory))}")
+    return one_name(cell) if name in earlier else name
 
 
 def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Layer:
-    """Returns `cell(units, **options)`.
-
-    Raises:
-        InputError: If the cell does not take an option, naming those that it takes; or if it is not a recurrent cell.
-    """
-    valid = constructor_options(get_cell(cell)) - {"units"}
+    """Returns `cell(units, **options)`; raises `InputError` for an unknown option, or if it is not a recurrent cell."""
+    valid, name = constructor_options(get_cell(cell)) - {"units"}, getattr(cell, "__name__", cell)
     for option in options:
         if option not in valid:
-            raise unknown(f"option of {getattr(cell, '__name__', cell)}", option, sorted(valid))
-    made = cell(units, **options)
-    if not hasattr(made, "state_size") or not callable(made):
+            raise unknown(f"option of {name}", option, sorted(valid))
+    instance = cell(units, **options)
+    if not hasattr(instance, "state_size") or not callable(instance):
         raise InputError(
-            f"{getattr(cell, '__name__', cell)} is not a recurrent cell: keras.layers.RNN needs a layer with a "
+            f"{name} is not a recurrent cell: keras.layers.RNN needs a layer with a "
             "state_size and call(inputs, states); see keras_rnncap.cells.RecurrentCell for a base class"
         )
-    return made
+    return instance
+
+
+def constructor_options(cell: Callable[..., Any]) -> set[str]:
+    """Returns the names of the arguments that `cell(...)` takes, those that `**kwargs` hands to its bases included."""
+    names: set[str] = set()
+    for kind in inspect.getmro(cell) if inspect.isclass(cell) else (cell,):
+        if inspect.isclass(kind) and "__init__" not in vars(kind):
+            continue
+        parameters = inspect.signature(kind.__init__ if inspect.isclass(kind) else kind).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters) or kind is keras.layers.Layer:
+            break
+    return names
+
+
+def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, float]]:
+    """Returns the range and the default (within the range) of each number that a cell declares as `searched`.
+
+    A number that a `functools.partial` fixes is not searched; cells of Keras declare none.
+
+    Example:
+    >>> from keras_rnncap.cells import IntersectionRNNCell
+    >>> searched_numbers(functools.partial(IntersectionRNNCell, forget_bias=2.0))
+    {'depth_forget_bias': (0.0, 6.0, 1.0)}
+    """
+    kind, fixed = (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
+    declared: dict[str, tuple[float, float]] = getattr(kind, "searched_numbers", dict)()
+    numbers = {name: limits for name, limits in declared.items() if name not in fixed}
+    default = cell(1) if numbers else None
+    return {name: (low, high, min(max(getattr(default, name), low), high)) for name, (low, high) in numbers.items()}
 
 
 def _import_cell(path: str) -> CellFactory:

@@ -7,7 +7,8 @@ from typing import Any
 from keras import ops
 
 from keras_rnncap.cells.algebra import CellWeights
-from keras_rnncap.cells.base import ProjectingCell, RecurrentCell
+from keras_rnncap.cells.base import RecurrentCell
+from keras_rnncap.cells.families import ProjectingCell
 from keras_rnncap.cells.lookup import known_as
 
 
@@ -21,16 +22,12 @@ class MUT1Cell(ProjectingCell):
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
     Source: Jozefowicz, Zaremba, Sutskever (2015), section 4, where s is tanh. Unlike the GRU's gate u, z admits the
-    candidate. tanh(x) needs inputs of width `units`; others are projected to it first, as `ProjectingCell` says.
-
-    Weights: `kernel` `(units, 2 * units)` with the blocks update (z) and reset (r), `recurrent_kernel`
-    `(units, 2 * units)` with reset and candidate (c), `bias` `(3 * units,)` with update, reset and candidate,
-    `initial_state` `(1, units)`, and where needed `projection` `(input_dim, units)`. Arguments, call arguments and
-    errors are those of `ProjectingCell`.
+    candidate. Inputs of another width than `units` are projected.
+    Blocks: update (z), reset (r), candidate (c); `kernel` has the first two, `recurrent_kernel` the last two.
+    Arguments: those of `ProjectingCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(MUT1Cell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(MUT1Cell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
@@ -59,17 +56,11 @@ class MUT2Cell(ProjectingCell):
         c_t = s(W^cx x_t + W^ch (r_t h_{t-1}) + b^c)
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4, where s is tanh. Unlike the GRU's gate u, z admits the
-    candidate. The reset gate needs inputs of width `units`; others are projected to it first, as `ProjectingCell` says.
-
-    Weights: `kernel` `(units, 2 * units)` with the blocks update (z) and candidate (c), `recurrent_kernel`
-    `(units, 3 * units)` and `bias` `(3 * units,)` with update, candidate and reset (r), `initial_state` `(1, units)`,
-    and where needed `projection` `(input_dim, units)`. Arguments, call arguments and errors are those of
-    `ProjectingCell`.
+    Source: as `MUT1Cell`. Inputs of another width than `units` are projected.
+    Blocks: update (z), candidate (c), reset (r); `kernel` has the first two. Arguments: those of `ProjectingCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(MUT2Cell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(MUT2Cell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
@@ -98,16 +89,10 @@ class MUT3Cell(RecurrentCell):
         c_t = s(W^cx x_t + W^ch (r_t h_{t-1}) + b^c)
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
-    Source: Jozefowicz, Zaremba, Sutskever (2015), section 4, where s is tanh. Unlike the GRU's gate u, z admits the
-    candidate.
-
-    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)` and `bias` `(3 * units,)` with
-    the blocks update (z), reset (r) and candidate (c), `initial_state` `(1, units)`. Arguments, call arguments and
-    errors are those of `RecurrentCell`.
+    Source: as `MUT1Cell`. Blocks: update (z), reset (r), candidate (c). Arguments: those of `RecurrentCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(MUT3Cell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(MUT3Cell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 

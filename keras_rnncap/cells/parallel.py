@@ -14,16 +14,13 @@ from keras_rnncap.errors import InputError
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
 class ParallelRNN(keras.layers.RNN):
-    """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and the same outputs, without a loop.
+    """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and outputs, without a loop.
 
-    Masks, and dropout while training, need the loop, and take it.
+    With masks, and with dropout while training, it runs the loop.
 
     Args:
-        cell: A `RecurrentCell` that defines `scan`.
+        cell: A `RecurrentCell` that defines `scan`; any other is an `InputError`.
         **kwargs: As for `keras.layers.RNN`.
-
-    Raises:
-        InputError: If the cell has no parallel form.
     """
 
     def __init__(self, cell: RecurrentCell, **kwargs: Any) -> None:

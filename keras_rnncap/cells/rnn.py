@@ -1,13 +1,15 @@
-"""The vanilla recurrent network."""
+"""The vanilla recurrent network, and the one that starts as the identity."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import keras
+
 from keras_rnncap.cells.algebra import CellWeights
 from keras_rnncap.cells.base import RecurrentCell
 from keras_rnncap.cells.lookup import known_as
-from keras_rnncap.initializers import MatrixKind
+from keras_rnncap.initializers import Initializer, MatrixKind
 
 
 @known_as("rnn")
@@ -16,25 +18,54 @@ class RNNCell(RecurrentCell):
 
         h_t = s(W^h h_{t-1} + W^x x_t + b^h)
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1.
-
-    Weights: `kernel` `(input_dim, units)`, `recurrent_kernel` `(units, units)`, `bias` `(units,)`, `initial_state`
-    `(1, units)`. Arguments, call arguments and errors are those of `RecurrentCell`.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1. Arguments: those of `RecurrentCell`.
 
     Example:
-    >>> outputs = keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8)))
-    >>> tuple(outputs.shape)
+    >>> tuple(keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8))).shape)
     (32, 4)
     """
 
     blocks = ("hidden",)
-    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = (
-        "orthogonal",
-        "normal",
-    )  # the identity is left to the IRNN (appendix A)
+    # Appendix A leaves the identity to the IRNN.
+    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = ("orthogonal", "normal")
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equation 1."""
         (h,) = states
         (a,) = w.of_both(x, h)
         return (w.activation(a),)
+
+
+@known_as("irnn")
+class IRNNCell(RNNCell):
+    """The IRNN: a vanilla RNN with ReLU, started at the identity with zero biases.
+
+        h_t = ReLU(W^h h_{t-1} + W^x x_t + b^h),  W^h = 1 and b^h = 0 at the start
+
+    Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it.
+
+    Args:
+        activation: ReLU and nothing else.
+        recurrent_initializer: The identity, or a scaled one.
+
+    Example:
+    >>> tuple(keras.layers.RNN(IRNNCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    activations = ("relu",)
+    recurrent_kinds = ("identity",)
+    tunes_bias = False
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "relu",
+        recurrent_initializer: Initializer = "identity",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation=activation, recurrent_initializer=recurrent_initializer, **kwargs)
+        if self.activation is not keras.activations.relu:
+            raise ValueError(
+                f"activation of an IRNNCell must be 'relu'; got {activation!r}. RNNCell takes any activation"
+            )

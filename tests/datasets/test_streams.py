@@ -11,7 +11,6 @@ import pytest
 from contracts.stream_contract import StreamContract, step_losses
 
 from keras_rnncap.datasets import DistractorArithmetic, PolyphonicMusic, XMLModelling
-from keras_rnncap.datasets.distractor_arithmetic import SYMBOLS as ARITHMETIC_SYMBOLS
 
 BUILDERS = Path(__import__("keras_rnncap.datasets.builders", fromlist=["x"]).__file__).parent
 PTB = BUILDERS / "penn_treebank" / "dummy_data"
@@ -47,8 +46,8 @@ class TestDistractorArithmetic(StreamContract):
         assert {len(str(first)) for first, _ in pairs[0]} == set(range(1, 9))
 
     def test_the_papers_instance_has_the_form(self):
-        assert set("3e36d9-h1h39f94eeh43keg3c=-13991064.") <= set(ARITHMETIC_SYMBOLS)
-        assert len(ARITHMETIC_SYMBOLS) == 40
+        assert set("3e36d9-h1h39f94eeh43keg3c=-13991064.") <= set(DistractorArithmetic.symbols)
+        assert len(DistractorArithmetic.symbols) == 40
 
 
 class TestXML(StreamContract):

@@ -12,7 +12,7 @@ import pytest
 import tensorflow_datasets as tfds
 from contracts.task_contract import TextContract
 
-import keras_rnncap.datasets.text8 as text8_module
+import keras_rnncap.datasets.characters as characters_module
 from keras_rnncap.datasets import Text8, decode
 from keras_rnncap.datasets.builders import text8 as builder_package
 from keras_rnncap.errors import InputError
@@ -140,7 +140,7 @@ def test_texts_that_cannot_be_used_say_why(tmp_path, text, said):
 )
 def test_the_whole_is_split_as_in_the_literature_and_a_prefix_is_called_one(monkeypatch, size, held_out, data):
     text = np.tile(np.frombuffer(b"abcdefg ", np.uint8), -(-size // 8))[:size].tobytes()
-    monkeypatch.setattr(text8_module, "read_bytes", lambda _: text)
+    monkeypatch.setattr(characters_module, "read_bytes", lambda _: text)
     task = Text8("somewhere")
     assert [len(part) for part in task.corpus[1:]] == [size - 2 * held_out, held_out, held_out]
     assert task.data == data

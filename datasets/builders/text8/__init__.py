@@ -1,5 +1,3 @@
 """The text8 corpus."""
 
-from keras_rnncap.datasets.builders.text8.text8_dataset_builder import Builder
-
-__all__ = ["Builder"]
+from keras_rnncap.datasets.builders.text8.text8_dataset_builder import Builder as Builder
