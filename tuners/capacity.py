@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import zlib
@@ -15,14 +14,13 @@ from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
-from keras_rnncap.engines import check_engine
-from keras_rnncap.errors import check_integer, check_seed
-from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
-from keras_rnncap.runs.fingerprint import code_of
+from keras_rnncap.runs import IDENTITY, INFEASIBLE, replacing
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
-from keras_rnncap.tuners.search_run import SearchResult, SearchRun
-from keras_rnncap.tuners.spaces import as_today, in_words
+from keras_rnncap.tuners.population_tuner import SLOTS
+from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import in_words
+from keras_rnncap.tuners.stopping import QuantileRule
 
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
 """After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
@@ -53,6 +51,23 @@ class CapacityResult(SearchResult):
     accuracy: float | None
     mutual_information_bits: float | None
     bits_per_parameter: float | None
+
+
+class _CapacityRun(SearchRun[CapacityResult]):
+    result_class = CapacityResult
+
+    def describe(self, row: Mapping[str, Any]) -> str:
+        if row["status"] == INFEASIBLE:
+            return "infeasible: training diverged"
+        best = self.best() or row
+        return (
+            f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
+            f"bits/parameter  best {best['bits_per_parameter']:.2f}"
+        )
+
+    def write_files(self, result: CapacityResult) -> None:
+        with replacing(self.directory / "capacity.png") as new:
+            plot_capacity(self.rows, result.parameters, result.cell).savefig(new, dpi=150)
 
 
 def measure_capacity(
@@ -115,47 +130,20 @@ def measure_capacity(
     >>> result.units, result.parameters, result.trials
     (2, 43, 1)
     """
-    factory = get_cell(cell)
     counts = {"params": params, "depth": depth, "trials": trials, "steps": steps, "length": length}
-    for name, value in {**counts, "batch_size": batch_size, "slots": slots}.items():
-        check_integer(name, value, 1)
-    check_seed(seed)
-    task, name = PerceptronSearch(params, input_dim, length, seed), one_name(cell)
-    identity = {
-        "command": "capacity",
-        "cell": name,
-        "params": params,
-        "depth": depth,
-        "steps": steps,
-        "batch_size": batch_size,
-        "seed": seed,
-        "input_dim": task.input_dim,
-        "length": length,
-        **code_of(factory),
-    }
+    check_search(seed, **counts, batch_size=batch_size, slots=slots)
+    task, factory = PerceptronSearch(params, input_dim, length, seed), get_cell(cell)
+    sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    job = Job(task, factory, changes=changes, **sizes)
+    if out is None:
+        out = default_directory(cell, **sizes, length=length, input_dim=input_dim, changes=changes)
+    identity = {"command": "capacity", "input_dim": task.input_dim, "length": length}
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
-    sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size}
-    job = Job(task, factory, params=params, depth=depth, seed=seed, changes=changes, **sizes)
-    job.check()
-    check_engine(engine, job)
-    if out is None:
-        sizes |= {"length": length, "input_dim": input_dim, "changes": changes}
-        out = default_directory(name, params, depth, seed, **sizes)
-    with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
-        run = SearchRun(directory, job, trials, _describe)
-        try:
-            rule = QuantileRule(STOP_BELOW)
-            options: dict[str, Any] = {"rule": rule, "slots": slots, "progress": progress, "engine": engine}
-            if job.all_fixed:  # trials differ in their weights alone
-                run.search("repeat", **options)
-            else:
-                run.search(starts=_starts(job), **options)
-        finally:  # also when interrupted: what is finished is kept, and shown
-            result = _result(run)
-            if run.rows:
-                _write(run, result)
-    return result
+    # Where all hyperparameters are fixed, trials differ in their weights alone.
+    proposals = {"oracle": "repeat"} if job.all_fixed else {"starts": _starts(job)}
+    options = SearchOptions(**proposals, rule=QuantileRule(STOP_BELOW), slots=slots, engine=engine, progress=progress)
+    return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity)
 
 
 def _starts(job: Job) -> list[dict[str, float]]:
@@ -166,25 +154,6 @@ def _starts(job: Job) -> list[dict[str, float]]:
     patterns = START_PATTERNS if saturates else CROSS_ENTROPY_PATTERNS
     points = [start | {"patterns_per_parameter": density} for density in patterns]
     return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
-
-
-def _describe(run: SearchRun, row: dict[str, Any]) -> str:
-    """Returns what to tell of a trial that ended."""
-    if row["status"] == INFEASIBLE:
-        return "infeasible: training diverged"
-    best = run.best() or row
-    return (
-        f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
-        f"bits/parameter  best {best['bits_per_parameter']:.2f}"
-    )
-
-
-def _write(run: SearchRun, result: CapacityResult) -> None:
-    """Writes all files that follow from the rows: the best model, the picture, and the result."""
-    run.save_best()
-    with replacing(run.directory / "capacity.png") as new:
-        plot_capacity(run.rows, result.parameters, result.cell).savefig(new, dpi=150)
-    write_json(run.directory / "capacity.json", dataclasses.asdict(result))
 
 
 def default_directory(cell: str | CellFactory, params: int, depth: int, seed: int, **settings: Any) -> Path:
@@ -199,15 +168,3 @@ def default_directory(cell: str | CellFactory, params: int, depth: int, seed: in
 
     before = folder(str)
     return before if (before / IDENTITY).exists() else folder(in_words)
-
-
-def _result(run: SearchRun) -> CapacityResult:
-    best, identity = run.best() or {}, run.directory.identity
-    names = ("patterns", "accuracy", "mutual_information_bits", "bits_per_parameter")
-    measured: dict[str, Any] = {name: best.get(name) for name in names}
-    return CapacityResult(
-        **run.facts(),
-        input_dim=identity["input_dim"],
-        length=identity["length"],
-        **measured,
-    )

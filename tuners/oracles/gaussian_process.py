@@ -22,9 +22,8 @@ class GaussianProcess:
         k(x, x') = s^2 (1 + a + a^2 / 3) exp(-a) + [x = x'] v,   a = sqrt(5) |(x - x') / l|
 
     with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-8, 3^2);
-    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, 3), of which a variance of 2.7 is shared by all i: each is the log-normal prior
-    of Hvarfner et al. (2024), whose lengths grow with the dimensions, as its density over l_i itself has it. Were they
-    independent, a few dozen points would give lengths that differ by chance; so they differ where points say so.
+    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, 3), of which a variance of 2.7 is shared by all i, so that lengths differ only
+    where points say so: each is the log-normal prior of Hvarfner et al. (2024), as its density over l_i itself has it.
 
     Args:
         x: Points, `(n, d)`, each coordinate in about [0, 1].
@@ -88,13 +87,10 @@ class GaussianProcess:
     # ---- the fit
 
     def _fitted(self, start: np.ndarray) -> np.ndarray:
-        dimensions = self.x.shape[1]
-        bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * dimensions]
-        low, high = np.array(bounds).T
+        bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * self.x.shape[1]]
         options = {"maxiter": 40 if len(self.y) <= 2 * SUBSET else 25, "ftol": 1e-6}
-        start = np.clip(start, low, high)
-        optimum = optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        return optimum.x
+        start = np.clip(start, *np.array(bounds).T)
+        return optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
     def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns the negative log posterior of the parameters, up to a constant, and its gradient."""
@@ -155,9 +151,8 @@ class GaussianProcess:
         values, vectors = linalg.eigh(covariance)
         draws = rng.normal(size=(len(pending), count))
         drawn = (cross @ self._weights)[:, None] + vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * draws)
-        return Fantasies(
-            self, np.concatenate([self.x, pending]), np.concatenate([np.tile(self.y[:, None], count), drawn])
-        )
+        points = np.concatenate([self.x, pending])
+        return Fantasies(self, points, np.concatenate([np.tile(self.y[:, None], count), drawn]))
 
 
 class Fantasies:
