@@ -19,11 +19,11 @@ from keras_rnncap.runs.rows import damaged
 ASKED, RUNNING = "asked.jsonl", "running.npz"
 COLUMNS = {"trial": COUNT, "seed": SEED, "values": OBJECT, "oracle": optional(OBJECT)}
 START = b'{"trial": '
-"""What a line of the first holds, and begins with."""
+"""What a line of `asked.jsonl` holds, and how it begins."""
 SHARE_OF_TIME = 0.02
 """The part of a search's time that keeping the trials in training may take, about."""
 LEAST_S = 3.0
-"""Seconds between two times that they are kept, at least."""
+"""Least time between two times that they are kept, in seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +65,8 @@ class TrialState:
 class Journal:
     """Two files in a run's folder: `asked.jsonl`, a line for each trial asked for, and `running.npz`.
 
-    A line is written before its trial starts, so that no trial is thrown away because a process ended: trials that end
-    early, as those that diverge do, would be counted more often than others.
+    A line is written before its trial starts: were trials thrown away because a process ended, those that diverge, and
+    so end early, would be counted more often than others.
 
     Args:
         directory: The folder.
@@ -113,15 +113,13 @@ class Journal:
         if not states:
             self._running.unlink(missing_ok=True)
             return
-        facts = {
-            str(number): {"done": state.done, "history": state.history, "slot": state.slot, "size": state.size}
-            for number, state in states.items()
-        }
-        arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts)), "spent_s": np.array(spent_s)}
+        facts, arrays = {}, {"spent_s": np.array(spent_s)}
         for number, state in states.items():
+            facts[number] = {name: value for name, value in vars(state).items() if name != "arrays"}
             arrays |= {f"{number}/{name}": array for name, array in state.arrays.items()}
-        with replacing(self._running) as new, new.open("wb") as stream:
-            np.savez(stream, **arrays)
+        arrays["facts"] = np.array(json.dumps(facts))
+        with replacing(self._running) as new:
+            np.savez(new, **arrays)
         self._kept_at = time.monotonic()
         self._took = self._kept_at - started
 
