@@ -26,7 +26,7 @@ PROFILES = {
     "laptop": Profile(trials=60, steps=5_000, stop_early=True),
     "paper": Profile(trials=1_000, steps=50_000, stop_early=False),
 }
-"""Seconds, to see whether something works; minutes on two cores; and the least that Collins et al. (2017) spent."""
+"""Seconds; minutes on two cores; and the least that Collins et al. (2017) spent."""
 
 
 def get_profile(name: str) -> Profile:

@@ -45,13 +45,13 @@ class Running:
 
 
 class Outcome(NamedTuple):
-    """What became of a trial in a round.
+    """A trial after a round.
 
     Attributes:
         running: The trial.
         place: Where it trained.
         over: Whether it has made all its steps, or diverged.
-        state: How far it has come now; of its history, the last entry is this round's.
+        state: How far it has come now; the last entry of its history is of this round.
     """
 
     running: Running
@@ -65,7 +65,7 @@ class Rounds:
 
     Args:
         job: What is trained.
-        largest: Slots of a population, at most.
+        largest: Largest number of slots of a population.
         engine: Where workers are, as `make_engine` takes it.
     """
 
@@ -123,18 +123,17 @@ class Rounds:
         """Trains all trials for a round.
 
         Args:
-            is_looked_at: From a trial and its steps after the round to whether its progress is asked for.
+            is_looked_at: Whether the progress of a trial is asked for, from the trial and its steps after the round.
 
         Returns:
-            What became of them, in an order that follows from their places.
+            Their outcomes, in an order that follows from their places.
         """
         self._turn += 1
         self._schedule.settle()
         steps, pieces = self.job.round_steps, []
         for key, group in self._schedule.groups.items():
-            trials = {slot: running for slot, running in enumerate(group) if running}
-            looks = [slot for slot, running in trials.items() if is_looked_at(running, running.state.done + steps)]
-            states = {running: running.state for running in trials.values()}
+            looks = [slot for slot, each in enumerate(group) if each and is_looked_at(each, each.state.done + steps)]
+            states = {running: running.state for running in group if running}
             pieces.append(self._piece(key, states, steps=steps, looks=tuple(looks)))
         results = self._do(pieces)
         places = sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number))
@@ -148,23 +147,22 @@ class Rounds:
         return Outcome(running, place, over, TrialState(done, history, slot, trained.arrays, size))
 
     def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
-        """Returns what is known of trials that end."""
+        """Measures trials that end."""
         pieces = []
-        for key in {outcome.place.key: None for outcome in outcomes}:
-            here = [outcome for outcome in outcomes if outcome.place.key == key]
-            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in here}
-            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in here}, ends=losses))
+        for key in dict.fromkeys(outcome.place.key for outcome in outcomes):
+            ending = [outcome for outcome in outcomes if outcome.place.key == key]
+            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in ending}
+            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in ending}, ends=losses))
         results = self._do(pieces)
         return [results[outcome.place.key][outcome.place.slot] for outcome in outcomes]
 
     def _piece(self, key: Key, states: Mapping[Running, TrialState], **options: Any) -> Piece:
-        """Returns work on some trials of a population, in some states."""
         trials = self._schedule.groups[key]
         slots = (running.placed(states[running]) if running and running in states else None for running in trials)
         return Piece(key, bool(self.alone), tuple(slots), self._turn, **options)
 
     def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
-        """Has workers do some pieces; returns what came of each, by slot."""
+        """Returns the results of some pieces, by population and slot."""
         for piece in pieces:
             self._engine.submit(piece)
         return {piece.key: result for piece, result in (self._engine.completed() for _ in pieces)}

@@ -1,4 +1,4 @@
-"""Trains and measures trials in populations: what a driver asks for, and is told, in plain values and arrays."""
+"""Trains and measures trials in populations; requests and answers are plain values and arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.scheduling import Key
 
 IDLE = 8
-"""Populations without trials that a worker keeps: they need not be compiled again where their shape and size return."""
+"""Populations without trials that a worker keeps, so that they need not be compiled again."""
 
 
 class Placed(NamedTuple):
@@ -36,14 +36,12 @@ class Placed(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Work on one population: training, or measuring of trials that end.
-
-    Nothing else is needed to do it: any worker can, and another one again where a worker is lost.
+    """Work on one population: training, or measuring of trials that end. Any worker can do it, and do it again.
 
     Attributes:
         key: The population.
         alone: Whether its cell trains one model after another.
-        slots: Who is in it; `None` where nobody is.
+        slots: The trials in it, `None` in a free slot.
         turn: Counts the rounds of a search.
         steps: Training steps; 0 where trials are measured.
         looks: Slots of the trials whose progress after the training is asked for.
@@ -57,6 +55,11 @@ class Piece(NamedTuple):
     steps: int = 0
     looks: tuple[int, ...] = ()
     ends: Mapping[int, float] = {}
+
+    @property
+    def kind(self) -> tuple[Hashable, ...]:
+        """Shape, way and size, which a population must have to be used for it."""
+        return self.key[0], self.alone, len(self.slots)
 
 
 class Trained(NamedTuple):
@@ -102,28 +105,23 @@ class Worker:
 
     def begin(self, piece: Piece) -> HeldPopulation:
         """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
-        idle = [held for held in self._populations if held.turn < piece.turn - 1]
-        fitting = [held for held in self._populations if held.kind == _kind(piece) and held.key == piece.key]
-        fitting += [held for held in idle if held.kind == _kind(piece)]
+        idle = [held for held in self._populations if held.piece.turn < piece.turn - 1]
+        same = [held for held in self._populations if held.piece.kind == piece.kind]
+        fitting = [held for held in same if held.piece.key == piece.key] + [held for held in same if held in idle]
         held = fitting[0] if fitting else HeldPopulation(self.job, piece)
-        gone = [held, *(other for other in idle[:-IDLE] if other is not held)]
-        self._populations = [*(other for other in self._populations if other not in gone), held]
+        self._populations = [each for each in self._populations if each not in (held, *idle[:-IDLE])] + [held]
         held.take(piece)
         return held
 
 
-def _kind(piece: Piece) -> tuple[Hashable, ...]:
-    return piece.key[0], piece.alone, len(piece.slots)
-
-
 class HeldPopulation:
-    """A population, who is in its slots, and the piece of work that is done in it.
+    """A population, the trials in its slots, and the piece of work that is done in it.
 
-    Slots that nobody takes are filled with copies that stop after a step.
+    Free slots are filled with copies that stop after a step.
     """
 
     def __init__(self, job: Job, piece: Piece) -> None:
-        self.job, self.kind = job, _kind(piece)
+        self.job, self.piece = job, piece
         first = next(placed for placed in piece.slots if placed)
         member = job.member(first.values, first.seed)
         idle = dataclasses.replace(member, settings=dataclasses.replace(member.settings, steps=1))
@@ -133,7 +131,7 @@ class HeldPopulation:
 
     def take(self, piece: Piece) -> None:
         """Takes up a piece."""
-        self.piece, self.key, self.turn = piece, piece.key, piece.turn
+        self.piece = piece
         for slot, placed in enumerate(piece.slots):
             now = self._in_slots[slot]
             if placed is None or now == (placed.number, placed.done):
@@ -145,13 +143,13 @@ class HeldPopulation:
                 self.population.restore(slot, placed.arrays)
 
     def run(self) -> None:
-        """Trains; other populations may train in other threads at the same time."""
+        """Trains."""
         if self.piece.steps:
-            self._in_slots = [None] * len(self._in_slots)  # those without a place train as well; it may be interrupted
+            self._in_slots = [None] * len(self._in_slots)  # all train, and it may be interrupted
             self._losses = self.job.advance(self.population, self.piece.steps)
 
     def stop(self) -> None:
-        """Has training in another thread end soon."""
+        """Stops training in another thread."""
         self.population.stop_training = True
 
     def result(self) -> dict[int, Trained] | dict[int, Ended]:
@@ -176,10 +174,10 @@ class HeldPopulation:
     def _ended(self) -> dict[int, Ended]:
         if not (ends := self.piece.ends):
             return {}
-        slots = self.piece.slots
-        values = [placed.values for slot, placed in enumerate(slots) if placed and slot in ends]
-        measured = self.job.measure(self.population, sorted(ends), values, [ends[slot] for slot in sorted(ends)])
+        slots = sorted(ends)
+        values = [placed.values for slot in slots if (placed := self.piece.slots[slot])]
+        measured = self.job.measure(self.population, slots, values, [ends[slot] for slot in slots])
         return {
             slot: Ended(known, self.population.member(slot).get_weights())
-            for slot, known in zip(sorted(ends), measured, strict=True)
+            for slot, known in zip(slots, measured, strict=True)
         }
