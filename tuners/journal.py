@@ -28,38 +28,23 @@ LEAST_S = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class AskedTrial:
-    """A trial that an oracle proposed.
+    """A trial that an oracle proposed."""
 
-    Attributes:
-        trial: Its number; the first is 0.
-        seed: The seed of its weights and batches.
-        values: Values of its active hyperparameters.
-        oracle: What the oracle needs to go on as if it had not been interrupted.
-    """
-
-    trial: int
-    seed: int
-    values: dict[str, Any]
-    oracle: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trial: int  # its number
+    seed: int  # of its weights and batches
+    values: dict[str, Any]  # of its active hyperparameters
+    oracle: dict[str, Any] = dataclasses.field(default_factory=dict)  # what later proposals depend on
 
 
 @dataclasses.dataclass
 class TrialState:
-    """A trial in training, between two rounds.
+    """A trial in training, between two rounds."""
 
-    Attributes:
-        done: Training steps that it has made.
-        history: `(step, mean loss since the entry before, progress where the stopping rule looked or NaN)`.
-        slot: Its place among all trials of its shape.
-        arrays: What its population restores it from.
-        size: Places of its population; 0 where that was not kept.
-    """
-
-    done: int
-    history: list[tuple[int, float, float]]
-    slot: int
-    arrays: dict[str, np.ndarray]
-    size: int = 0
+    done: int  # training steps
+    history: list[tuple[int, float, float]]  # as `EndedTrial` has it
+    slot: int  # among all trials of its shape
+    arrays: dict[str, np.ndarray]  # what its population restores it from
+    size: int = 0  # slots of its population; 0 where that was not kept
 
 
 class Journal:

@@ -20,44 +20,30 @@ from keras_rnncap.tuners.worker import Ended, Piece, Placed, Trained, Worker
 
 @dataclasses.dataclass(eq=False)
 class Running:
-    """A trial in training, or about to be.
-
-    Attributes:
-        trial: What KerasTuner knows of it.
-        values: Values of its active hyperparameters.
-        member: What they come to.
-        state: How far it has come.
-    """
+    """A trial in training, or about to be."""
 
     trial: Trial
-    values: dict[str, Any]
+    values: dict[str, Any]  # of its active hyperparameters
     member: Member
     state: TrialState = dataclasses.field(default_factory=lambda: TrialState(0, [], 0, {}))
 
     @property
     def number(self) -> int:
-        """Counts the trials of a search."""
+        """The trial's number."""
         return int(self.trial.trial_id)
 
     def placed(self, state: TrialState) -> Placed:
-        """Returns what a worker must know of it, in some state."""
+        """Returns it in some state, as a worker takes it."""
         return Placed(self.number, self.member.seed, self.values, state.done, state.arrays)
 
 
 class Outcome(NamedTuple):
-    """A trial after a round.
-
-    Attributes:
-        running: The trial.
-        place: Where it trained.
-        over: Whether it has made all its steps, or diverged.
-        state: How far it has come now; the last entry of its history is of this round.
-    """
+    """A trial after a round."""
 
     running: Running
     place: Place
-    over: bool
-    state: TrialState
+    over: bool  # whether it has made all its steps, or diverged
+    state: TrialState  # the last entry of its history is of this round
 
 
 class Rounds:

@@ -12,17 +12,11 @@ Key: TypeAlias = tuple[Hashable, int]
 
 
 class Place(NamedTuple):
-    """Where a trial trains.
-
-    Attributes:
-        key: The population.
-        slot: Its slot there.
-        size: Slots of the population.
-    """
+    """Where a trial trains."""
 
     key: Key
     slot: int
-    size: int
+    size: int  # slots of the population
 
 
 class Schedule(Generic[Trial]):

@@ -52,27 +52,18 @@ Result = TypeVar("Result", bound=SearchResult)
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
-    """How a search proposes, runs and stops its trials.
-
-    Attributes:
-        oracle: Name of the oracle.
-        starts: For each of the first trials, what differs from the default values of the space.
-        rule: When to stop a trial early.
-        slots: Trials that train at the same time.
-        engine: Where they train, as `make_engine` takes it.
-        progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
-    """
+    """How a search proposes, runs and stops its trials."""
 
     oracle: str = "gp"
-    starts: Sequence[Mapping[str, Any]] = ()
-    rule: QuantileRule | None = None
-    slots: int = SLOTS
-    engine: str = ENGINE
-    progress: bool | Literal["bar"] = False
+    starts: Sequence[Mapping[str, Any]] = ()  # for each of the first trials, what differs from the default values
+    rule: QuantileRule | None = None  # when to stop a trial early
+    slots: int = SLOTS  # trials that train at the same time
+    engine: str = ENGINE  # as `make_engine` takes it
+    progress: bool | Literal["bar"] = False  # "bar" shows the bar without a line for each trial
 
 
 def check_search(seed: int, **counts: int) -> None:
-    """Raises `InputError` unless the seed is one, and all counts are integers of at least 1."""
+    """Raises `InputError` unless the seed is valid and all counts are integers of at least 1."""
     for name, value in counts.items():
         check_integer(name, value, 1)
     check_seed(seed)

@@ -79,7 +79,7 @@ class SearchRun(Generic[Result]):
             options: How to run them.
             out: The folder.
             overwrite: Whether to start anew where the folder holds a run, which is removed.
-            identity: What distinguishes the search from others besides what the job says: at least the command.
+            identity: What tells the search from others besides its cell and sizes: at least the command.
             **facts: What the result says besides what follows from the rows and the identity.
         """
         job.check()

@@ -18,21 +18,13 @@ IDLE = 8
 
 
 class Placed(NamedTuple):
-    """A trial in a slot of a population.
-
-    Attributes:
-        number: Its number.
-        seed: The seed of its weights and batches.
-        values: Values of its hyperparameters.
-        done: Training steps that it has made.
-        arrays: What its population restores it from; empty at its start.
-    """
+    """A trial in a slot of a population."""
 
     number: int
     seed: int
     values: Mapping[str, Any]
-    done: int
-    arrays: Mapping[str, np.ndarray]
+    done: int  # training steps
+    arrays: Mapping[str, np.ndarray]  # what its population restores it from; empty at its start
 
 
 class Piece(NamedTuple):
@@ -63,30 +55,17 @@ class Piece(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A trial after some training.
+    """A trial after some training."""
 
-    Attributes:
-        loss: Its mean loss over these steps.
-        alive: Whether it has not diverged.
-        progress: How well it does, where that was asked for; otherwise NaN.
-        arrays: What a population restores it from.
-        stopped: The step at which its schedule has stopped it, `None` where it trains on.
-    """
-
-    loss: float
-    alive: bool
-    progress: float
+    loss: float  # mean over these steps
+    alive: bool  # whether it has not diverged
+    progress: float  # as `Job.progress` has it, where that was asked for; otherwise NaN
     arrays: dict[str, np.ndarray]
-    stopped: int | None
+    stopped: int | None  # the step at which its schedule has stopped it, if it has
 
 
 class Ended(NamedTuple):
-    """A trial at its end.
-
-    Attributes:
-        measured: What is known of it.
-        weights: The weights of its model.
-    """
+    """A trial at its end, and the weights of its model."""
 
     measured: Measured
     weights: list[np.ndarray]

@@ -29,11 +29,7 @@ def make_engine(name: str, make_worker: Callable[[], Worker]) -> Engine:
 
 
 def check_engine(name: str, sent: Any = None) -> tuple[str, int | None]:
-    """Returns the two parts of an engine's name, and checks that `sent` can be sent to its workers.
-
-    Raises:
-        InputError: If there is no such engine, or it cannot.
-    """
+    """Returns the parts of an engine's name; raises `InputError` if there is none, or `sent` cannot be sent to it."""
     kind, colon, count = name.partition(":")
     if kind not in ENGINES:
         raise unknown("engine", kind, ENGINES)

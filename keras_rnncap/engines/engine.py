@@ -9,10 +9,10 @@ class Work(Protocol):
     """A piece of work that a worker has taken up."""
 
     def run(self) -> None:
-        """Does the part that may go on beside others, in a thread of its own."""
+        """Does the part that may run in a thread beside others."""
 
     def stop(self) -> None:
-        """Has `run`, in another thread, end soon."""
+        """Ends `run`, in another thread, soon."""
 
     def result(self) -> Any:
         """Returns what came of it: plain values and arrays."""
@@ -26,10 +26,7 @@ class Worker(Protocol):
 
 
 class Engine(Protocol):
-    """Has workers do pieces of work: plain values and arrays with a `key`; pieces of one key go to one worker.
-
-    A piece is all that is needed to do it, so that it is done again where a worker is lost.
-    """
+    """Brings pieces of work, plain values and arrays with a `key`, to workers; those of one key go to one worker."""
 
     def submit(self, piece: Any) -> None:
         """Takes a piece, to be done."""

@@ -11,9 +11,7 @@ from keras_rnncap.population.devices import populations_at_once
 
 
 class InlineEngine:
-    """One worker in this process, which runs pieces in threads beside each other, and does all else in this thread.
-
-    XLA gains nothing from a second core within products of a few dozen units, so there is a thread for each core.
+    """One worker in this process, which runs pieces in threads, and does all else in this thread.
 
     Args:
         make_worker: Returns a worker.
@@ -30,7 +28,7 @@ class InlineEngine:
         self._waiting.append(piece)
 
     def completed(self) -> tuple[Any, Any]:
-        """Does all pieces that were submitted, and returns the first of them and what came of it."""
+        """Does all pieces that were submitted, and returns the first of them and its result."""
         if not self._done:
             pieces, self._waiting = self._waiting, []
             works = [self._worker.begin(piece) for piece in pieces]

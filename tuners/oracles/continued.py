@@ -20,11 +20,7 @@ INITIAL_TRIALS = {"gp": "initial_trials", "bayesian": "num_initial_points"}
 
 
 def check_oracle(name: str) -> str:
-    """Returns the name of an oracle.
-
-    Raises:
-        InputError: If there is none of that name, or it needs a package that is missing.
-    """
+    """Returns the name of an oracle; raises `InputError` if there is none, or it needs a package that is missing."""
     if name not in ORACLES:
         raise InputError(f"oracle must be one of {', '.join(ORACLES)}; got {name!r}")
     if name == "bayesian" and importlib.util.find_spec("sklearn") is None:
@@ -34,17 +30,11 @@ def check_oracle(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class PastTrial:
-    """A trial that was asked for in an earlier process.
-
-    Attributes:
-        number: Its number.
-        values: Values of its hyperparameters.
-        row: Its row, with `status` and, where that is `COMPLETED`, the objective; `None` if it has not ended.
-    """
+    """A trial that was asked for in an earlier process."""
 
     number: int
     values: Mapping[str, Any]
-    row: Mapping[str, Any] | None
+    row: Mapping[str, Any] | None  # with `status` and, where that is `COMPLETED`, the objective; `None` if it runs
 
 
 def make_oracle(
@@ -69,8 +59,7 @@ def make_oracle(
         past: The trials of earlier processes, by number.
         starts: For each of the first trials, what differs from the default values of the space.
         initial_trials: Trials that end before a model of the objective is asked; `None` leaves that to the oracle.
-        state: What `proposal_state` returned after the last of the past trials, if that is known: proposals go on as
-            if there had been one process.
+        state: What `proposal_state` returned after the last of the past trials, if that is known.
     """
     oracle_class = ORACLES[check_oracle(name)]
     if name != "gp":
@@ -93,10 +82,7 @@ def make_oracle(
 
 
 class ContinuedOracle(kt.Oracle):
-    """An oracle whose first trials take given values, which goes on where an earlier process ended.
-
-    It keeps no files: `proposal_state` and the trials that it is told of are all that it needs.
-    """
+    """An oracle without files whose first trials take given values; it goes on from trials and a `proposal_state`."""
 
     def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
         super().__init__(**options)
