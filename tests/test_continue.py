@@ -18,8 +18,8 @@ from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import capacity as capacity_module
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.journal import read_trials
 from keras_rnncap.tuners.search_run import SearchRun
-from keras_rnncap.tuners.trial_table import read_trials
 
 SPEC = "memory:input_dim=2,length=2"
 CHANGES = {"forget_bias": (0, 3), "optimizer": ["sgd", "adam"], "l2": 1e-8}

@@ -21,13 +21,12 @@ from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.runs.rows import value_columns, values_of
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import WorkProgress
+from keras_rnncap.tuners import journal
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.journal import ASKED, AskedTrial, Journal
 from keras_rnncap.tuners.oracles.continued import PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner
 from keras_rnncap.tuners.search import Result, SearchOptions
 from keras_rnncap.tuners.spaces import as_today
-from keras_rnncap.tuners.trial_table import HISTORY, HISTORY_FILE, check_values, read_history, read_trials
 from keras_rnncap.versions import versions
 
 INITIAL_TRIALS = 16
@@ -49,10 +48,12 @@ class SearchRun(Generic[Result]):
         self.directory, self.job, self.trials = directory, job, trials
         self._since = time.monotonic()
         self._bar = WorkProgress(1, enabled=False)
-        self.rows = read_trials(directory / "trials.csv", job.hyperparameters, job.objective)
-        read_history(directory / HISTORY_FILE, self.rows)  # an error now if there is one
-        self.journal = Journal(directory)
-        check_values(directory / ASKED, [trial.values for trial in self.journal.asked.values()], job.hyperparameters)
+        self.rows = journal.read_trials(directory / "trials.csv", job.hyperparameters, job.objective)
+        journal.read_history(directory / journal.HISTORY_FILE, self.rows)  # an error now if there is one
+        self.journal = journal.Journal(directory)
+        journal.check_values(
+            directory / journal.ASKED, [trial.values for trial in self.journal.asked.values()], job.hyperparameters
+        )
         best = self.best()
         for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
             if best is None or weights != self._weights_file(best):
@@ -204,7 +205,7 @@ class SearchRun(Generic[Result]):
             rule=options.rule,
             seed=seed,
             on_end=self.record,
-            on_ask=lambda *asked: self.journal.note(AskedTrial(*asked, oracle.proposal_state())),
+            on_ask=lambda *asked: self.journal.note(journal.AskedTrial(*asked, oracle.proposal_state())),
             on_round=lambda: self._keep(tuner) if self.journal.is_due() else None,
             bar=self._bar,
             engine=options.engine,
@@ -232,12 +233,12 @@ class SearchRun(Generic[Result]):
 
     def _mended_looks(self) -> list[tuple[int, float]]:
         """Takes trials without rows out of the history; returns the checkpoints and progress of the others."""
-        file = self.directory / HISTORY_FILE
-        if kept := read_history(file, self.rows):
+        file = self.directory / journal.HISTORY_FILE
+        if kept := journal.read_history(file, self.rows):
             write_rows(file, kept)
         else:
             file.unlink(missing_ok=True)
-        looks = pd.DataFrame(kept, columns=list(HISTORY)).dropna(subset="progress")
+        looks = pd.DataFrame(kept, columns=list(journal.HISTORY)).dropna(subset="progress")
         return list(zip(looks.groupby("trial").cumcount(), looks["progress"], strict=True))
 
     def _drop_best_without_model(self) -> None:
@@ -252,7 +253,7 @@ class SearchRun(Generic[Result]):
             self._bar.say(f"{file}, the model of the best trial, is {wrong}: trial {number} is trained again")
             file.unlink(missing_ok=True)
             if number not in self.journal.asked:
-                self.journal.note(AskedTrial(number, best["seed"], self.values_of(best)))
+                self.journal.note(journal.AskedTrial(number, best["seed"], self.values_of(best)))
             self.rows.remove(best)
             self.trials = max(self.trials, number + 1)
 
@@ -277,8 +278,8 @@ class SearchRun(Generic[Result]):
             try:
                 if improved:
                     write_weights(ended.model(), self._weights_file(row))
-                history = [dict(zip(HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history]
-                append_rows(self.directory / HISTORY_FILE, history)
+                history = [dict(zip(journal.HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history]
+                append_rows(self.directory / journal.HISTORY_FILE, history)
                 write_rows(self.directory / "trials.csv", self.rows)
             except BaseException:
                 self.rows.remove(row)

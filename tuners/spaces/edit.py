@@ -66,19 +66,16 @@ def parse_changes(settings: Sequence[str]) -> dict[str, str]:
 
 
 def in_words(change: Any) -> str:
-    """Returns a change as a text, the same for all that say the same; also for what `str` made of a change.
+    """Returns a change as a text, the same for all that mean the same; also for what `str` made of a change.
 
     Example:
     >>> in_words((0, 3)), in_words("0..3.0"), in_words("(0, 3)"), in_words(["adam", "sgd"]), in_words("Adam,sgd")
     ('0.0..3.0', '0.0..3.0', '0.0..3.0', 'adam,sgd', 'adam,sgd')
     """
-    if isinstance(change, str):
-        if change[:1] in ("(", "["):
-            with contextlib.suppress(ValueError, SyntaxError):
-                return in_words(ast.literal_eval(change))
-        between = ".." if ".." in change else ","
-        return between.join(_word(part) for part in change.split(between))
-    if isinstance(change, list | tuple):
+    if isinstance(change, str) and change[:1] in ("(", "["):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return in_words(ast.literal_eval(change))
+    if isinstance(change := _split(change), list | tuple):
         return (".." if isinstance(change, tuple) else ",").join(map(_word, change))
     return _word(change)
 
@@ -91,6 +88,13 @@ def as_today(cell: str | CellFactory, identity: dict[str, Any]) -> dict[str, Any
     return today
 
 
+def _split(change: Any) -> Any:
+    """Returns a text of a range as a pair, one of several values as a list, and other changes as they are."""
+    if isinstance(change, str) and ".." in change:
+        return tuple(change.split("..", 1))
+    return change.split(",") if isinstance(change, str) and "," in change else change
+
+
 def _word(value: Any) -> str:
     text = str(value).lower()
     with contextlib.suppress(ValueError):
@@ -100,11 +104,7 @@ def _word(value: Any) -> str:
 
 def _changed(hp: Any, change: Any) -> Any:
     """Returns a hyperparameter with other values."""
-    if isinstance(change, str) and ".." in change:
-        low, _, high = change.partition("..")
-        change = (low, high)
-    elif isinstance(change, str) and "," in change:
-        change = change.split(",")
+    change = _split(change)
     if isinstance(change, tuple) and len(change) == 2:
         return _in_range(hp, *change)
     choices = [_read(hp, value) for value in change] if isinstance(change, list) else [_read(hp, change)]
