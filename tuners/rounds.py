@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
     running: Running
     place: Place
-    over: bool  # whether it has made all its steps, or diverged
+    over: bool  # as of `Trained`
     state: TrialState  # the last entry of its history is of this round
 
 
@@ -126,11 +126,10 @@ class Rounds:
         return [self._outcome(running, place, results[place.key][place.slot]) for running, place in places]
 
     def _outcome(self, running: Running, place: Place, trained: Trained) -> Outcome:
-        done = trained.stopped or min(running.state.done + self.job.round_steps, self.job.steps)
-        over = not trained.alive or trained.stopped is not None or done >= self.job.steps
-        history = [*running.state.history, (done, trained.loss, math.nan if over else trained.progress)]
+        entry = (trained.done, trained.loss, math.nan if trained.over else trained.progress)
         slot, size = self._schedule.kept(place)
-        return Outcome(running, place, over, TrialState(done, history, slot, trained.arrays, size))
+        state = TrialState(trained.done, [*running.state.history, entry], slot, trained.arrays, size)
+        return Outcome(running, place, trained.over, state)
 
     def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
         """Measures trials that end."""

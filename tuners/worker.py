@@ -57,11 +57,11 @@ class Piece(NamedTuple):
 class Trained(NamedTuple):
     """A trial after some training."""
 
-    loss: float  # mean over these steps
-    alive: bool  # whether it has not diverged
+    done: int  # training steps
+    over: bool  # whether it has made all its steps, diverged, or was stopped by its schedule
+    loss: float  # mean over the steps of the piece
     progress: float  # as `Job.progress` has it, where that was asked for; otherwise NaN
     arrays: dict[str, np.ndarray]
-    stopped: int | None  # the step at which its schedule has stopped it, if it has
 
 
 class Ended(NamedTuple):
@@ -145,9 +145,10 @@ class HeldPopulation:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
                 seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
-                early = alive[slot] and population.ended[slot] and made[slot] < self.job.steps
-                stopped = int(made[slot]) if early else None
-                trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot], stopped)
+                stopped = alive[slot] and population.ended[slot] and made[slot] < self.job.steps
+                over = bool(stopped or not alive[slot] or done >= self.job.steps)
+                done = int(made[slot]) if stopped else done
+                trained[slot] = Trained(done, over, float(losses[slot]), seen, arrays[slot])
         return trained
 
     def _ended(self) -> dict[int, Ended]:

@@ -156,14 +156,12 @@ class GPBanditOracle(DurableOracle):
         process = self._process(features[taught], np.where(known, goodness, math.nan)[taught], ended, fit)
         if running := self._trials(ended=False):
             pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
-            fantasies = process.fantasies(encoding.features(pending), FANTASIES, rng)
-            predict, best = fantasies.predict, fantasies.means().max(axis=0)
-        else:
-            predict, best = process.predict, process.predict(process.x)[0].max()
+            process = process.fantasies(encoding.features(pending), FANTASIES, rng)
+        best = process.predict(process.x)[0].max(axis=0)
 
         def improvement(points: np.ndarray) -> np.ndarray:
             features = encoding.features(points)
-            expected = np.asarray(expected_improvement(*predict(features), best)).reshape(len(points), -1).mean(axis=1)
+            expected = expected_improvement(*process.predict(features), best).reshape(len(points), -1).mean(axis=1)
             return expected * feasible(features) ** CAUTION
 
         return improvement, places[known][np.argsort(-goodness[known])[:5]]
