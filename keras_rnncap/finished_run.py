@@ -47,13 +47,10 @@ class FinishedRun(NamedTuple):
         return dict(self.result["settings" if self.command == "train" else "hyperparameters"])
 
     def model(self, cell_modules: Collection[str] = ()) -> keras.Model:
-        """Returns the best model.
+        """Returns the best model; raises `InputError` if its file is missing, damaged or not the result's model.
 
         Args:
             cell_modules: Modules whose code may be run: a run's folder names its cell, and may be a stranger's.
-
-        Raises:
-            InputError: If the cell is of another module, or the file is missing, damaged or not the result's model.
         """
         factory = self._cell(cell_modules)
         file = self.folder / ("model.keras" if self.command == "train" else "best/model.keras")
@@ -84,11 +81,7 @@ class FinishedRun(NamedTuple):
         return get_cell(cell)
 
     def curve(self) -> list[tuple[int, float]]:
-        """Returns training steps and losses of the best model.
-
-        Raises:
-            InputError: If the rows are not those of the result: a process was killed after it had added to them.
-        """
+        """Returns training steps and losses of the best model; raises `InputError` if the result is of other rows."""
         history = read_rows(self.folder / "history.csv")
         if self.command == "train":
             return _points(history, "train_loss")
@@ -96,7 +89,7 @@ class FinishedRun(NamedTuple):
         return _points([row for row in history if row.get("trial") == trial], "loss")
 
     def _best_row(self) -> dict[str, Any]:
-        """Returns the row of the trial whose model is the best; raises `InputError` if the result is of other rows."""
+        """Returns the row of the trial whose model is the best."""
         rows, result = read_rows(self.folder / "trials.csv"), self.result
         if self.command == "capacity":
             result = {"objective": BITS, "direction": "max", "best_score": result.get(BITS)}
@@ -122,11 +115,7 @@ class FinishedRun(NamedTuple):
 
 
 def read_finished(folder: Path) -> FinishedRun:
-    """Reads a run's folder.
-
-    Raises:
-        InputError: If it holds no finished run, or damaged files.
-    """
+    """Reads a run's folder; raises `InputError` if it holds no finished run, or damaged files."""
     try:
         identity = read_json(folder / IDENTITY, "restore it")
         command = identity.get("command")

@@ -28,12 +28,6 @@ def write_hparams(
     """Writes a run for each trial that has none yet, as TensorBoard's HParams dashboard reads them.
 
     `tensorboard --logdir FOLDER` shows them. Without TensorFlow nothing is written.
-
-    Args:
-        folder: Where to.
-        rows: The rows of the trials.
-        values: The hyperparameter values of each.
-        objective: Name of the score.
     """
     try:
         import tensorflow as tf

@@ -171,7 +171,7 @@ class Job:
         )
 
     def facts(self, member: Member) -> dict[str, Any]:
-        """Returns what the rows of this job's trials say besides hyperparameters, also where they are infeasible."""
+        """Returns what rows say besides hyperparameters, also of infeasible trials."""
         return {"patterns": member.patterns} if self.task.patterns else {}
 
     def builder(self, values: Values) -> Callable[[Member], keras.Model]:
@@ -188,15 +188,10 @@ class Job:
         return seeded
 
     def population(self, values: Values, members: Sequence[Member], kind: Any = Population) -> Any:
-        """Returns a compiled population of members that have the shape of these values.
-
-        Args:
-            values: The values of one of them.
-            members: The members.
-            kind: `AlonePopulation` for a cell that populations do not take.
+        """Returns a compiled population of members that have the shape of these values; its class is `kind`.
 
         Raises:
-            CannotShareError: If they do not take the cell.
+            CannotShareError: If it does not take the cell; `AlonePopulation` takes all.
         """
         table, steps = None, min(STEPS_PER_EXECUTION, self.steps)
         if self.task.patterns:
@@ -235,13 +230,9 @@ class Job:
         )
 
     def progress(self, population: Any, losses: np.ndarray) -> np.ndarray:
-        """Returns how well each member does after `advance`, more being better.
+        """Returns how well each member does, more being better, given what `advance` just returned.
 
         Of patterns in a table, the bits that it stores, none if it diverged; else its negative loss.
-
-        Args:
-            population: The population.
-            losses: What `advance` just returned.
         """
         if not self.task.patterns:
             return -np.where(np.isfinite(losses), losses, np.inf)

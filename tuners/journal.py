@@ -40,15 +40,11 @@ LEAST_S = 3.0
 
 
 def read_trials(path: Path, space: kt.HyperParameters, objective: str) -> list[Row]:
-    """Returns the rows of `trials.csv`; those of before hyperparameters had columns of their own as of today.
-
-    Raises:
-        InputError: If a value is missing or not allowed, or two rows are of one trial.
-    """
+    """Returns the rows of `trials.csv`; raises `InputError` if a value is wrong, or two rows are of one trial."""
     rows = read_rows(path)
     if path.exists() and not rows:
         raise damaged(path, "it has no rows")
-    if not any(name.startswith(HYPERPARAMETER) for row in rows for name in row):
+    if not any(name.startswith(HYPERPARAMETER) for row in rows for name in row):  # a table of an earlier version
         names = {hp.name: HYPERPARAMETER + hp.name for hp in space.space}
         rows = [{names.get(name, name): value for name, value in row.items()} for row in rows]
     known = {
@@ -99,11 +95,7 @@ def _column(hp: Any) -> Column:
 
 
 def read_history(path: Path, rows: Sequence[Row]) -> list[Row]:
-    """Returns the rows of `history.csv` that are of one of the trials, NaN where there is no value.
-
-    Raises:
-        InputError: If a value is not allowed, or the end of a trial is missing.
-    """
+    """Returns the rows of `history.csv` that are of trials, NaN where there is no value; raises `InputError` if damaged."""
     header = path.read_bytes().partition(b"\n")[0].decode(errors="replace").rstrip("\r") if path.exists() else ""
     if not ",".join(HISTORY).startswith(header):  # one of before lacks the last column
         raise damaged(path, f"its first line is {header!r:.80}, not {','.join(HISTORY)}")
@@ -143,13 +135,7 @@ class Journal:
     """Two files in a run's folder: `asked.jsonl`, a line for each trial asked for, and `running.npz`.
 
     A line is written before its trial starts: were trials thrown away because a process ended, those that diverge, and
-    so end early, would be counted more often than others.
-
-    Args:
-        directory: The folder.
-
-    Raises:
-        InputError: If a file is damaged.
+    so end early, would be counted more often than others. Damaged files raise `InputError`.
     """
 
     def __init__(self, directory: RunDirectory) -> None:

@@ -47,13 +47,7 @@ class Outcome(NamedTuple):
 
 
 class Rounds:
-    """The running trials: which of them trains where, and the workers that train them.
-
-    Args:
-        job: What is trained.
-        largest: Largest number of slots of a population.
-        engine: Where workers are, as `make_engine` takes it.
-    """
+    """The running trials: which of them trains where, in populations of at most `largest` slots, and their workers."""
 
     def __init__(self, job: Job, largest: int, engine: str) -> None:
         self.job = job
@@ -106,13 +100,10 @@ class Rounds:
             self._schedule.put(running, self.job.shape(running.values))
 
     def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Outcome]:
-        """Trains all trials for a round.
+        """Trains all trials for a round; returns their outcomes, in an order that follows from their places.
 
         Args:
             is_looked_at: Whether the progress of a trial is asked for, from the trial and its steps after the round.
-
-        Returns:
-            Their outcomes, in an order that follows from their places.
         """
         self._turn += 1
         self._schedule.settle()

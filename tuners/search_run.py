@@ -34,13 +34,7 @@ INITIAL_TRIALS = 16
 
 
 class SearchRun(Generic[Result]):
-    """One search. The rows are the truth; all else follows from them.
-
-    Args:
-        directory: Its folder; the identity says all that is asked for.
-        job: What is trained.
-        trials: Number of trials.
-    """
+    """One search: so many trials of a job, in a folder. The rows are the truth; all else follows from them."""
 
     result_class: type[Result]
 
@@ -71,7 +65,7 @@ class SearchRun(Generic[Result]):
         identity: Mapping[str, Any],
         **facts: Any,
     ) -> Result:
-        """Runs a search, or what is missing of it, and returns its result.
+        """Runs a search in a folder, or what is missing of it, and returns its result.
 
         Args:
             job: What is trained.
@@ -79,8 +73,8 @@ class SearchRun(Generic[Result]):
             trials: Number of trials.
             options: How to run them.
             out: The folder.
-            overwrite: Whether to start anew where the folder holds a run, which is removed.
-            identity: What tells the search from others besides its cell and sizes: at least the command.
+            overwrite: Whether to remove a run in the folder.
+            identity: The command, and what tells the search from others besides its cell and sizes.
             **facts: What the result says besides what follows from the rows and the identity.
         """
         job.check()

@@ -28,25 +28,15 @@ class Placed(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Work on one population: training, or measuring of trials that end. Any worker can do it, and do it again.
-
-    Attributes:
-        key: The population.
-        alone: Whether its cell trains one model after another.
-        slots: The trials in it, `None` in a free slot.
-        turn: Counts the rounds of a search.
-        steps: Training steps; 0 where trials are measured.
-        looks: Slots of the trials whose progress after the training is asked for.
-        ends: Last mean losses of the trials to be measured, by slot.
-    """
+    """Work on one population: training, or measuring of trials that end. Any worker can do it, and do it again."""
 
     key: Key
-    alone: bool
+    alone: bool  # whether its cell trains one model after another
     slots: tuple[Placed | None, ...]
-    turn: int
-    steps: int = 0
-    looks: tuple[int, ...] = ()
-    ends: Mapping[int, float] = {}
+    turn: int  # counts the rounds of a search
+    steps: int = 0  # training steps; 0 where trials are measured
+    looks: tuple[int, ...] = ()  # slots of the trials whose progress after the training is asked for
+    ends: Mapping[int, float] = {}  # last mean losses of the trials to be measured, by slot
 
     @property
     def kind(self) -> tuple[Hashable, ...]:
@@ -72,11 +62,7 @@ class Ended(NamedTuple):
 
 
 class Worker:
-    """Keeps populations, and does pieces of work in them.
-
-    Args:
-        job: What is trained.
-    """
+    """Keeps populations, and does pieces of work in them."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -94,10 +80,7 @@ class Worker:
 
 
 class HeldPopulation:
-    """A population, the trials in its slots, and the piece of work that is done in it.
-
-    Free slots are filled with copies that stop after a step.
-    """
+    """A population, the trials in its slots, and a piece of work; free slots have copies that stop after a step."""
 
     def __init__(self, job: Job, piece: Piece) -> None:
         self.job, self.piece = job, piece

@@ -48,7 +48,7 @@ def make_oracle(
     initial_trials: int | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> ContinuedOracle:
-    """Returns an oracle that knows of trials of earlier processes; those without a row are running.
+    """Returns an oracle that knows of trials of earlier processes.
 
     Args:
         name: One of `ORACLES`.

@@ -48,12 +48,7 @@ class _NamedObjective(kt.Objective):
 
 
 class DurableOracle(kt.Oracle):
-    """An oracle whose files are written in one step, whose lock is given back, and whose failed trials are told apart.
-
-    Args:
-        objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
-        **options: Those arguments.
-    """
+    """A `keras_tuner.Oracle` that writes files in one step, gives its lock back, and ends trials as it is told."""
 
     objective: Any
 
