@@ -23,8 +23,7 @@ from keras_rnncap.tuners.spaces import in_words
 from keras_rnncap.tuners.stopping import QuantileRule
 
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
-"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
-trial stores after half of its steps nearly ranks what it stores in the end."""
+"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there."""
 START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
 START_PATTERNS = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5)
 """Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
@@ -91,14 +90,12 @@ def measure_capacity(
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
 
     Models of at most `params` parameters learn b random patterns by heart. A `GPBanditOracle` chooses b and the paper's
-    hyperparameters (appendix A) for the largest mutual information; the first trials take the starting points `START`,
-    and a trial is stopped that stores less than most others did after as many steps. Trials of a cell with a `step`
-    train together, as members of a population on each core; those of other Keras cells one after another. The best
-    trial's bits are a lower bound on what the cell can store, and rise with `trials` and `steps`.
+    hyperparameters (appendix A) for the largest mutual information, from the starting points `START` on, and trials
+    that store less than most others are stopped early. The best trial's bits are a lower bound on what the cell can
+    store, and rise with `trials` and `steps`.
 
-    Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end
-    `capacity.json`, `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the
-    last one stopped; one with more trials adds to them.
+    In `out` is `trials.csv` (a row for each trial), and at the end `capacity.json`, `capacity.png`, `best/model.keras`
+    and `best/saved_model/`. The same call again continues where the last one stopped; one with more trials adds to it.
 
     Args:
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
@@ -114,13 +111,9 @@ def measure_capacity(
         slots: Trials that train at the same time.
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.
-        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with the names of other settings that
-            are not as by default.
+        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with other settings in its name.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
-
-    Returns:
-        The result; its `bits_per_parameter` is `None` if no trial was feasible.
 
     Raises:
         InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.

@@ -30,8 +30,8 @@ def compute_importance(
 ) -> pd.DataFrame | None:
     """Computes the share of each hyperparameter in how scores differ: Sobol's indices of a Gaussian process.
 
-    The process is fitted to the trials, failed ones included, as somewhat worse than the worst. `first_order` is the
-    share of the variance over the whole space that a hyperparameter explains alone, `total` with all its interactions.
+    `first_order` is the share of the variance over the whole space that a hyperparameter explains alone, `total` with
+    all its interactions; failed trials count as somewhat worse than the worst.
 
     Args:
         space: The search space.

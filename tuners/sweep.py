@@ -103,22 +103,20 @@ def run_sweep(
 ) -> SweepResult:
     """Searches the hyperparameters with which a cell does best on a task.
 
-    Trials train together, as members of populations. In `out` are, as soon as they exist, `trials.csv` (a row for each
-    trial) and `history.csv` (its training loss), and at the end `sweep.json`, `parallel_coordinates.png`, `slices.png`,
-    `importance.png`, `hparams/` (for TensorBoard), `best/model.keras` and `best/saved_model/`. The same call again
-    continues where the last one stopped; one with more trials adds to them.
+    In `out` are `trials.csv` (a row for each trial) and `history.csv` (its training loss), and at the end `sweep.json`,
+    `parallel_coordinates.png`, `slices.png`, `importance.png`, `hparams/` (for TensorBoard), `best/model.keras` and
+    `best/saved_model/`. The same call again continues where the last one stopped; one with more trials adds to it.
 
     Args:
-        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses, as it does for
-            `make_task("perceptron")`.
+        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses.
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters; `None` takes 300, or more where the task says so.
         depth: Number of layers.
         trials: Number of trials; `None` takes the profile's.
         steps: Training steps of a trial; `None` takes the profile's.
         batch_size: Samples in a step.
-        oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, which always
-            proposes the default values of the space, so that only weights and batches differ.
+        oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, always the
+            default values of the space, so that only weights and batches differ.
         space: `"collins"`, `"jozefowicz"` or another of `keras_rnncap.tuners.spaces.SPACES`.
         changes: Changes of the space, as `edit_space` takes them.
         objective: What to search for: `"mutual_information_bits"`, or `None` for the task's score.
@@ -128,8 +126,7 @@ def run_sweep(
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.
         seed: Seed of data, weights and proposals.
-        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with the name of another
-            objective than the task's score.
+        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with another objective's name.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 

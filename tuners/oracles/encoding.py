@@ -48,9 +48,7 @@ class SpaceEncoding:
     @staticmethod
     def _count(hp: Any) -> float:
         """Returns how many values a hyperparameter has."""
-        if isinstance(hp, kt_hyperparameters.Fixed):
-            return 1
-        if isinstance(hp, kt_hyperparameters.Boolean | kt_hyperparameters.Choice):
+        if isinstance(hp, kt_hyperparameters.Fixed | kt_hyperparameters.Boolean | kt_hyperparameters.Choice):
             return len(hp.values)
         if hp.step is not None:
             return hp._get_n_values()
