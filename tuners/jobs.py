@@ -92,8 +92,7 @@ class Job:
         hp = next(hp for hp in self.hyperparameters.space if hp.name == name)
         if isinstance(hp, kinds.Float | kinds.Int):
             return min(max(value, hp.min_value), hp.max_value)
-        allowed = [hp.value] if isinstance(hp, kinds.Fixed) else hp.values
-        return min(allowed, key=lambda choice: abs(choice - value))
+        return min(hp.values, key=lambda choice: abs(choice - value))
 
     @property
     def all_fixed(self) -> bool:
@@ -114,8 +113,6 @@ class Job:
         else:  # twentieths of all steps end with a round, and most rules look after so many
             rounds = 20 * max(1 + (self.steps >= 40 * STEPS_PER_EXECUTION), math.ceil(self.steps / 50_000))
         return math.ceil(self.steps / rounds)
-
-    # ---- shapes
 
     def shape(self, values: Values) -> tuple[int, int]:
         """Returns depth and budget, which members must have in common to be of one population."""
@@ -138,8 +135,6 @@ class Job:
     def _builder(self, units: int, depth: int) -> MemberBuilder:
         task = self.task
         return MemberBuilder(self.cell, units, depth, task.input_dim, task.output_dim, task.return_sequences)
-
-    # ---- members
 
     def task_of(self, values: Values) -> Task:
         """Returns the task as a trial with these values has it."""

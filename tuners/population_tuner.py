@@ -257,9 +257,8 @@ class PopulationTuner(BaseTuner):
     def _keep_best(self, ended: EndedTrial) -> None:
         if ended.measured is None:
             return
-        score, sign = ended.measured[self.job.objective], 1 if self.job.direction == "max" else -1
-        best = self._best()
-        if best is None or sign * score > sign * best.score:
+        best, score = self._best(), ended.measured[self.job.objective]
+        if best is None or self.job.kt_objective.better_than(score, best.score):
             write_weights(ended.model(), self._weights_file(ended.trial_id))
 
     def _weights_file(self, trial_id: str) -> Path:
@@ -277,9 +276,8 @@ class PopulationTuner(BaseTuner):
         return [model]
 
     def _best(self) -> Trial | None:
-        for trial in self.oracle.get_best_trials(1):  # where none is completed, it returns others
-            return trial if trial.status == TrialStatus.COMPLETED else None
-        return None
+        best = self.oracle.get_best_trials(1)  # where none is completed, another
+        return best[0] if best and best[0].status == TrialStatus.COMPLETED else None
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""

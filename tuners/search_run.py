@@ -93,8 +93,6 @@ class SearchRun(Generic[Result]):
                     write_json(directory / f"{identity['command']}.json", dataclasses.asdict(result))
         return result
 
-    # ---- what follows from the rows
-
     def values_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the hyperparameter values of a row."""
         return values_of(row, [hp.name for hp in self.job.hyperparameters.space])
@@ -143,8 +141,6 @@ class SearchRun(Generic[Result]):
         """Writes the best trial's model to `best/`, if there is one."""
         if best := self.best():
             save_model(self._best_model(best), self.directory / "best")
-
-    # ---- the search
 
     def search(self, options: SearchOptions) -> None:
         """Runs the trials that are missing."""

@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 import pandas as pd
-from keras_tuner.engine import hyperparameters as kt_hyperparameters
+from keras_tuner.engine import hyperparameters as kinds
 
 MOST_POINTS = 10_000
 """A space of at most so many points is listed."""
@@ -36,11 +36,6 @@ class SpaceEncoding:
             self._places.setdefault(hp.name, []).append(place)
 
     @staticmethod
-    def _is_unordered(hp: Any) -> bool:
-        boolean = isinstance(hp, kt_hyperparameters.Boolean)
-        return boolean or (isinstance(hp, kt_hyperparameters.Choice) and not hp.ordered)
-
-    @staticmethod
     def _index(coordinates: np.ndarray, count: float) -> np.ndarray:
         """Returns which of so many values are at coordinates."""
         return np.minimum((coordinates * count).astype(int), int(count) - 1)
@@ -48,11 +43,11 @@ class SpaceEncoding:
     @staticmethod
     def _count(hp: Any) -> float:
         """Returns how many values a hyperparameter has."""
-        if isinstance(hp, kt_hyperparameters.Fixed | kt_hyperparameters.Boolean | kt_hyperparameters.Choice):
+        if isinstance(hp, kinds.Fixed | kinds.Boolean | kinds.Choice):
             return len(hp.values)
         if hp.step is not None:
             return hp._get_n_values()
-        if isinstance(hp, kt_hyperparameters.Int):
+        if isinstance(hp, kinds.Int):
             return hp.max_value - hp.min_value + 1
         return 1 if hp.min_value == hp.max_value else math.inf
 
@@ -81,7 +76,7 @@ class SpaceEncoding:
             count, on = self._count(hp), active[:, place]
             if count == 1:
                 continue
-            if self._is_unordered(hp):
+            if isinstance(hp, kinds.Boolean) or not getattr(hp, "ordered", True):
                 index = self._index(points[:, place], count)
                 columns.append((index[:, None] == np.arange(count)) * on[:, None] / math.sqrt(2))
             else:

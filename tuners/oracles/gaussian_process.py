@@ -62,8 +62,6 @@ class GaussianProcess:
         self._factor = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         self._weights = linalg.cho_solve((self._factor, True), self.y)
 
-    # ---- the kernel
-
     @staticmethod
     def _scaled_distance(x: np.ndarray, other: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
         """Returns a = sqrt(5) |(x - x') / l|."""
@@ -80,8 +78,6 @@ class GaussianProcess:
     def _with_noise(self, covariance: np.ndarray) -> np.ndarray:
         covariance[np.diag_indices_from(covariance)] += math.exp(self.log_parameters[1]) + JITTER
         return covariance
-
-    # ---- the fit
 
     def _fitted(self, start: np.ndarray) -> np.ndarray:
         bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * self.x.shape[1]]
@@ -121,8 +117,6 @@ class GaussianProcess:
         x = self.x / np.exp(log_parameters[2:])
         gradient[2:] = 5 / 3 * (slope.sum(1) @ x**2 - np.sum(x * (slope @ x), 0))
         return likelihood + prior, gradient + prior_gradient
-
-    # ---- prediction
 
     def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and standard deviation of the function, without noise, at points `(m, d)`.

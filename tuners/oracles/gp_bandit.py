@@ -86,8 +86,6 @@ class GPBanditOracle(DurableOracle):
         self._warping = ROBUST
         self._fitted_to = 0
 
-    # ---- proposals
-
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of the next trial, or that there is none."""
         del trial_id
@@ -225,8 +223,6 @@ class GPBanditOracle(DurableOracle):
             return special.ndtr(((share - 0.5) / spread + mean) / deviation)
 
         return probability, ~feasible & ((share - 0.5) / spread + process.left_out_means() < 0)
-
-    # ---- state
 
     def get_state(self) -> dict[str, Any]:
         """Returns what `reload` needs."""

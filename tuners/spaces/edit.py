@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def edit_space(space: kt.HyperParameters, changes: Mapping[str, Any]) -> kt.Hype
     Args:
         space: The space; it stays as it is.
         changes: For the name of a hyperparameter a value, which fixes it; a pair `(low, high)`, the new range of a
-            number, inside or beyond the old one; a list of values to choose from; or a text as `parse_change` takes it.
+            number, inside or beyond the old one; a list of values to choose from; or a text as `--set` takes it.
 
     Raises:
         InputError: If there is no such hyperparameter, or it cannot have such values.
@@ -120,7 +121,7 @@ def _changed(hp: Any, change: Any) -> Any:
 
 def _in_range(hp: Any, low: Any, high: Any) -> Any:
     if not isinstance(hp, kinds.Float | kinds.Int):
-        raise InputError(f"{hp.name} has no range; it is one of {', '.join(map(str, _values(hp)))}")
+        raise InputError(f"{hp.name} has no range; it is one of {', '.join(map(str, hp.values))}")
     low, high = _read(hp, low), _read(hp, high)
     if not low < high:
         raise InputError(f"{hp.name}={low}..{high}: the first must be below the second")
@@ -130,30 +131,25 @@ def _in_range(hp: Any, low: Any, high: Any) -> Any:
     return type(hp).from_config(hp.get_config() | changed)
 
 
-def _values(hp: Any) -> list[Any]:
-    return [hp.value] if isinstance(hp, kinds.Fixed) else list(hp.values)
-
-
 def _read(hp: Any, value: Any) -> Any:
     """Returns a value of a hyperparameter's own type, perhaps from a text."""
     if isinstance(hp, kinds.Float | kinds.Int):
+        whole = isinstance(hp, kinds.Int)
         try:
             number = float(value)
-            whole = isinstance(hp, kinds.Int)
-            if number != number or abs(number) == float("inf") or (whole and number != int(number)):
+            if not math.isfinite(number) or (whole and number != int(number)):
                 raise ValueError
         except (TypeError, ValueError):
-            wanted = "an integer" if isinstance(hp, kinds.Int) else "a number"
+            wanted = "an integer" if whole else "a number"
             raise InputError(f"{hp.name} must be {wanted}; got {value!r}") from None
-        if isinstance(hp, kinds.Float) and hp.sampling == "log" and number <= 0:
+        if hp.sampling == "log" and not whole and number <= 0:
             raise InputError(f"{hp.name} must be above 0; got {value!r}")
         return int(number) if whole else number
-    for allowed in _values(hp):
+    for allowed in hp.values:
         if value == allowed or str(value).lower() == str(allowed).lower():
             return allowed
-    if isinstance(_values(hp)[0], int | float) and not isinstance(_values(hp)[0], bool):  # a list of numbers grows
-        try:
-            return type(_values(hp)[0])(value)
-        except (TypeError, ValueError):
-            pass
-    raise InputError(f"{hp.name} must be one of {', '.join(map(str, _values(hp)))}; got {value!r}")
+    kind = type(hp.values[0])
+    if kind in (int, float):  # a list of numbers grows
+        with contextlib.suppress(TypeError, ValueError):
+            return kind(value)
+    raise InputError(f"{hp.name} must be one of {', '.join(map(str, hp.values))}; got {value!r}")
