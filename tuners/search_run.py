@@ -89,7 +89,8 @@ class SearchRun(Generic[Result]):
                 result = search_run.result(facts)
                 if search_run.rows:
                     search_run.write_files(result)
-                    search_run.save_best()
+                    if best := search_run.best():
+                        save_model(search_run._best_model(best), directory / "best")
                     write_json(directory / f"{identity['command']}.json", dataclasses.asdict(result))
         return result
 
@@ -137,23 +138,17 @@ class SearchRun(Generic[Result]):
     def write_files(self, result: Result) -> None:
         """Writes the files that follow from the rows, besides the result and the best model."""
 
-    def save_best(self) -> None:
-        """Writes the best trial's model to `best/`, if there is one."""
-        if best := self.best():
-            save_model(self._best_model(best), self.directory / "best")
-
     def search(self, options: SearchOptions) -> None:
         """Runs the trials that are missing."""
         steps = self.job.steps
         with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=options.progress) as self._bar:
             self._drop_best_without_model()
             going_on = sum(number in self.journal.asked for number in self._missing())
+            start = f"{self.trials:,} trials of {steps:,} steps, {options.slots} at a time, in {self.directory.path}"
             if self.rows or going_on:
-                there = f"{len(self.rows)} trials are there, {going_on} were in training"
-                self._bar.say(f"continuing in {self.directory.path}: {there}")
-            else:
-                at_once = f"{options.slots} at a time, in {self.directory.path}"
-                self._bar.say(f"{self.trials:,} trials of {steps:,} steps, {at_once}")
+                trials = f"{len(self.rows)} trials are there, {going_on} were in training"
+                start = f"continuing in {self.directory.path}: {trials}"
+            self._bar.say(start)
             ended = -1
             while self._missing() and len(self.rows) > ended:  # a space may have fewer points
                 ended = len(self.rows)

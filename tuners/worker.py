@@ -120,7 +120,7 @@ class HeldPopulation:
 
     def _trained(self) -> dict[int, Trained]:
         piece, losses, population = self.piece, self._losses, self.population
-        alive, made, arrays = population.alive, population.steps_done, population.states()
+        alive, steps_done, arrays = population.alive, population.steps_done, population.states()
         progress = self.job.progress(population, losses) if piece.looks else ()
         trained = {}
         for slot, placed in enumerate(piece.slots):
@@ -128,9 +128,9 @@ class HeldPopulation:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
                 seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
-                stopped = alive[slot] and population.ended[slot] and made[slot] < self.job.steps
+                stopped = alive[slot] and population.ended[slot] and steps_done[slot] < self.job.steps
                 over = bool(stopped or not alive[slot] or done >= self.job.steps)
-                done = int(made[slot]) if stopped else done
+                done = int(steps_done[slot]) if stopped else done
                 trained[slot] = Trained(done, over, float(losses[slot]), seen, arrays[slot])
         return trained
 

@@ -44,11 +44,11 @@ def train(
 
     numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
-    made = make_task(task, data)
-    params = params_for(made, params, Train.params)
-    directory = out or default_directory(made, cell, params, depth, seed)
+    loaded = make_task(task, data)
+    params = params_for(loaded, params, Train.params)
+    directory = out or default_directory(loaded, cell, params, depth, seed)
     options = {"params": params, "depth": depth, "settings": settings, "batch_size": batch_size, "seed": seed}
-    result = common.interruptible(train_model, made, cell, **options, out=directory, overwrite=fresh)
+    result = common.interruptible(train_model, loaded, cell, **options, out=directory, overwrite=fresh)
     unit = result.score_name.replace("_", " ")
     table = common.new_table(f"{unit} on held-out data: {result.data}", "model", unit)
     for name, score in result.baselines.items():
@@ -101,14 +101,14 @@ def sweep(
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
-    made = make_task(task, data)
-    params = params_for(made, params, Sweep.params)
-    directory = out or default_directory(made, cell, params, depth, oracle, seed, objective)
+    loaded = make_task(task, data)
+    params = params_for(loaded, params, Sweep.params)
+    directory = out or default_directory(loaded, cell, params, depth, oracle, seed, objective)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
     result = common.interruptible(
         run_sweep,
-        made,
+        loaded,
         cell,
         params=params,
         depth=depth,

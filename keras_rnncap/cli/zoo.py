@@ -38,13 +38,13 @@ def zoo_list() -> None:
     if presets.empty:
         common.console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
         return
-    for (task, of_what), own in presets.groupby(["task", "score_name"], sort=False):
-        chance = {f"{value:.4g}" for value in own["chance"].dropna()}
-        title = f"{task}: {str(of_what).replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
+    for (task, score_name), rows in presets.groupby(["task", "score_name"], sort=False):
+        chance = {f"{value:.4g}" for value in rows["chance"].dropna()}
+        title = f"{task}: {str(score_name).replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
         columns = ("preset", "cell", "depth", "parameters", "score", "kB")
         style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
         table = common.new_table(title, *columns, left=(0, 1), no_wrap=range(len(columns)), **style)
-        for handle, row in own.iterrows():
+        for handle, row in rows.iterrows():
             score = "-" if pd.isna(row["score"]) else f"{row['score']:.4g}"
             sizes = (str(row["depth"]), f"{row['parameters']:,}")
             table.add_row(str(handle), row["cell"], *sizes, score, f"{row['size_kb']:,}")
@@ -145,7 +145,7 @@ def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
         raise InputError(f"{file} is an archive; save one array with numpy.save")
     values = values[np.newaxis] if values.ndim == 2 else values
     good = values.ndim == 3 == len(shape) and values.dtype.kind in "iuf"
-    if not good or any(wanted not in (None, there) for wanted, there in zip(shape[1:], values.shape[1:], strict=True)):
+    if not good or any(size not in (None, given) for size, given in zip(shape[1:], values.shape[1:], strict=True)):
         wanted = "(batch, {}, {})".format(*(("time" if size is None else size) for size in shape[1:]))
         raise InputError(f"{file} holds {values.dtype} {values.shape}; the model takes numbers of {wanted}")
     return values.astype("float32")
@@ -194,9 +194,9 @@ def zoo_save(
     from keras_rnncap.publish import pack
     from keras_rnncap.zoo import describe
 
-    told: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper}
-    told |= {"searches": searches or [], "cell_modules": cell_modules or []}
-    folder = pack(run, directory, task=task, data=data, **told)
+    options: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper, "task": task}
+    options |= {"searches": searches or [], "cell_modules": cell_modules or [], "data": data}
+    folder = pack(run, directory, **options)
     facts = describe(folder)
     common.say(f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}")
 

@@ -42,8 +42,8 @@ class _NamedObjective(kt.Objective):
 
     def get_value(self, logs: Mapping[str, float]) -> float:
         if self.name not in logs:
-            there = ", ".join(logs)
-            raise kt.errors.FatalValueError(f"the objective {self.name!r} is not among the metrics: they are {there}")
+            metrics = ", ".join(logs)
+            raise kt.errors.FatalValueError(f"the objective {self.name!r} is not among the metrics: they are {metrics}")
         return float(logs[self.name])
 
 
