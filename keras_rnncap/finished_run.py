@@ -93,7 +93,7 @@ class FinishedRun(NamedTuple):
         rows, result = read_rows(self.folder / "trials.csv"), self.result
         if self.command == "capacity":
             result = {"objective": BITS, "direction": "max", "best_score": result.get(BITS)}
-        objective = result.get("objective")
+        objective = str(result.get("objective"))
         feasible = [row for row in rows if row.get("status") == COMPLETED and _is_number(row.get(objective))]
         extreme = max if result.get("direction") == "max" else min
         best = extreme((row[objective] for row in feasible), default=math.nan)

@@ -160,9 +160,9 @@ class Journal:
             raise damaged(self._asked, f"line {number}: {error}") from error
         return row
 
-    def note(self, asked: AskedTrial) -> None:
+    def note(self, trial: int, seed: int, values: dict[str, Any], oracle: dict[str, Any]) -> None:
         """Keeps a trial that was asked for."""
-        self.asked[asked.trial] = asked
+        self.asked[trial] = asked = AskedTrial(trial, seed, values, oracle)
         with self._asked.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(dataclasses.asdict(asked)) + "\n")
 
@@ -176,7 +176,8 @@ class Journal:
         if not states:
             self._running.unlink(missing_ok=True)
             return
-        facts, arrays = {}, {"spent_s": np.array(spent_s)}
+        facts: dict[int, Any] = {}
+        arrays: dict[str, Any] = {"spent_s": np.array(spent_s)}
         for number, state in states.items():
             facts[number] = {name: value for name, value in vars(state).items() if name != "arrays"}
             arrays |= {f"{number}/{name}": array for name, array in state.arrays.items()}

@@ -125,9 +125,8 @@ class SearchRun(Generic[Result]):
             "versions": versions(),
             "best_score": best.get(self.job.objective),
         }
-        return self.result_class(
-            **{field.name: known.get(field.name) for field in dataclasses.fields(self.result_class)}
-        )
+        fields: dict[str, Any] = {field.name: known.get(field.name) for field in dataclasses.fields(self.result_class)}
+        return self.result_class(**fields)
 
     def describe(self, row: Mapping[str, Any]) -> str:
         """Returns what to tell of a trial that ended."""
@@ -190,7 +189,7 @@ class SearchRun(Generic[Result]):
             rule=options.rule,
             seed=seed,
             on_end=self.record,
-            on_ask=lambda *asked: self.journal.note(journal.AskedTrial(*asked, oracle.proposal_state())),
+            on_ask=lambda number, seed, values: self.journal.note(number, seed, values, oracle.proposal_state()),
             on_round=lambda: self._keep(tuner) if self.journal.is_due() else None,
             bar=self._bar,
             engine=options.engine,
@@ -238,7 +237,7 @@ class SearchRun(Generic[Result]):
             self._bar.say(f"{file}, the model of the best trial, is {wrong}: trial {number} is trained again")
             file.unlink(missing_ok=True)
             if number not in self.journal.asked:
-                self.journal.note(journal.AskedTrial(number, best["seed"], self.values_of(best)))
+                self.journal.note(number, best["seed"], self.values_of(best), {})
             self.rows.remove(best)
             self.trials = max(self.trials, number + 1)
 

@@ -160,8 +160,8 @@ def run_sweep(
         "stop_early": stop_early,
         **({"objective": job.objective} if job.objective != task.score_name else {}),
     }
-    facts = {"profile": profile, "objective": job.objective, "direction": job.direction}
-    facts["chance_score"] = 0.0 if job.objective == BITS else task.chance_score
+    chance_score = 0.0 if job.objective == BITS else task.chance_score
+    facts = {"profile": profile, "objective": job.objective, "direction": job.direction, "chance_score": chance_score}
     rule = QuantileRule() if stop_early else None
     options = SearchOptions(oracle, rule=rule, slots=slots, engine=engine, progress=progress)
     out = out or default_directory(task, cell, params, depth, oracle, seed, objective)
