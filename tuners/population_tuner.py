@@ -24,7 +24,7 @@ from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.rounds import Outcome, Rounds, Running
+from keras_rnncap.tuners.rounds import Rounds, Running
 from keras_rnncap.tuners.stopping import QuantileRule
 from keras_rnncap.tuners.worker import Ended
 
@@ -198,21 +198,21 @@ class PopulationTuner(BaseTuner):
     def _round(self) -> None:
         """Trains all trials for a round, which counts as a whole or not at all, and ends those that are over."""
         try:
-            outcomes = self._rounds.train(self._is_looked_at)
+            trials = self._rounds.train(self._is_looked_at)
         except CannotShareError as error:  # one that came later differs in what populations do not do
             self._bar.say(f"training one model after another: {error}")
             self._rounds.train_alone()
             return
-        hopeless = self._hopeless(outcomes)
-        ends = [outcome for outcome in outcomes if outcome.over or outcome in hopeless]
+        hopeless = self._hopeless(trials)
+        ends = [running for running in trials if running.over or running in hopeless]
         measured = self._rounds.measure(ends)
         self._show()
         with self._bar.held():
-            for outcome, ended in zip(ends, measured, strict=True):
-                self._end(outcome.running, outcome.state, ended)
-                self._rounds.drop(outcome.running)
-            for outcome in outcomes:
-                outcome.running.state = outcome.state
+            for running, ended in zip(ends, measured, strict=True):
+                self._end(running, ended)
+                self._rounds.drop(running)
+            for running in trials:
+                running.state = running.new_state
         self._show()
 
     def _is_looked_at(self, running: Running, step: int) -> bool:
@@ -223,21 +223,21 @@ class PopulationTuner(BaseTuner):
         rounds = math.ceil(self.rule.parts[looks] * self.job.steps / self.job.round_steps)
         return step >= rounds * self.job.round_steps
 
-    def _hopeless(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _hopeless(self, trials: Sequence[Running]) -> list[Running]:
         """Returns those that the stopping rule ends."""
         if self.rule is None:
             return []
-        looked_at = [outcome for outcome in outcomes if not math.isnan(outcome.state.history[-1][2])]
-        hopeless: list[Outcome] = []
+        looked_at = [running for running in trials if not math.isnan(running.new_state.history[-1][2])]
+        hopeless: list[Running] = []
         for checkpoint in range(len(self.rule.parts)):
-            if here := [outcome for outcome in looked_at if len(_looks(outcome.state.history)) == checkpoint + 1]:
-                verdicts = self.rule.hopeless(checkpoint, [outcome.state.history[-1][2] for outcome in here])
+            if here := [each for each in looked_at if len(_looks(each.new_state.history)) == checkpoint + 1]:
+                verdicts = self.rule.hopeless(checkpoint, [running.new_state.history[-1][2] for running in here])
                 hopeless += itertools.compress(here, verdicts)
         return hopeless
 
-    def _end(self, running: Running, state: TrialState, ended: Ended) -> None:
+    def _end(self, running: Running, ended: Ended) -> None:
         """Has an ended trial recorded, then tells the oracle."""
-        measured, trial = ended.measured, running.trial
+        measured, trial, state = ended.measured, running.trial, running.new_state
         self.ended += 1
         self.infeasible += measured is None
         facts = (trial.trial_id, running.number, running.values, running.member, measured, state.done, state.history)

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
@@ -14,7 +14,7 @@ from keras_rnncap.engines import make_engine
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.scheduling import Key, Place, Schedule
+from keras_rnncap.tuners.scheduling import Key, Schedule
 from keras_rnncap.tuners.worker import Ended, Piece, Placed, Trained, Worker
 
 
@@ -26,6 +26,8 @@ class Running:
     values: dict[str, Any]  # of its active hyperparameters
     member: Member
     state: TrialState = dataclasses.field(default_factory=lambda: TrialState(0, [], 0, {}))
+    new_state: TrialState = dataclasses.field(init=False)  # after a round, which may not count yet
+    over: bool = False  # as of `Trained`
 
     @property
     def number(self) -> int:
@@ -35,15 +37,6 @@ class Running:
     def placed(self, state: TrialState) -> Placed:
         """Returns it in some state, as a worker takes it."""
         return Placed(self.number, self.member.seed, self.values, state.done, state.arrays)
-
-
-class Outcome(NamedTuple):
-    """A trial after a round."""
-
-    running: Running
-    place: Place
-    over: bool  # as of `Trained`
-    state: TrialState  # the last entry of its history is of this round
 
 
 class Rounds:
@@ -99,8 +92,8 @@ class Rounds:
             running.state = TrialState(0, [], 0, {})
             self._schedule.put(running, self.job.shape(running.values))
 
-    def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Outcome]:
-        """Trains all trials for a round; returns their outcomes, in an order that follows from their places.
+    def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Running]:
+        """Trains all trials for a round; returns them with new states, in an order that follows from their places.
 
         Args:
             is_looked_at: Whether the progress of a trial is asked for, from the trial and its steps after the round.
@@ -114,23 +107,23 @@ class Rounds:
             pieces.append(self._piece(key, states, steps=steps, looks=tuple(looks)))
         results = self._do(pieces)
         places = sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number))
-        return [self._outcome(running, place, results[place.key][place.slot]) for running, place in places]
+        for running, place in places:
+            trained: Trained = results[place.key][place.slot]
+            entry = (trained.done, trained.loss, math.nan if trained.over else trained.progress)
+            slot, size = self._schedule.kept(place)
+            running.over = trained.over
+            running.new_state = TrialState(trained.done, [*running.state.history, entry], slot, trained.arrays, size)
+        return [running for running, _ in places]
 
-    def _outcome(self, running: Running, place: Place, trained: Trained) -> Outcome:
-        entry = (trained.done, trained.loss, math.nan if trained.over else trained.progress)
-        slot, size = self._schedule.kept(place)
-        state = TrialState(trained.done, [*running.state.history, entry], slot, trained.arrays, size)
-        return Outcome(running, place, trained.over, state)
-
-    def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
+    def measure(self, ends: Sequence[Running]) -> list[Ended]:
         """Measures trials that end."""
-        pieces = []
-        for key in dict.fromkeys(outcome.place.key for outcome in outcomes):
-            ending = [outcome for outcome in outcomes if outcome.place.key == key]
-            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in ending}
-            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in ending}, ends=losses))
-        results = self._do(pieces)
-        return [results[outcome.place.key][outcome.place.slot] for outcome in outcomes]
+        pieces, states = [], {running: running.new_state for running in ends}
+        for key, group in self._schedule.groups.items():
+            losses = {slot: each.new_state.history[-1][1] for slot, each in enumerate(group) if each and each in ends}
+            if losses:
+                pieces.append(self._piece(key, states, ends=losses))
+        results, places = self._do(pieces), dict(self._schedule)
+        return [results[places[running].key][places[running].slot] for running in ends]
 
     def _piece(self, key: Key, states: Mapping[Running, TrialState], **options: Any) -> Piece:
         trials = self._schedule.groups[key]
