@@ -154,7 +154,7 @@ class Job:
                 f"schedule and dropout must be left at their defaults: {task.name} has no validation split, and its "
                 "patterns are to be stored"
             )
-        if "loss_saturation" in values:  # rows of before it was a hyperparameter lack it
+        if "loss_saturation" in values:  # rows of earlier versions lack it
             settings = dataclasses.replace(settings, loss_saturation=values["loss_saturation"])
         return Member(
             settings,

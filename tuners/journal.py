@@ -97,7 +97,7 @@ def _column(hp: Any) -> Column:
 def read_history(path: Path, rows: Sequence[Row]) -> list[Row]:
     """Returns the rows of `history.csv` that are of trials, NaN where there is no value, or raises `InputError`."""
     header = path.read_bytes().partition(b"\n")[0].decode(errors="replace").rstrip("\r") if path.exists() else ""
-    if not ",".join(HISTORY).startswith(header):  # one of before lacks the last column
+    if not ",".join(HISTORY).startswith(header):  # earlier versions lack the last column
         raise damaged(path, f"its first line is {header!r:.80}, not {','.join(HISTORY)}")
     number = columns.optional(columns.ANY_NUMBER)
     known = {"trial": columns.COUNT, "step": columns.COUNT, "loss": number, "progress": number}

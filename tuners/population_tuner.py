@@ -37,10 +37,10 @@ class EndedTrial(NamedTuple):
 
     Attributes:
         trial_id: KerasTuner's name of it.
-        number: Counts an oracle's trials.
+        number: Its number; the first is 0.
         values: Values of the active hyperparameters.
-        member: What they came to.
-        measured: What is known of it, `None` if it is infeasible.
+        member: The member of a population that has these.
+        measured: Its scores, `None` if it is infeasible.
         steps: Training steps that it made; fewer than asked for if it diverged or was stopped early.
         history: `(step, mean training loss since the entry before, progress where the stopping rule looked or NaN)`.
         model: Returns the trained model.
@@ -190,7 +190,7 @@ class PopulationTuner(BaseTuner):
         }
         number = int(trial.trial_id)
         seed = derived_seed(self.seed, number)
-        while seed in self.seeds_taken:  # of a run of before trials were numbered as they are asked for
+        while seed in self.seeds_taken:  # by an earlier version, which numbered trials otherwise
             seed = derived_seed(seed, number)
         self._on_ask(number, seed, values)
         return Running(trial, values, self.job.member(values, seed))

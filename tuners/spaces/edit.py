@@ -82,7 +82,7 @@ def in_words(change: Any) -> str:
 
 
 def as_today(cell: str | CellFactory, identity: dict[str, Any]) -> dict[str, Any]:
-    """Returns the identity of a run of a cell, perhaps of before, with names and changes as they are said today."""
+    """Returns the identity of a run of a cell, perhaps of an earlier version, as this version writes it."""
     today = identity | {"cell": same_cell(identity.get("cell"), cell)}
     if isinstance(changes := identity.get("set"), dict):
         today["set"] = {name: in_words(change) for name, change in changes.items()}
