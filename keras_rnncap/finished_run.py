@@ -89,7 +89,6 @@ class FinishedRun(NamedTuple):
         return _points([row for row in history if row.get("trial") == trial], "loss")
 
     def _best_row(self) -> dict[str, Any]:
-        """Returns the row of the trial whose model is the best."""
         rows, result = read_rows(self.folder / "trials.csv"), self.result
         if self.command == "capacity":
             result = {"objective": BITS, "direction": "max", "best_score": result.get(BITS)}

@@ -141,7 +141,6 @@ class Job:
         return self.task.with_values(values, self.budget(values).parameters)
 
     def _largest_task(self, budget: Budget) -> Task:
-        """Returns the task with the largest value of each hyperparameter."""
         space = self.hyperparameters.space
         largest = {hp.name: hp.max_value if isinstance(hp, kinds.Float | kinds.Int) else max(hp.values) for hp in space}
         return self.task.with_values(largest, budget.parameters)

@@ -224,7 +224,6 @@ class PopulationTuner(BaseTuner):
         return step >= rounds * self.job.round_steps
 
     def _hopeless(self, trials: Sequence[Running]) -> list[Running]:
-        """Returns those that the stopping rule ends."""
         if self.rule is None:
             return []
         looked_at = [running for running in trials if not math.isnan(running.new_state.history[-1][2])]

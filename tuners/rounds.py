@@ -50,11 +50,9 @@ class Rounds:
         self._turn = 0
 
     def __iter__(self) -> Iterator[Running]:
-        """Yields the trials."""
         return (running for running, _ in self._schedule)
 
     def __len__(self) -> int:
-        """Returns how many there are."""
         return sum(1 for _ in self)
 
     def put(self, running: Running) -> None:
@@ -95,8 +93,7 @@ class Rounds:
     def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Running]:
         """Trains all trials for a round; returns them with new states, in an order that follows from their places.
 
-        Args:
-            is_looked_at: Whether the progress of a trial is asked for, from the trial and its steps after the round.
+        `is_looked_at` says of a trial and its steps after the round whether its progress is asked for.
         """
         self._turn += 1
         self._schedule.settle()

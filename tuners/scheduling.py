@@ -24,11 +24,8 @@ class Schedule(Generic[Trial]):
 
     The last digits of what a trial computes depend on the size of its population, and must be the same when a search
     goes on after an interrupt; places are kept with the states of trials. Empty populations are forgotten at once.
-
-    Args:
-        largest: Largest number of slots of a population.
-        elastic: Whether populations have no more slots than they need: the next power of two, or twice as many where
-            they had so many before. If not, all have the largest size.
+    Populations have the largest size or, where they are elastic, as many slots as they need: the next power of two, or
+    twice as many where they had so many before.
 
     Example:
     >>> schedule = Schedule(largest=4, elastic=True)

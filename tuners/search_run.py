@@ -67,15 +67,8 @@ class SearchRun(Generic[Result]):
     ) -> Result:
         """Runs a search in a folder, or what is missing of it, and returns its result.
 
-        Args:
-            job: What is trained.
-            cell: The cell, as the user named it.
-            trials: Number of trials.
-            options: How to run them.
-            out: The folder.
-            overwrite: Whether to remove a run in the folder.
-            identity: The command, and what tells the search from others besides its cell and sizes.
-            **facts: What the result says besides what follows from the rows and the identity.
+        `identity` has the command, and what tells the search from others besides its cell and sizes; `facts` are what
+        the result says besides what follows from the rows and the identity.
         """
         job.check()
         check_engine(options.engine, job)

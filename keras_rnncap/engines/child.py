@@ -27,9 +27,7 @@ class ChildDiedError(WorkError):
 class Child:
     """A fresh process, which ends with this one and does not hear interrupts from a terminal.
 
-    Args:
-        name: What its errors call it.
-        answer: Called there with each message; what it returns or raises comes back.
+    There, `answer` is called with each message; what it returns or raises comes back. Errors call the process `name`.
     """
 
     def __init__(self, name: str, answer: Callable[[Any], Any]) -> None:

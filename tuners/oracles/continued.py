@@ -48,18 +48,10 @@ def make_oracle(
     initial_trials: int | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> ContinuedOracle:
-    """Returns an oracle that knows of trials of earlier processes.
+    """Returns an oracle of `ORACLES` that knows of the past trials, which count among its trials.
 
-    Args:
-        name: One of `ORACLES`.
-        objective: The objective.
-        space: The search space.
-        trials: Number of trials, earlier ones included.
-        seed: Seed of the proposals.
-        past: The trials of earlier processes, by number.
-        starts: For each of the first trials, what differs from the default values of the space.
-        initial_trials: Trials that end before a model of the objective is asked; `None` leaves that to the oracle.
-        state: What `proposal_state` returned after the last of the past trials, if that is known.
+    The first trials have the default values of the space but for `starts`; `initial_trials` end before a model of the
+    objective is asked; `state` is what `proposal_state` returned after the last of the past trials, if it is known.
     """
     oracle_class = ORACLES[check_oracle(name)]
     if name != "gp":

@@ -23,9 +23,6 @@ class SpaceEncoding:
 
     KerasTuner's own scaling maps a column to values. For a Gaussian process an ordered hyperparameter is one feature
     in [0, 1], an unordered choice is one-hot, and an inactive hyperparameter is constant.
-
-    Args:
-        space: The search space.
     """
 
     def __init__(self, space: kt.HyperParameters) -> None:
@@ -42,7 +39,6 @@ class SpaceEncoding:
 
     @staticmethod
     def _count(hp: Any) -> float:
-        """Returns how many values a hyperparameter has."""
         if isinstance(hp, kinds.Fixed | kinds.Boolean | kinds.Choice):
             return len(hp.values)
         if hp.step is not None:

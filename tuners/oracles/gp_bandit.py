@@ -208,11 +208,7 @@ class GPBanditOracle(DurableOracle):
     def _feasibility(
         self, features: np.ndarray, feasible: np.ndarray, fit: bool
     ) -> tuple[Callable[[np.ndarray], Any], np.ndarray]:
-        """Returns the probability, as a function of features, that most trials succeed there, and explained failures.
-
-        A process of its own is fitted to what failed, chance failures being its noise. A failure is explained if by all
-        other trials most fail there.
-        """
+        """Returns the probability of success as a function of features, and failures that all other trials explain."""
         share, spread = feasible.mean(), feasible.std()
         if not spread:
             return (lambda _: 1.0), ~feasible

@@ -65,7 +65,6 @@ def _of_safe_size(scores: np.ndarray) -> np.ndarray:
 
 
 def _root_mean_square(x: np.ndarray) -> float:
-    """Returns the root of the mean square, without overflow."""
     exponent = int(np.frexp(np.abs(x).max())[1])
     return float(np.ldexp(np.sqrt(np.mean(np.ldexp(x, -exponent) ** 2)), exponent))
 

@@ -104,7 +104,6 @@ def _word(value: Any) -> str:
 
 
 def _changed(hp: Any, change: Any) -> Any:
-    """Returns a hyperparameter with other values."""
     change = _split(change)
     if isinstance(change, tuple) and len(change) == 2:
         return _in_range(hp, *change)
