@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_rnncap.engines.engine import Engine as Engine, Worker as Worker
-from keras_rnncap.engines.inline import InlineEngine as InlineEngine
+from keras_rnncap.engines.engine import Engine as Engine, InlineEngine as InlineEngine, Worker as Worker
 from keras_rnncap.engines.processes import ProcessEngine as ProcessEngine, check_sendable as check_sendable
 from keras_rnncap.errors import check_integer, unknown
 
