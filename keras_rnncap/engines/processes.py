@@ -45,7 +45,7 @@ class ProcessEngine:
     def completed(self) -> tuple[Any, Any]:
         """Waits for the next piece; one whose process died is done again, up to `TRIES` times."""
         while True:
-            self._children += [self._new() for _ in range(self._count - len(self._children))]
+            self._children += [Child("a worker", self._answer) for _ in range(self._count - len(self._children))]
             for child in self._children:
                 if child not in self._at and (piece := self._next_for(child)) is not None:
                     self._at[child], self._homes[piece.key] = piece, child
@@ -64,9 +64,6 @@ class ProcessEngine:
                 continue
             self._deaths[piece.key] = 0
             return piece, result
-
-    def _new(self) -> Child:
-        return Child("a worker", self._answer)
 
     def _next_for(self, child: Child) -> Any:
         """Takes a piece for a child that is free: of its own, of nobody's, or of one that has others waiting."""
