@@ -20,7 +20,7 @@ from keras_rnncap.datasets import make_task
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.studies import read_study
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.oracles.kerastuner import make_oracle
+from keras_rnncap.tuners.oracles.continued import make_oracle
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 

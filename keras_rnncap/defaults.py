@@ -1,4 +1,4 @@
-"""What the command line and Python take where nothing is said, and the folders of their runs: the same for both."""
+"""Defaults of the command line and of Python, and the folders of their runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import contextlib
 import re
 from pathlib import Path
 from typing import Any
+
+SEED = 0
+ENGINE = "inline"
+"""Where trials train."""
 
 
 class Capacity:
@@ -40,11 +44,6 @@ def params_for(task: Any, params: int | None, usual: int) -> int:
     return max(usual, task.usual_params) if params is None else params
 
 
-SEED = 0
-ENGINE = "inline"
-"""Where trials train."""
-
-
 def run_folder(command: str, *names: object) -> Path:
     """Returns the folder of a run that was given none.
 
@@ -56,7 +55,7 @@ def run_folder(command: str, *names: object) -> Path:
 
 
 def task_words(task: Any) -> str:
-    """Returns what a folder's name says of a task: its name, or its data where they are not the task's usual ones.
+    """Returns a task as the name of a folder has it: its name, or its data where they are not the usual ones.
 
     Example:
     >>> from keras_rnncap.datasets import make_task

@@ -13,8 +13,9 @@ import keras
 
 from keras_rnncap.budget import trainable_parameters
 from keras_rnncap.cells import CellFactory, get_cell, make_cell
+from keras_rnncap.datasets import BITS
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import IDENTITY, check_kinds, read_json, read_rows
+from keras_rnncap.runs import COMPLETED, IDENTITY, check_kinds, read_json, read_rows
 from keras_rnncap.runs.rows import values_of
 from keras_rnncap.zoo.handles import first_line
 from keras_rnncap.zoo.presets import check_modules
@@ -30,17 +31,11 @@ AGAIN = "run the same command again to bring them together"
 
 
 class FinishedRun(NamedTuple):
-    """A run of `rnncap capacity`, `sweep` or `train` that ended, or was stopped after a trial.
-
-    Attributes:
-        folder: Its folder.
-        identity: What was asked for.
-        result: What it ended with.
-    """
+    """A run of `rnncap capacity`, `sweep` or `train` that ended, or was stopped after a trial."""
 
     folder: Path
-    identity: dict[str, Any]
-    result: dict[str, Any]
+    identity: dict[str, Any]  # what was asked for
+    result: dict[str, Any]  # what it ended with
 
     @property
     def command(self) -> str:
@@ -53,30 +48,26 @@ class FinishedRun(NamedTuple):
         return dict(self.result["settings" if self.command == "train" else "hyperparameters"])
 
     def model(self, cell_modules: Collection[str] = ()) -> keras.Model:
-        """Returns the best model.
+        """Returns the best model; raises `InputError` if its file is missing, damaged or not the result's model.
 
         Args:
             cell_modules: Modules whose code may be run: a run's folder names its cell, and may be a stranger's.
-
-        Raises:
-            InputError: If the cell is of another module, or the file is missing, damaged or not the result's model.
         """
         factory = self._cell(cell_modules)
         file = self.folder / ("model.keras" if self.command == "train" else "best/model.keras")
         if not file.exists():
-            raise InputError(
-                f"{self.folder} has no model to publish: training diverged, or was stopped before it ended"
-            )
+            reason = "training diverged, or was stopped before it ended"
+            raise InputError(f"{self.folder} has no model to publish: {reason}")
         model = _load(file)
         cells = [layer.cell for layer in model.layers if isinstance(layer, keras.layers.RNN)]
         wanted = type(make_cell(factory, self.result["units"]))
         depth, parameters = self.result["depth"], self.result["parameters"]
-        there = len(cells), trainable_parameters(model)
-        if there != (depth, parameters) or any(type(cell) is not wanted for cell in cells):
+        sizes = len(cells), trainable_parameters(model)
+        if sizes != (depth, parameters) or any(type(cell) is not wanted for cell in cells):
             kinds = " and ".join(sorted({type(cell).__name__ for cell in cells})) or "no cell"
             raise InputError(
-                f"{file} is not the model of {RESULTS[self.command]}: it has {there[0]} layers of {kinds} and "
-                f"{there[1]} parameters, not {depth} of {wanted.__name__} and {parameters}; {AGAIN}"
+                f"{file} is not the model of {RESULTS[self.command]}: it has {sizes[0]} layers of {kinds} and "
+                f"{sizes[1]} parameters, not {depth} of {wanted.__name__} and {parameters}; {AGAIN}"
             )
         return model
 
@@ -91,11 +82,7 @@ class FinishedRun(NamedTuple):
         return get_cell(cell)
 
     def curve(self) -> list[tuple[int, float]]:
-        """Returns training steps and losses of the best model.
-
-        Raises:
-            InputError: If the rows are not those of the result: a process was killed after it had added to them.
-        """
+        """Returns training steps and losses of the best model; raises `InputError` if the result is of other rows."""
         history = read_rows(self.folder / "history.csv")
         if self.command == "train":
             return _points(history, "train_loss")
@@ -103,22 +90,18 @@ class FinishedRun(NamedTuple):
         return _points([row for row in history if row.get("trial") == trial], "loss")
 
     def _best_row(self) -> dict[str, Any]:
-        """Returns the row of the trial whose model is the best; raises `InputError` if the result is of other rows."""
-        rows = read_rows(self.folder / "trials.csv")
+        rows, result = read_rows(self.folder / "trials.csv"), self.result
         if self.command == "capacity":
-            objective, direction = "mutual_information_bits", "max"
-            score = self.result.get(objective)
-        else:
-            objective, direction = str(self.result.get("objective")), str(self.result.get("direction"))
-            score = self.result.get("best_score")
-        sign = 1 if direction == "max" else -1
-        feasible = [row for row in rows if row.get("status") == "completed" and _is_number(row.get(objective))]
-        best = max((sign * row[objective] for row in feasible), default=math.nan)
+            result = {"objective": BITS, "direction": "max", "best_score": result.get(BITS)}
+        objective = str(result.get("objective"))
+        feasible = [row for row in rows if row.get("status") == COMPLETED and _is_number(row.get(objective))]
+        extreme = max if result.get("direction") == "max" else min
+        best = extreme((row[objective] for row in feasible), default=math.nan)
         ties = [
             row
             for row in feasible
-            if _same(sign * row[objective], best)
-            and _same(row[objective], score)
+            if _same(row[objective], best)
+            and _same(row[objective], result.get("best_score"))
             and "trial" in row
             and _same_values(values_of(row, self.hyperparameters), self.hyperparameters)
         ]
@@ -132,11 +115,7 @@ class FinishedRun(NamedTuple):
 
 
 def read_finished(folder: Path) -> FinishedRun:
-    """Reads a run's folder.
-
-    Raises:
-        InputError: If it holds no finished run, or damaged files.
-    """
+    """Reads a run's folder; raises `InputError` if it holds no finished run, or damaged files."""
     try:
         identity = read_json(folder / IDENTITY, "restore it")
         command = identity.get("command")
@@ -171,12 +150,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _same_values(there: dict[str, Any], values: dict[str, Any]) -> bool:
-    return there.keys() == values.keys() and all(_same(there[name], value) for name, value in values.items())
+def _same_values(row: dict[str, Any], values: dict[str, Any]) -> bool:
+    return row.keys() == values.keys() and all(_same(row[name], value) for name, value in values.items())
 
 
-def _same(there: Any, value: Any) -> bool:
+def _same(value: Any, result: Any) -> bool:
     """Whether a value of a table is one of a result."""
-    if _is_number(there) and _is_number(value):
-        return math.isclose(there, value, rel_tol=TOLERANCE)
-    return bool(there == value)
+    if _is_number(value) and _is_number(result):
+        return math.isclose(value, result, rel_tol=TOLERANCE)
+    return bool(value == result)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -53,13 +55,11 @@ def recommend(
 ) -> Recommendation:
     """Answers which cell to take for a task at a size, from the rows of studies.
 
-    For each cell the expected score of a search (interpolated between the sizes that were searched, with a 95%
-    interval), the share of settings that train, the median of random settings, and what a training step costs. The
-    paper's reasoning: where hyperparameters can be searched, take the best; where they cannot, the cell that most
-    settings suit.
+    For each cell the expected score of a search, interpolated between sizes, with a 95% interval; the share of settings
+    that train; the median of random settings; and what a training step costs.
 
     Args:
-        task: The task, or its name: of a name, whatever data the rows are of.
+        task: The task, or its name, which takes rows of any data.
         params: Number of parameters.
         depth: Number of layers.
         results: Folders of studies; `None` takes those that come with the package.
@@ -73,18 +73,18 @@ def recommend(
     data = None if isinstance(task, str) or name == PerceptronCapacity.name else task.data
     with reading_tables(", ".join(map(str, results or ["docs/results"]))):
         rows = stored_rows(results)
-        found = compute_recommendation(rows, name, params, depth, data)
-    if found is None:
-        known = sorted({*rows.pieces["task"].dropna()}) if len(rows.pieces) else []
-        if len(rows.pieces) and rows.pieces["bits_per_parameter"].notna().any():
-            known.append(PerceptronCapacity.name)
-        more = f"rnncap recommend --task {name} --params {params} --probe"
-        if name == PerceptronCapacity.name:
-            more = f"rnncap capacity CELL --params {params}"
-        raise InputError(
-            f"there are no rows of {name}; there are rows of {', '.join(known) or 'no task'}. Find out here: {more}"
-        )
-    return found
+        recommendation = compute_recommendation(rows, name, params, depth, data)
+    if recommendation is not None:
+        return recommendation
+    known = sorted({*rows.pieces["task"].dropna()}) if len(rows.pieces) else []
+    if len(rows.pieces) and rows.pieces["bits_per_parameter"].notna().any():
+        known.append(PerceptronCapacity.name)
+    more = f"rnncap recommend --task {name} --params {params} --probe"
+    if name == PerceptronCapacity.name:
+        more = f"rnncap capacity CELL --params {params}"
+    raise InputError(
+        f"there are no rows of {name}; there are rows of {', '.join(known) or 'no task'}. Find out here: {more}"
+    )
 
 
 def default_directory(task: Task, params: int, depth: int, seed: int) -> Path:
@@ -115,8 +115,7 @@ def probe(
         trials: Random settings for each cell.
         steps: Training steps of each.
         seed: Seed of everything random.
-        out: Folder that keeps the trials, one below it for each cell; the same call again continues. `None` takes
-            `runs/probe-TASK-PARAMSxDEPTH-seedSEED`.
+        out: Folder of the trials; the same call again continues. `None` takes `runs/probe-TASK-PARAMSxDEPTH-seedSEED`.
         progress: Whether to show progress.
 
     Raises:
@@ -140,32 +139,17 @@ def probe(
     check_integer("depth", depth, 1)
     for cell in cells:  # an error now if there is one
         check_budget(cell, params, depth, task.input_dim, task.output_dim)
-    target = Path(out) if out is not None else default_directory(task, params, depth, seed)
-    pieces, trials_of = [], []
+    target = Path(out or default_directory(task, params, depth, seed))
+    sizes: dict[str, Any] = {"params": params, "depth": depth, "trials": trials, "steps": steps, "seed": seed}
+    options: dict[str, Any] = {"oracle": "random", "stop_early": False, "progress": "bar" if progress else False}
+    pieces, tables = [], []
     for cell in cells:
         folder = target / cell.replace(":", ".")
-        result = run_sweep(
-            task,
-            cell,
-            params=params,
-            depth=depth,
-            trials=trials,
-            steps=steps,
-            oracle="random",
-            stop_early=False,
-            seed=seed,
-            out=folder,
-            progress="bar" if progress else False,
-        )
-        row = {
-            name: getattr(result, name)
-            for name in ("task", "data", "cell", "depth", "parameters", "objective", "steps")
-        }
-        row |= {"direction": result.direction, "best_score": result.best_score, "elapsed_s": result.elapsed_s}
-        pieces.append(row | {"piece": str(cell), "part": "random", "params": params})
-        trials_of.append(pd.read_csv(folder / "trials.csv").assign(piece=str(cell)))
-    rows = StudyRows(pd.DataFrame(pieces), pd.concat(trials_of, ignore_index=True))
-    found = compute_recommendation(rows, task.name, params, depth, task.data)
-    if found is None:
+        result = run_sweep(task, cell, **sizes, **options, out=folder)
+        pieces.append({**dataclasses.asdict(result), "piece": cell, "part": "random", "params": params})
+        tables.append(pd.read_csv(folder / "trials.csv").assign(piece=cell))
+    rows = StudyRows(pd.DataFrame(pieces), pd.concat(tables, ignore_index=True))
+    recommendation = compute_recommendation(rows, task.name, params, depth, task.data)
+    if recommendation is None:
         raise InputError(f"no setting of any cell trained within {steps} steps; try more --trials or --steps")
-    return found
+    return recommendation

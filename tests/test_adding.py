@@ -111,6 +111,29 @@ result = run_sweep(make_task("memory:input_dim=2,length=2"), "gru", space="toy",
 assert result.space == "toy" and set(result.hyperparameters) == {"learning_rate"}
 """
 
+ORACLE = '''
+import keras_tuner as kt
+
+
+class ToyOracle(kt.Oracle):
+    """Proposes the default values once."""
+
+    name = "toy"
+
+    def populate_space(self, trial_id):
+        if self.trials:
+            return {"status": "STOPPED"}
+        return {"status": "RUNNING", "values": dict(self.get_space().values)}
+'''
+USE_OF_AN_ORACLE = """
+from keras_rnncap.datasets import make_task
+from keras_rnncap.tuners import run_sweep
+
+options = dict(params=60, trials=2, steps=5, profile="smoke", out="run")
+result = run_sweep(make_task("memory:input_dim=2,length=2"), "gru", oracle="toy", **options)
+assert (result.oracle, result.trials) == ("toy", 1)
+"""
+
 STUDY = '''
 from keras_rnncap.analysis.exhibits import Exhibit, Exhibits
 from keras_rnncap.analysis.toy import plot_toy
@@ -202,6 +225,11 @@ def test_a_task_is_one_file_and_one_line(folder):
 def test_a_space_is_one_file_and_one_line(folder):
     add(folder, "tuners/spaces/toy.py", SPACE, "from keras_rnncap.tuners.spaces.toy import ToySpace as ToySpace")
     run(folder, "-c", USE_OF_A_SPACE)
+
+
+def test_an_oracle_is_one_file_and_one_line(folder):
+    add(folder, "tuners/oracles/toy.py", ORACLE, "from keras_rnncap.tuners.oracles.toy import ToyOracle as ToyOracle")
+    run(folder, "-c", USE_OF_AN_ORACLE)
 
 
 def test_a_study_is_one_file_and_one_line_and_a_figure_one_file(folder):

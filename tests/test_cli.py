@@ -138,7 +138,7 @@ def test_an_interrupt_before_the_work_starts_exits_with_130_too(monkeypatch, cap
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_rnncap.cli.lists.import_keras", interrupt)
+    monkeypatch.setattr("keras_rnncap.cli.common.import_keras", interrupt)
     monkeypatch.setattr(sys, "argv", ["rnncap", "budget", "rnn"])
     with pytest.raises(SystemExit) as caught:
         cli.main()

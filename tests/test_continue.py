@@ -18,8 +18,9 @@ from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import capacity as capacity_module
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.journal import read_trials
+from keras_rnncap.tuners.search import SearchOptions
 from keras_rnncap.tuners.search_run import SearchRun
-from keras_rnncap.tuners.trial_table import read_trials
 
 SPEC = "memory:input_dim=2,length=2"
 CHANGES = {"forget_bias": (0, 3), "optimizer": ["sgd", "adam"], "l2": 1e-8}
@@ -138,7 +139,7 @@ def test_a_hyperparameter_may_have_the_name_of_any_column(tmp_path):
     job.hyperparameters = space
     with RunDirectory(tmp_path / "run", {"command": "x", "seed": 0}) as folder:
         run = SearchRun(folder, job, 2)
-        run.search("random", slots=1)
+        run.search(SearchOptions("random", slots=1))
     for row in (*run.rows, *read_trials(tmp_path / "run" / "trials.csv", space, job.objective)):
         assert row["steps"] == 2
         assert row["status"] in ("completed", "infeasible")

@@ -11,7 +11,7 @@ import keras_rnncap
 import keras_rnncap.datasets
 from keras_rnncap import studies, tuners
 from keras_rnncap.tuners import spaces
-from keras_rnncap.tuners.oracles.kerastuner import ORACLES
+from keras_rnncap.tuners.oracles import ORACLES
 
 TESTS = Path(__file__).parent
 ANALYSIS = TESTS.parent / "keras_rnncap" / "analysis"

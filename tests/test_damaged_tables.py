@@ -20,8 +20,7 @@ from keras_rnncap.studies.study import Grid
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.journal import ASKED, RUNNING, Journal, TrialState
-from keras_rnncap.tuners.trial_table import check_values, read_history, read_trials
+from keras_rnncap.tuners.journal import ASKED, RUNNING, Journal, TrialState, check_values, read_history, read_trials
 
 
 def space():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import zlib
@@ -15,18 +14,16 @@ from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
-from keras_rnncap.engines import check_engine
-from keras_rnncap.errors import check_integer, check_seed
-from keras_rnncap.runs import IDENTITY, INFEASIBLE, RunDirectory, replacing, write_json
-from keras_rnncap.runs.fingerprint import code_of
+from keras_rnncap.runs import IDENTITY, INFEASIBLE, replacing
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
-from keras_rnncap.tuners.search_run import SearchResult, SearchRun
-from keras_rnncap.tuners.spaces import as_today, in_words
+from keras_rnncap.tuners.population_tuner import SLOTS
+from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import in_words
+from keras_rnncap.tuners.stopping import QuantileRule
 
 STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
-"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there. What a
-trial stores after half of its steps nearly ranks what it stores in the end."""
+"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there."""
 START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
 START_PATTERNS = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5)
 """Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
@@ -55,6 +52,23 @@ class CapacityResult(SearchResult):
     bits_per_parameter: float | None
 
 
+class _CapacityRun(SearchRun[CapacityResult]):
+    result_class = CapacityResult
+
+    def describe(self, row: Mapping[str, Any]) -> str:
+        if row["status"] == INFEASIBLE:
+            return "infeasible: training diverged"
+        best = self.best() or row
+        return (
+            f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
+            f"bits/parameter  best {best['bits_per_parameter']:.2f}"
+        )
+
+    def write_files(self, result: CapacityResult) -> None:
+        with replacing(self.directory / "capacity.png") as new:
+            plot_capacity(self.rows, result.parameters, result.cell).savefig(new, dpi=150)
+
+
 def measure_capacity(
     cell: str | CellFactory,
     *,
@@ -76,14 +90,12 @@ def measure_capacity(
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
 
     Models of at most `params` parameters learn b random patterns by heart. A `GPBanditOracle` chooses b and the paper's
-    hyperparameters (appendix A) for the largest mutual information; the first trials take the starting points `START`,
-    and a trial is stopped that stores less than most others did after as many steps. Trials of a cell with a `step`
-    train together, as members of a population on each core; those of other Keras cells one after another. The best
-    trial's bits are a lower bound on what the cell can store, and rise with `trials` and `steps`.
+    hyperparameters (appendix A) for the largest mutual information, from the starting points `START` on, and trials
+    that store less than most others are stopped early. The best trial's bits are a lower bound on what the cell can
+    store, and rise with `trials` and `steps`.
 
-    Everything is kept in `out` as soon as it exists: `trials.csv` (a row for each trial), and at the end
-    `capacity.json`, `capacity.png`, `best/model.keras` and `best/saved_model/`. The same call again continues where the
-    last one stopped; one with more trials adds to them.
+    In `out` is `trials.csv` (a row for each trial), and at the end `capacity.json`, `capacity.png`, `best/model.keras`
+    and `best/saved_model/`. The same call again continues where the last one stopped; one with more trials adds to it.
 
     Args:
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
@@ -99,13 +111,9 @@ def measure_capacity(
         slots: Trials that train at the same time.
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.
-        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with the names of other settings that
-            are not as by default.
+        out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with other settings in its name.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
-
-    Returns:
-        The result; its `bits_per_parameter` is `None` if no trial was feasible.
 
     Raises:
         InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.
@@ -115,47 +123,20 @@ def measure_capacity(
     >>> result.units, result.parameters, result.trials
     (2, 43, 1)
     """
-    factory = get_cell(cell)
     counts = {"params": params, "depth": depth, "trials": trials, "steps": steps, "length": length}
-    for name, value in {**counts, "batch_size": batch_size, "slots": slots}.items():
-        check_integer(name, value, 1)
-    check_seed(seed)
-    task, name = PerceptronSearch(params, input_dim, length, seed), one_name(cell)
-    identity = {
-        "command": "capacity",
-        "cell": name,
-        "params": params,
-        "depth": depth,
-        "steps": steps,
-        "batch_size": batch_size,
-        "seed": seed,
-        "input_dim": task.input_dim,
-        "length": length,
-        **code_of(factory),
-    }
+    check_search(seed, **counts, batch_size=batch_size, slots=slots)
+    task, factory = PerceptronSearch(params, input_dim, length, seed), get_cell(cell)
+    sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    job = Job(task, factory, changes=changes, **sizes)
+    if out is None:
+        out = default_directory(cell, **sizes, length=length, input_dim=input_dim, changes=changes)
+    identity = {"command": "capacity", "input_dim": task.input_dim, "length": length}
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
-    sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size}
-    job = Job(task, factory, params=params, depth=depth, seed=seed, changes=changes, **sizes)
-    job.check()
-    check_engine(engine, job)
-    if out is None:
-        sizes |= {"length": length, "input_dim": input_dim, "changes": changes}
-        out = default_directory(name, params, depth, seed, **sizes)
-    with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
-        run = SearchRun(directory, job, trials, _describe)
-        try:
-            rule = QuantileRule(STOP_BELOW)
-            options: dict[str, Any] = {"rule": rule, "slots": slots, "progress": progress, "engine": engine}
-            if job.all_fixed:  # trials differ in their weights alone
-                run.search("repeat", **options)
-            else:
-                run.search(starts=_starts(job), **options)
-        finally:  # also when interrupted: what is finished is kept, and shown
-            result = _result(run)
-            if run.rows:
-                _write(run, result)
-    return result
+    # Where all hyperparameters are fixed, trials differ in their weights alone.
+    proposals = {"oracle": "repeat"} if job.all_fixed else {"starts": _starts(job)}
+    options = SearchOptions(**proposals, rule=QuantileRule(STOP_BELOW), slots=slots, engine=engine, progress=progress)
+    return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity)
 
 
 def _starts(job: Job) -> list[dict[str, float]]:
@@ -166,25 +147,6 @@ def _starts(job: Job) -> list[dict[str, float]]:
     patterns = START_PATTERNS if saturates else CROSS_ENTROPY_PATTERNS
     points = [start | {"patterns_per_parameter": density} for density in patterns]
     return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
-
-
-def _describe(run: SearchRun, row: dict[str, Any]) -> str:
-    """Returns what to tell of a trial that ended."""
-    if row["status"] == INFEASIBLE:
-        return "infeasible: training diverged"
-    best = run.best() or row
-    return (
-        f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
-        f"bits/parameter  best {best['bits_per_parameter']:.2f}"
-    )
-
-
-def _write(run: SearchRun, result: CapacityResult) -> None:
-    """Writes all files that follow from the rows: the best model, the picture, and the result."""
-    run.save_best()
-    with replacing(run.directory / "capacity.png") as new:
-        plot_capacity(run.rows, result.parameters, result.cell).savefig(new, dpi=150)
-    write_json(run.directory / "capacity.json", dataclasses.asdict(result))
 
 
 def default_directory(cell: str | CellFactory, params: int, depth: int, seed: int, **settings: Any) -> Path:
@@ -199,15 +161,3 @@ def default_directory(cell: str | CellFactory, params: int, depth: int, seed: in
 
     before = folder(str)
     return before if (before / IDENTITY).exists() else folder(in_words)
-
-
-def _result(run: SearchRun) -> CapacityResult:
-    best, identity = run.best() or {}, run.directory.identity
-    names = ("patterns", "accuracy", "mutual_information_bits", "bits_per_parameter")
-    measured: dict[str, Any] = {name: best.get(name) for name in names}
-    return CapacityResult(
-        **run.facts(),
-        input_dim=identity["input_dim"],
-        length=identity["length"],
-        **measured,
-    )

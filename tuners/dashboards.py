@@ -28,12 +28,6 @@ def write_hparams(
     """Writes a run for each trial that has none yet, as TensorBoard's HParams dashboard reads them.
 
     `tensorboard --logdir FOLDER` shows them. Without TensorFlow nothing is written.
-
-    Args:
-        folder: Where to.
-        rows: The rows of the trials.
-        values: The hyperparameter values of each.
-        objective: Name of the score.
     """
     try:
         import tensorflow as tf
@@ -69,7 +63,7 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
         import optuna
     except ImportError:
         raise InputError("to_optuna_study needs Optuna: pip install optuna") from None
-    path = Path(folder)
+    path, states = Path(folder), optuna.trial.TrialState
     space, objective, direction = _read_sweep(path)
     study = optuna.create_study(direction="maximize" if direction == "max" else "minimize", **options)
     distributions = {hp.name: _distribution(hp) for hp in space.space}
@@ -78,22 +72,18 @@ def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.St
             name: int(value) if isinstance(distributions[name], optuna.distributions.IntDistribution) else value
             for name, value in values_of(row, distributions).items()
         }
-        score = row.get(objective)
-        states = optuna.trial.TrialState
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=states.FAIL if score is None else states.COMPLETE,
-                value=score,
-                params=params,
-                distributions={name: distributions[name] for name in params},
-                user_attrs={name: row[name] for name in ("trial", "seed", "steps", "elapsed_s") if name in row},
-            )
+        trial = optuna.trial.create_trial(
+            state=states.COMPLETE if objective in row else states.FAIL,
+            value=row.get(objective),
+            params=params,
+            distributions={name: distributions[name] for name in params},
+            user_attrs={name: row[name] for name in ("trial", "seed", "steps", "elapsed_s") if name in row},
         )
+        study.add_trial(trial)
     return study
 
 
 def _read_sweep(folder: Path) -> tuple[kt.HyperParameters, str, str]:
-    """Returns the space, the objective and the direction of a sweep that ended."""
     mend = "run the same sweep again"
     try:
         space, result = read_json(folder / SPACE_FILE, mend), read_json(folder / SWEEP_FILE, mend)
@@ -106,11 +96,9 @@ def _read_sweep(folder: Path) -> tuple[kt.HyperParameters, str, str]:
 
 
 def _distribution(hp: Any) -> Any:
-    """Returns Optuna's distribution of a KerasTuner hyperparameter."""
     from optuna import distributions
 
-    if isinstance(hp, kinds.Float):
-        return distributions.FloatDistribution(hp.min_value, hp.max_value, log=hp.sampling == "log")
-    if isinstance(hp, kinds.Int):
-        return distributions.IntDistribution(hp.min_value, hp.max_value, log=hp.sampling == "log")
+    if isinstance(hp, kinds.Float | kinds.Int):
+        kind = distributions.FloatDistribution if isinstance(hp, kinds.Float) else distributions.IntDistribution
+        return kind(hp.min_value, hp.max_value, log=hp.sampling == "log")
     return distributions.CategoricalDistribution(list(hp.values))

@@ -30,8 +30,8 @@ def compute_importance(
 ) -> pd.DataFrame | None:
     """Computes the share of each hyperparameter in how scores differ: Sobol's indices of a Gaussian process.
 
-    The process is fitted to the trials, failed ones included, as somewhat worse than the worst. `first_order` is the
-    share of the variance over the whole space that a hyperparameter explains alone, `total` with all its interactions.
+    `first_order` is the share of the variance over the whole space that a hyperparameter explains alone, `total` with
+    all its interactions; failed trials count as somewhat worse than the worst.
 
     Args:
         space: The search space.
@@ -59,17 +59,17 @@ def compute_importance(
     if len(known) < LEAST_TRIALS or np.ptp(known) == 0:
         return None
     encoding = SpaceEncoding(space)
-    places = np.stack([encoding.point(dict(trial)) for trial in values])
+    places = np.stack([encoding.point(trial) for trial in values])
     goodness = robust_scores(scores if direction == "max" else -scores)
     rng = np.random.default_rng(seed)
-    some = rng.permutation(len(places))[:MOST_TRIALS]
-    process = GaussianProcess(encoding.features(places[some]), goodness[some])
-
-    def predicted(points: np.ndarray) -> np.ndarray:
-        return process.predict(encoding.features(points.T))[0]
-
-    uniform = [stats.uniform()] * encoding.dimensions
-    indices = stats.sobol_indices(func=predicted, n=samples, dists=uniform, rng=rng)
+    subset = rng.permutation(len(places))[:MOST_TRIALS]
+    process = GaussianProcess(encoding.features(places[subset]), goodness[subset])
+    indices = stats.sobol_indices(
+        func=lambda points: process.predict(encoding.features(points.T))[0],
+        n=samples,
+        dists=[stats.uniform()] * encoding.dimensions,
+        rng=rng,
+    )
     names = [hp.name for hp in encoding.hyperparameters]
     table = pd.DataFrame({"first_order": indices.first_order, "total": indices.total_order}, index=names)
     return table.clip(lower=0.0).groupby(level=0).max().sort_values("total", ascending=False)

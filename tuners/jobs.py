@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -18,14 +18,7 @@ from keras_rnncap.cells import CellFactory, constructor_options
 from keras_rnncap.datasets import BITS, Judged, Task
 from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.information import bits_per_parameter
-from keras_rnncap.population import (
-    Member,
-    MemberBuilder,
-    PatternTable,
-    Population,
-    fit_epochs,
-    validation_scores,
-)
+from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population, fit_epochs, validation_scores
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
 from keras_rnncap.tuners.spaces import CollinsSpace, Space, edit_space
 from keras_rnncap.tuners.spaces.space import Values
@@ -37,10 +30,10 @@ Measured: TypeAlias = dict[str, Any] | None
 class Job:
     """A cell of a given size on a task, to be trained with any hyperparameters of a space and of the task.
 
-    Where the space has `depth` or `params`, they take the place of the arguments: trials of different shapes train in
-    different populations. Members learn the first of the task's patterns in order, where it has a table of them, and
-    are measured on these; else each sees batches that follow from its own seed and steps, and is measured on the
-    validation split. A trial is infeasible whose loss is not finite, or at last above what the task allows.
+    Where the space has `depth` or `params`, they take the place of the arguments. Members learn the first of the task's
+    patterns in order, where it has a table of them, and are measured on these; else each sees batches that follow from
+    its own seed and steps, and is measured on the validation split. A trial is infeasible whose loss is not finite, or
+    at last above what the task allows.
 
     Args:
         task: The task.
@@ -92,15 +85,14 @@ class Job:
 
     def check(self) -> None:
         """Raises `InputError` if the budget buys no model, or the task cannot have the values that the space allows."""
-        self._largest_task(self.budget())
+        self._largest_task(self.budget({}))
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""
         hp = next(hp for hp in self.hyperparameters.space if hp.name == name)
         if isinstance(hp, kinds.Float | kinds.Int):
             return min(max(value, hp.min_value), hp.max_value)
-        allowed = [hp.value] if isinstance(hp, kinds.Fixed) else hp.values
-        return min(allowed, key=lambda choice: abs(choice - value))
+        return min(hp.values, key=lambda choice: abs(choice - value))
 
     @property
     def all_fixed(self) -> bool:
@@ -115,20 +107,15 @@ class Job:
 
     @property
     def round_steps(self) -> int:
-        """Training steps after which ended trials are looked for.
-
-        All trials begin and end between rounds, so that what a round measures of a trial does not depend on others.
-        """
+        """Training steps after which ended trials are looked for: trials begin and end between rounds."""
         if self.steps < 10 * STEPS_PER_EXECUTION:
             rounds = math.ceil(self.steps / STEPS_PER_EXECUTION)
         else:  # twentieths of all steps end with a round, and most rules look after so many
             rounds = 20 * max(1 + (self.steps >= 40 * STEPS_PER_EXECUTION), math.ceil(self.steps / 50_000))
         return math.ceil(self.steps / rounds)
 
-    # ---- shapes
-
-    def shape(self, values: Values) -> Hashable:
-        """Returns what members must have in common to be of one population."""
+    def shape(self, values: Values) -> tuple[int, int]:
+        """Returns depth and budget, which members must have in common to be of one population."""
         return values.get("depth", self.depth), values.get("params", self.params)
 
     @property
@@ -137,30 +124,25 @@ class Job:
         space = self.hyperparameters.space
         return any(hp.name in ("depth", "params") and not isinstance(hp, kinds.Fixed) for hp in space)
 
-    def budget(self, values: Values | None = None) -> Budget:
+    def budget(self, values: Values) -> Budget:
         """Returns the size of a model with these values."""
-        values = values or {}
-        return self._budget(values.get("depth", self.depth), values.get("params", self.params))
+        return self._budget(*self.shape(values))
 
     @functools.cache  # noqa: B019  # a job lives as long as its process
     def _budget(self, depth: int, params: int) -> Budget:
-        return units_for_budget(lambda units: self._builder(units, depth)(None), params)
+        return units_for_budget(lambda units: self._builder(units, depth)(Member(TrainingSettings(1))), params)
 
-    def _builder(self, units: int, depth: int) -> Callable[[Member | None], keras.Model]:
+    def _builder(self, units: int, depth: int) -> MemberBuilder:
         task = self.task
-        build = MemberBuilder(self.cell, units, depth, task.input_dim, task.output_dim, task.return_sequences)
-        return lambda member: build(member or Member(TrainingSettings(1)))
-
-    # ---- members
+        return MemberBuilder(self.cell, units, depth, task.input_dim, task.output_dim, task.return_sequences)
 
     def task_of(self, values: Values) -> Task:
         """Returns the task as a trial with these values has it."""
         return self.task.with_values(values, self.budget(values).parameters)
 
     def _largest_task(self, budget: Budget) -> Task:
-        """Returns the task with the largest value of each hyperparameter."""
-        allowed = ((hp.name, getattr(hp, "max_value", None), hp) for hp in self.hyperparameters.space)
-        largest = {name: max(hp.values) if most is None else most for name, most, hp in allowed}
+        space = self.hyperparameters.space
+        largest = {hp.name: hp.max_value if isinstance(hp, kinds.Float | kinds.Int) else max(hp.values) for hp in space}
         return self.task.with_values(largest, budget.parameters)
 
     def member(self, values: Values, seed: int) -> Member:
@@ -171,7 +153,7 @@ class Job:
                 f"schedule and dropout must be left at their defaults: {task.name} has no validation split, and its "
                 "patterns are to be stored"
             )
-        if "loss_saturation" in values:  # rows of before it was a hyperparameter lack it
+        if "loss_saturation" in values:  # rows of earlier versions lack it
             settings = dataclasses.replace(settings, loss_saturation=values["loss_saturation"])
         return Member(
             settings,
@@ -183,13 +165,12 @@ class Job:
         )
 
     def facts(self, member: Member) -> dict[str, Any]:
-        """Returns what the rows of this job's trials say besides hyperparameters, also where they are infeasible."""
+        """Returns what rows say besides hyperparameters, also of infeasible trials."""
         return {"patterns": member.patterns} if self.task.patterns else {}
 
     def builder(self, values: Values) -> Callable[[Member], keras.Model]:
         """Returns what builds the models of the members that have the shape of these values."""
-        depth = values.get("depth", self.depth)
-        build = self._builder(self.budget(values).units, depth)
+        build = self._builder(self.budget(values).units, self.shape(values)[0])
         if "seed" in constructor_options(self.cell):
             return build
 
@@ -201,17 +182,10 @@ class Job:
         return seeded
 
     def population(self, values: Values, members: Sequence[Member], kind: Any = Population) -> Any:
-        """Returns a compiled population of members that have the shape of these values.
-
-        Where the task has a table of patterns, so has the population, as large as the space allows.
-
-        Args:
-            values: The values of one of them.
-            members: The members.
-            kind: `AlonePopulation` for a cell that populations do not take.
+        """Returns a compiled population of members that have the shape of these values; its class is `kind`.
 
         Raises:
-            CannotShareError: If they do not take the cell.
+            CannotShareError: If it does not take the cell; `AlonePopulation` takes all.
         """
         table, steps = None, min(STEPS_PER_EXECUTION, self.steps)
         if self.task.patterns:
@@ -250,22 +224,19 @@ class Job:
         )
 
     def progress(self, population: Any, losses: np.ndarray) -> np.ndarray:
-        """Returns how well each member does, more being better, to compare trials after equal numbers of steps.
+        """Returns how well each member does, more being better, given what `advance` just returned.
 
         Of patterns in a table, the bits that it stores, none if it diverged; else its negative loss.
-
-        Args:
-            population: The population.
-            losses: What `advance` just returned.
         """
         if not self.task.patterns:
             return -np.where(np.isfinite(losses), losses, np.inf)
         judged = zip(self._judged(population), population.alive, strict=True)
         return np.array([self.task.measures_of([member])[BITS] if alive else 0.0 for member, alive in judged])
 
-    @staticmethod
-    def _judged(population: Any) -> list[Judged]:
-        """Returns the targets of each member's own patterns, and its outputs for them."""
+    def _judged(self, population: Any) -> list[Any]:
+        """Returns targets and outputs of each member's own patterns, if the task has any."""
+        if not self.task.patterns:
+            return [None] * len(population.members)
         targets, outputs = population.table.targets, population.outputs_on_table()
         return [
             (targets[: member.patterns], answers[: member.patterns], None)
@@ -276,34 +247,24 @@ class Job:
         self, population: Any, slots: Sequence[int], values: Sequence[Values], losses: Sequence[float]
     ) -> list[Measured]:
         """Measures the members in some slots, given their values and what `advance` just returned for them."""
-        alive, members = population.alive, population.members
-        judged = self._judged(population) if self.task.patterns else [None] * len(members)
+        alive, judged = population.alive, self._judged(population)
         return [
-            self._measured(
-                members[slot].settings, functools.partial(population.member, slot), judged[slot], loss, trial
-            )
-            if alive[slot]
-            else None
-            for slot, trial, loss in zip(slots, values, map(float, losses), strict=True)
+            self._measured(population, slot, judged[slot], trial, float(loss)) if alive[slot] else None
+            for slot, trial, loss in zip(slots, values, losses, strict=True)
         ]
 
-    def _measured(
-        self,
-        settings: TrainingSettings,
-        model: Callable[[], keras.Model],
-        judged: Judged | None,
-        loss: float,
-        values: Values,
-    ) -> Measured:
+    def _measured(self, population: Any, slot: int, judged: Judged | None, values: Values, loss: float) -> Measured:
         """Measures a member on its own patterns, if it is judged by these, or on the validation split."""
-        task, minimized = self.task, loss
-        if judged is not None:
+        task, settings, minimized = self.task, population.members[slot].settings, loss
+        if judged:
             minimized = float(settings.minimized(task.loss())(*judged[:2]))
             loss = float(task.loss()(*judged[:2]))  # not saturated, to compare trials by
         if not minimized <= settings.saturated(task.infeasible_above):
             return None
-        limit = task.validation_limit
-        measured = task.measures_of([judged]) if judged else task.measures(model(), "validation", limit)
+        if judged:
+            measured = task.measures_of([judged])
+        else:
+            measured = task.measures(population.member(slot), "validation", task.validation_limit)
         if not all(map(math.isfinite, measured.values())):
             return None
         per_parameter = bits_per_parameter(measured[BITS], self.budget(values).parameters)

@@ -24,7 +24,7 @@ from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.rounds import Outcome, Rounds, Running
+from keras_rnncap.tuners.rounds import Rounds, Running
 from keras_rnncap.tuners.stopping import QuantileRule
 from keras_rnncap.tuners.worker import Ended
 
@@ -37,13 +37,12 @@ class EndedTrial(NamedTuple):
 
     Attributes:
         trial_id: KerasTuner's name of it.
-        number: Counts an oracle's trials.
+        number: Its number; the first is 0.
         values: Values of the active hyperparameters.
-        member: What they came to.
-        measured: What is known of it, `None` if it is infeasible.
+        member: The member of a population that has these.
+        measured: Its scores, `None` if it is infeasible.
         steps: Training steps that it made; fewer than asked for if it diverged or was stopped early.
-        history: `(step, mean training loss since the entry before, progress)` now and then; progress is what the
-            stopping rule compared there, NaN where it did not look.
+        history: `(step, mean training loss since the entry before, progress where the stopping rule looked or NaN)`.
         model: Returns the trained model.
     """
 
@@ -65,8 +64,8 @@ def _looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
 class PopulationTuner(BaseTuner):
     """Runs the trials of any KerasTuner oracle as members of populations, one population for each model shape.
 
-    A trial that ends, diverges or is stopped early gives its place to the next. Cells that populations do not take
-    (`CannotShareError`) are trained one model after another.
+    A trial that ends gives its place to the next. Cells that populations do not take (`CannotShareError`) are trained
+    one model after another.
 
     Args:
         oracle: The oracle; its objective is the job's.
@@ -74,8 +73,8 @@ class PopulationTuner(BaseTuner):
         slots: Trials that train at the same time.
         rule: When to stop a trial early; `None` trains all to their end.
         seed: Seed of the members' weights.
-        on_end: Called with each trial that ended, before the oracle is told; `None` keeps the best trial's weights in
-            KerasTuner's own folder, for `get_best_models`.
+        on_end: Called with each trial that ended, before the oracle is told; `None` keeps the best trial's weights for
+            `get_best_models`.
         on_ask: Called with each new trial before it starts: its number, seed and values.
         on_round: Called between rounds, when `states` can be kept.
         bar: Shows progress; interrupts of its user end the search.
@@ -128,11 +127,8 @@ class PopulationTuner(BaseTuner):
         self._rounds = Rounds(job, largest, engine)
         self._resumed: list[Running] = []
         self._askers = itertools.count()
-        self.ended = 0
-        self.infeasible = 0
+        self.ended = self.infeasible = 0
         self.seeds_taken: set[int] = set()
-
-    # ---- the search
 
     def search(self, *arguments: Any, **options: Any) -> None:
         """Runs trials until the oracle has no more. It takes no arguments: the job knows its data."""
@@ -180,49 +176,43 @@ class PopulationTuner(BaseTuner):
         return bool(self._rounds)
 
     def _ask_up_to(self, count: int) -> None:
-        while len(self._rounds) < count and (running := self._ask()):
-            self._rounds.put(running)
+        while len(self._rounds) < count:
+            # An asker with a running trial would be given that again.
+            trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._askers)}")
+            if trial.status == TrialStatus.STOPPED:
+                return
+            self._rounds.put(self._begin(trial))
 
-    def _ask(self) -> Running | None:
-        # An asker with a running trial would be given that again.
-        trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._askers)}")
-        if trial.status == TrialStatus.STOPPED:
-            return None
+    def _begin(self, trial: Trial) -> Running:
         values = {
             name: value.item() if isinstance(value, np.generic) else value  # KerasTuner's GP proposes NumPy numbers
             for name, value in trial.hyperparameters.values.items()
         }
         number = int(trial.trial_id)
         seed = derived_seed(self.seed, number)
-        while seed in self.seeds_taken:  # of a run of before trials were numbered as they are asked for
+        while seed in self.seeds_taken:  # by an earlier version, which numbered trials otherwise
             seed = derived_seed(seed, number)
         self._on_ask(number, seed, values)
         return Running(trial, values, self.job.member(values, seed))
 
-    # ---- a round
-
     def _round(self) -> None:
-        """Trains all trials for a round, and ends those that are at their end or without hope.
-
-        It counts as a whole or, where it is interrupted, not at all, so that a search goes on with all trials between
-        the same two rounds.
-        """
+        """Trains all trials for a round, which counts as a whole or not at all, and ends those that are over."""
         try:
-            outcomes = self._rounds.train(self._is_looked_at)
+            trials = self._rounds.train(self._is_looked_at)
         except CannotShareError as error:  # one that came later differs in what populations do not do
             self._bar.say(f"training one model after another: {error}")
             self._rounds.train_alone()
             return
-        hopeless = self._hopeless(outcomes)
-        ends = [outcome for outcome in outcomes if outcome.over or outcome in hopeless]
+        hopeless = self._hopeless(trials)
+        ends = [running for running in trials if running.over or running in hopeless]
         measured = self._rounds.measure(ends)
         self._show()
         with self._bar.held():
-            for outcome, ended in zip(ends, measured, strict=True):
-                self._end(outcome.running, outcome.state, ended)
-                self._rounds.drop(outcome.running)
-            for outcome in outcomes:
-                outcome.running.state = outcome.state
+            for running, ended in zip(ends, measured, strict=True):
+                self._end(running, ended)
+                self._rounds.drop(running)
+            for running in trials:
+                running.state = running.new_state
         self._show()
 
     def _is_looked_at(self, running: Running, step: int) -> bool:
@@ -233,24 +223,20 @@ class PopulationTuner(BaseTuner):
         rounds = math.ceil(self.rule.parts[looks] * self.job.steps / self.job.round_steps)
         return step >= rounds * self.job.round_steps
 
-    def _hopeless(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Returns those that the stopping rule ends."""
-        by_checkpoint: dict[int, list[Outcome]] = {}
-        for outcome in outcomes:
-            if not math.isnan(outcome.state.history[-1][2]):
-                by_checkpoint.setdefault(len(_looks(outcome.state.history)) - 1, []).append(outcome)
-        hopeless = []
-        for checkpoint, here in sorted(by_checkpoint.items()):
-            assert self.rule is not None
-            verdicts = self.rule.hopeless(checkpoint, [outcome.state.history[-1][2] for outcome in here])
-            hopeless += [outcome for outcome, verdict in zip(here, verdicts, strict=True) if verdict]
+    def _hopeless(self, trials: Sequence[Running]) -> list[Running]:
+        if self.rule is None:
+            return []
+        looked_at = [running for running in trials if not math.isnan(running.new_state.history[-1][2])]
+        hopeless: list[Running] = []
+        for checkpoint in range(len(self.rule.parts)):
+            if here := [each for each in looked_at if len(_looks(each.new_state.history)) == checkpoint + 1]:
+                verdicts = self.rule.hopeless(checkpoint, [running.new_state.history[-1][2] for running in here])
+                hopeless += itertools.compress(here, verdicts)
         return hopeless
 
-    # ---- ends
-
-    def _end(self, running: Running, state: TrialState, ended: Ended) -> None:
+    def _end(self, running: Running, ended: Ended) -> None:
         """Has an ended trial recorded, then tells the oracle."""
-        measured, trial = ended.measured, running.trial
+        measured, trial, state = ended.measured, running.trial, running.new_state
         self.ended += 1
         self.infeasible += measured is None
         facts = (trial.trial_id, running.number, running.values, running.member, measured, state.done, state.history)
@@ -270,9 +256,8 @@ class PopulationTuner(BaseTuner):
     def _keep_best(self, ended: EndedTrial) -> None:
         if ended.measured is None:
             return
-        score, sign = ended.measured[self.job.objective], 1 if self.job.direction == "max" else -1
-        best = self._best()
-        if best is None or sign * score > sign * best.score:
+        best, score = self._best(), ended.measured[self.job.objective]
+        if best is None or self.job.kt_objective.better_than(score, best.score):
             write_weights(ended.model(), self._weights_file(ended.trial_id))
 
     def _weights_file(self, trial_id: str) -> Path:
@@ -290,18 +275,13 @@ class PopulationTuner(BaseTuner):
         return [model]
 
     def _best(self) -> Trial | None:
-        for trial in self.oracle.get_best_trials(1):  # where none is completed, it returns others
-            return trial if trial.status == TrialStatus.COMPLETED else None
-        return None
-
-    # ---- progress
-
-    def _describe(self, running: int) -> str:
-        best = self._best()
-        best_score = f"  best {best.score:.4g}" if best else ""
-        return f"{self.ended} trials done, {running} running, {self.infeasible} infeasible{best_score}"
+        best = self.oracle.get_best_trials(1)  # where none is completed, another
+        return best[0] if best and best[0].status == TrialStatus.COMPLETED else None
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""
         done = [running.state.done for running in self._rounds]
-        self._bar.to(self.ended * self.job.steps + sum(done), self._describe(len(done)))
+        best = self._best()
+        score = f"  best {best.score:.4g}" if best else ""
+        trials = f"{self.ended} trials done, {len(done)} running, {self.infeasible} infeasible"
+        self._bar.to(self.ended * self.job.steps + sum(done), trials + score)

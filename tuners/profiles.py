@@ -8,17 +8,11 @@ from keras_rnncap.errors import InputError
 
 
 class Profile(NamedTuple):
-    """What a search spends by default.
-
-    Attributes:
-        trials: Number of trials.
-        steps: Training steps of each.
-        stop_early: Whether trials that do worse than the median are stopped.
-    """
+    """What a search spends by default."""
 
     trials: int
-    steps: int
-    stop_early: bool
+    steps: int  # training steps of each
+    stop_early: bool  # whether trials that do worse than the median are stopped
 
 
 PROFILES = {
@@ -26,15 +20,11 @@ PROFILES = {
     "laptop": Profile(trials=60, steps=5_000, stop_early=True),
     "paper": Profile(trials=1_000, steps=50_000, stop_early=False),
 }
-"""Seconds, to see whether something works; minutes on two cores; and the least that Collins et al. (2017) spent."""
+"""Seconds; minutes on two cores; and the least that Collins et al. (2017) spent."""
 
 
 def get_profile(name: str) -> Profile:
-    """Returns a profile.
-
-    Raises:
-        InputError: If there is none of that name.
-    """
+    """Returns the profile of a name; raises `InputError` if there is none."""
     if name not in PROFILES:
         raise InputError(f"profile must be one of {', '.join(PROFILES)}; got {name!r}")
     return PROFILES[name]

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
@@ -14,60 +14,33 @@ from keras_rnncap.engines import make_engine
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.scheduling import Key, Place, Schedule
+from keras_rnncap.tuners.scheduling import Key, Schedule
 from keras_rnncap.tuners.worker import Ended, Piece, Placed, Trained, Worker
 
 
 @dataclasses.dataclass(eq=False)
 class Running:
-    """A trial in training, or about to be.
-
-    Attributes:
-        trial: What KerasTuner knows of it.
-        values: Values of its active hyperparameters.
-        member: What they come to.
-        state: How far it has come.
-    """
+    """A trial in training, or about to be."""
 
     trial: Trial
-    values: dict[str, Any]
+    values: dict[str, Any]  # of its active hyperparameters
     member: Member
     state: TrialState = dataclasses.field(default_factory=lambda: TrialState(0, [], 0, {}))
+    new_state: TrialState = dataclasses.field(init=False)  # after a round, which may not count yet
+    over: bool = False  # as of `Trained`
 
     @property
     def number(self) -> int:
-        """Counts the trials of a search."""
+        """The trial's number."""
         return int(self.trial.trial_id)
 
     def placed(self, state: TrialState) -> Placed:
-        """Returns what a worker must know of it, in some state."""
+        """Returns it in some state, as a worker takes it."""
         return Placed(self.number, self.member.seed, self.values, state.done, state.arrays)
 
 
-class Outcome(NamedTuple):
-    """What became of a trial in a round.
-
-    Attributes:
-        running: The trial.
-        place: Where it trained.
-        over: Whether it has made all its steps, or diverged.
-        state: How far it has come now; of its history, the last entry is this round's.
-    """
-
-    running: Running
-    place: Place
-    over: bool
-    state: TrialState
-
-
 class Rounds:
-    """The running trials: which of them trains where, and the workers that train them.
-
-    Args:
-        job: What is trained.
-        largest: Slots of a population, at most.
-        engine: Where workers are, as `make_engine` takes it.
-    """
+    """The running trials: which of them trains where, in populations of at most `largest` slots, and their workers."""
 
     def __init__(self, job: Job, largest: int, engine: str) -> None:
         self.job = job
@@ -77,11 +50,9 @@ class Rounds:
         self._turn = 0
 
     def __iter__(self) -> Iterator[Running]:
-        """Yields the trials."""
         return (running for running, _ in self._schedule)
 
     def __len__(self) -> int:
-        """Returns how many there are."""
         return sum(1 for _ in self)
 
     def put(self, running: Running) -> None:
@@ -119,52 +90,45 @@ class Rounds:
             running.state = TrialState(0, [], 0, {})
             self._schedule.put(running, self.job.shape(running.values))
 
-    def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Outcome]:
-        """Trains all trials for a round.
+    def train(self, is_looked_at: Callable[[Running, int], bool]) -> list[Running]:
+        """Trains all trials for a round; returns them with new states, in an order that follows from their places.
 
-        Args:
-            is_looked_at: From a trial and its steps after the round to whether its progress is asked for.
-
-        Returns:
-            What became of them, in an order that follows from their places.
+        `is_looked_at` says of a trial and its steps after the round whether its progress is asked for.
         """
         self._turn += 1
         self._schedule.settle()
         steps, pieces = self.job.round_steps, []
         for key, group in self._schedule.groups.items():
-            trials = {slot: running for slot, running in enumerate(group) if running}
-            looks = [slot for slot, running in trials.items() if is_looked_at(running, running.state.done + steps)]
-            states = {running: running.state for running in trials.values()}
+            looks = [slot for slot, each in enumerate(group) if each and is_looked_at(each, each.state.done + steps)]
+            states = {running: running.state for running in group if running}
             pieces.append(self._piece(key, states, steps=steps, looks=tuple(looks)))
         results = self._do(pieces)
         places = sorted(self._schedule, key=lambda item: (item[1].key[1], item[1].slot, item[0].number))
-        return [self._outcome(running, place, results[place.key][place.slot]) for running, place in places]
+        for running, place in places:
+            trained: Trained = results[place.key][place.slot]
+            entry = (trained.done, trained.loss, math.nan if trained.over else trained.progress)
+            slot, size = self._schedule.kept(place)
+            running.over = trained.over
+            running.new_state = TrialState(trained.done, [*running.state.history, entry], slot, trained.arrays, size)
+        return [running for running, _ in places]
 
-    def _outcome(self, running: Running, place: Place, trained: Trained) -> Outcome:
-        done = trained.stopped or min(running.state.done + self.job.round_steps, self.job.steps)
-        over = not trained.alive or trained.stopped is not None or done >= self.job.steps
-        history = [*running.state.history, (done, trained.loss, math.nan if over else trained.progress)]
-        slot, size = self._schedule.kept(place)
-        return Outcome(running, place, over, TrialState(done, history, slot, trained.arrays, size))
-
-    def measure(self, outcomes: Sequence[Outcome]) -> list[Ended]:
-        """Returns what is known of trials that end."""
-        pieces = []
-        for key in {outcome.place.key: None for outcome in outcomes}:
-            here = [outcome for outcome in outcomes if outcome.place.key == key]
-            losses = {outcome.place.slot: outcome.state.history[-1][1] for outcome in here}
-            pieces.append(self._piece(key, {outcome.running: outcome.state for outcome in here}, ends=losses))
-        results = self._do(pieces)
-        return [results[outcome.place.key][outcome.place.slot] for outcome in outcomes]
+    def measure(self, ends: Sequence[Running]) -> list[Ended]:
+        """Measures trials that end."""
+        pieces, states = [], {running: running.new_state for running in ends}
+        for key, group in self._schedule.groups.items():
+            losses = {slot: each.new_state.history[-1][1] for slot, each in enumerate(group) if each and each in ends}
+            if losses:
+                pieces.append(self._piece(key, states, ends=losses))
+        results, places = self._do(pieces), dict(self._schedule)
+        return [results[places[running].key][places[running].slot] for running in ends]
 
     def _piece(self, key: Key, states: Mapping[Running, TrialState], **options: Any) -> Piece:
-        """Returns work on some trials of a population, in some states."""
         trials = self._schedule.groups[key]
         slots = (running.placed(states[running]) if running and running in states else None for running in trials)
         return Piece(key, bool(self.alone), tuple(slots), self._turn, **options)
 
     def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
-        """Has workers do some pieces; returns what came of each, by slot."""
+        """Returns the results of some pieces, by population and slot."""
         for piece in pieces:
             self._engine.submit(piece)
         return {piece.key: result for piece, result in (self._engine.completed() for _ in pieces)}

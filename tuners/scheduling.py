@@ -12,31 +12,20 @@ Key: TypeAlias = tuple[Hashable, int]
 
 
 class Place(NamedTuple):
-    """Where a trial trains.
-
-    Attributes:
-        key: The population.
-        slot: Its slot there.
-        size: Slots of the population.
-    """
+    """Where a trial trains."""
 
     key: Key
     slot: int
-    size: int
+    size: int  # slots of the population
 
 
 class Schedule(Generic[Trial]):
-    """Populations of trials of one shape each, which come, grow, shrink and go with what is asked for.
+    """Populations of trials of one shape each, whose sizes follow from the places of their trials alone.
 
     The last digits of what a trial computes depend on the size of its population, and must be the same when a search
-    goes on after an interrupt. So sizes follow from the places of the trials alone, which are kept with their states;
-    a population without trials is forgotten at once. Where all trials have one shape, all populations have the largest
-    size from the start.
-
-    Args:
-        largest: Slots of a population, at most.
-        elastic: Whether populations have no more slots than they need: the next power of two, or twice as many where
-            they had so many before.
+    goes on after an interrupt; places are kept with the states of trials. Empty populations are forgotten at once.
+    Populations have the largest size or, where they are elastic, as many slots as they need: the next power of two, or
+    twice as many where they had so many before.
 
     Example:
     >>> schedule = Schedule(largest=4, elastic=True)
@@ -60,13 +49,7 @@ class Schedule(Generic[Trial]):
                     yield trial, Place(key, slot, len(group))
 
     def put(self, trial: Trial, shape: Hashable, had: tuple[int, int] | None = None) -> None:
-        """Gives a trial a place.
-
-        Args:
-            trial: The trial.
-            shape: Its shape.
-            had: What `kept` returned of the place that it had before, which it has again if that is free.
-        """
+        """Gives a trial a place: the one that it `had` before, as `kept` returned it, if that is free."""
         if had is not None:
             number, slot = divmod(had[0], self.largest)
             group = self.groups.setdefault((shape, number), [])
@@ -100,5 +83,5 @@ class Schedule(Generic[Trial]):
             group += [None] * (size - len(group))
 
     def kept(self, place: Place) -> tuple[int, int]:
-        """Returns how `put` knows a place again: its slot among all of its shape, and the population's size."""
+        """Returns a place as `put` takes it: its slot among all of its shape, and the population's size."""
         return place.key[1] * self.largest + place.slot, place.size

@@ -1,100 +1,91 @@
-"""One search: its folder, its rows and its best model."""
+"""One search: its folder, its rows, its result and its best model."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic
 
 import keras
+import pandas as pd
 
-from keras_rnncap.defaults import ENGINE
-from keras_rnncap.runs import COMPLETED, INFEASIBLE, RunDirectory, append_rows, temporary_folder, write_rows
+from keras_rnncap.cells import CellFactory, one_name
+from keras_rnncap.engines import check_engine
+from keras_rnncap.runs import COMPLETED, INFEASIBLE, RunDirectory, append_rows, temporary_folder, write_json, write_rows
+from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.runs.rows import value_columns, values_of
 from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import WorkProgress
+from keras_rnncap.tuners import journal
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.journal import ASKED, AskedTrial, Journal
-from keras_rnncap.tuners.oracles.kerastuner import PastTrial, make_oracle
-from keras_rnncap.tuners.population_tuner import SLOTS, EndedTrial, PopulationTuner, QuantileRule
-from keras_rnncap.tuners.trial_table import HISTORY, HISTORY_FILE, check_values, read_history, read_trials
+from keras_rnncap.tuners.oracles.continued import PastTrial, make_oracle
+from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner
+from keras_rnncap.tuners.search import Result, SearchOptions
+from keras_rnncap.tuners.spaces import as_today
 from keras_rnncap.versions import versions
 
 INITIAL_TRIALS = 16
 """Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchResult:
-    """What all searches end with.
+class SearchRun(Generic[Result]):
+    """One search: so many trials of a job, in a folder. The rows are the truth; all else follows from them."""
 
-    Attributes:
-        cell: The cell's name.
-        depth: Number of layers of the best trial.
-        parameters: Its trainable parameters.
-        units: Units of each of its layers.
-        trials: Trials that ended, infeasible ones included.
-        infeasible: Trials that diverged.
-        stopped_early: Trials that were stopped because others did better.
-        steps: Training steps of a whole trial.
-        batch_size: Samples in a step.
-        seed: Seed of data, weights and proposals.
-        elapsed_s: Time that all trials took, their proposals included, in seconds.
-        hyperparameters: Those of the best trial.
-        versions: Of Python and the packages that matter.
-    """
+    result_class: type[Result]
 
-    cell: str
-    depth: int
-    parameters: int
-    units: int
-    trials: int
-    infeasible: int
-    stopped_early: int
-    steps: int
-    batch_size: int
-    seed: int
-    elapsed_s: float
-    hyperparameters: dict[str, Any]
-    versions: dict[str, str]
-
-
-class SearchRun:
-    """One search. The rows are the truth; all else follows from them.
-
-    Args:
-        directory: Its folder; the identity says all that is asked for.
-        job: What is trained.
-        trials: Number of trials.
-        describe: Returns what to tell of a row.
-    """
-
-    def __init__(
-        self,
-        directory: RunDirectory,
-        job: Job,
-        trials: int,
-        describe: Callable[[SearchRun, dict[str, Any]], str] | None = None,
-    ) -> None:
-        self.directory = directory
-        self.job = job
-        self.trials = trials
-        self._describe = describe or _describe
+    def __init__(self, directory: RunDirectory, job: Job, trials: int) -> None:
+        self.directory, self.job, self.trials = directory, job, trials
         self._since = time.monotonic()
         self._bar = WorkProgress(1, enabled=False)
-        space = job.hyperparameters
-        self.rows = read_trials(directory / "trials.csv", space, job.objective)
-        read_history(directory / HISTORY_FILE, self.rows)  # an error now if there is one
-        self.journal = Journal(directory)
-        check_values(directory / ASKED, (asked.values for asked in self.journal.asked.values()), space)
+        self.rows = journal.read_trials(directory / "trials.csv", job.hyperparameters, job.objective)
+        journal.read_history(directory / journal.HISTORY_FILE, self.rows)  # an error now if there is one
+        self.journal = journal.Journal(directory)
+        journal.check_values(
+            directory / journal.ASKED, [trial.values for trial in self.journal.asked.values()], job.hyperparameters
+        )
         best = self.best()
         for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
             if best is None or weights != self._weights_file(best):
                 weights.unlink()
+
+    @classmethod
+    def run(
+        cls,
+        job: Job,
+        cell: str | CellFactory,
+        trials: int,
+        options: SearchOptions,
+        out: str | os.PathLike[str],
+        overwrite: bool,
+        identity: Mapping[str, Any],
+        **facts: Any,
+    ) -> Result:
+        """Runs a search in a folder, or what is missing of it, and returns its result.
+
+        `identity` has the command, and what tells the search from others besides its cell and sizes; `facts` are what
+        the result says besides what follows from the rows and the identity.
+        """
+        job.check()
+        check_engine(options.engine, job)
+        sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
+        identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}
+        with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
+            search_run = cls(directory, job, trials)
+            try:
+                search_run.search(options)
+            finally:  # also when interrupted: what is finished is kept, and shown
+                result = search_run.result(facts)
+                if search_run.rows:
+                    search_run.write_files(result)
+                    if best := search_run.best():
+                        save_model(search_run._best_model(best), directory / "best")
+                    write_json(directory / f"{identity['command']}.json", dataclasses.asdict(result))
+        return result
 
     def values_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the hyperparameter values of a row."""
@@ -106,116 +97,95 @@ class SearchRun:
         sign = 1 if self.job.direction == "max" else -1
         return max(feasible, key=lambda row: sign * row[self.job.objective], default=None)
 
-    @property
-    def stopped_early(self) -> int:
-        """Trials that were stopped before their last step without having diverged."""
-        return sum(
-            row["status"] == COMPLETED and row.get("steps", self.job.steps) < self.job.steps for row in self.rows
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the fields of a `SearchResult`."""
-        identity, values = self.directory.identity, self.values_of(self.best() or {})
+    def result(self, facts: Mapping[str, Any]) -> Result:
+        """Returns the result: each field from the rows, from what was asked for, or from `facts`."""
+        best, identity, steps = self.best() or {}, self.directory.identity, self.job.steps
+        values = self.values_of(best)
         budget = self.job.budget(values)
-        return {
-            **{key: identity[key] for key in ("cell", "steps", "batch_size", "seed")},
+        completed = [row for row in self.rows if row["status"] == COMPLETED]
+        known = {
+            **best,
+            **identity,
+            **facts,
             "depth": values.get("depth", identity["depth"]),
             "parameters": budget.parameters,
             "units": budget.units,
             "trials": len(self.rows),
-            "infeasible": sum(row["status"] == INFEASIBLE for row in self.rows),
-            "stopped_early": self.stopped_early,
+            "infeasible": len(self.rows) - len(completed),
+            "stopped_early": sum(row.get("steps", steps) < steps for row in completed),
             "elapsed_s": round(sum(row["elapsed_s"] for row in self.rows), 1),
             "hyperparameters": values,
             "versions": versions(),
+            "best_score": best.get(self.job.objective),
         }
+        fields: dict[str, Any] = {field.name: known.get(field.name) for field in dataclasses.fields(self.result_class)}
+        return self.result_class(**fields)
 
-    def search(
-        self,
-        oracle: str = "gp",
-        starts: Sequence[Mapping[str, Any]] = (),
-        rule: QuantileRule | None = None,
-        slots: int = SLOTS,
-        progress: bool | Literal["bar"] = False,
-        engine: str = ENGINE,
-    ) -> None:
-        """Runs the trials that are missing.
+    def describe(self, row: Mapping[str, Any]) -> str:
+        """Returns what to tell of a trial that ended."""
+        best, name = self.best(), self.job.objective
+        outcome = "infeasible: diverged" if row["status"] == INFEASIBLE else f"{row[name]:.4g} {name.replace('_', ' ')}"
+        return f"{outcome}  best {best[name]:.4g}" if best else outcome
 
-        Args:
-            oracle: Name of the oracle.
-            starts: For each of the first trials, what differs from the default values of the space.
-            rule: When to stop a trial early.
-            slots: Trials that train at the same time.
-            progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
-            engine: Where they train, as `make_engine` takes it.
-        """
+    def write_files(self, result: Result) -> None:
+        """Writes the files that follow from the rows, besides the result and the best model."""
+
+    def search(self, options: SearchOptions) -> None:
+        """Runs the trials that are missing."""
         steps = self.job.steps
-        with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=progress) as self._bar:
+        with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=options.progress) as self._bar:
             self._drop_best_without_model()
-            missing = [number for number in range(self.trials) if number not in self._numbers()]
-            going_on = sum(number in self.journal.asked for number in missing)
+            going_on = sum(number in self.journal.asked for number in self._missing())
+            start = f"{self.trials:,} trials of {steps:,} steps, {options.slots} at a time, in {self.directory.path}"
             if self.rows or going_on:
-                there = f"{len(self.rows)} trials are there, {going_on} were in training"
-                self._bar.say(f"continuing in {self.directory.path}: {there}")
-            else:
-                self._bar.say(f"{self.trials:,} trials of {steps:,} steps, {slots} at a time, in {self.directory.path}")
+                trials = f"{len(self.rows)} trials are there, {going_on} were in training"
+                start = f"continuing in {self.directory.path}: {trials}"
+            self._bar.say(start)
             ended = -1
-            while missing and len(self.rows) > ended:  # a space may have fewer points
+            while self._missing() and len(self.rows) > ended:  # a space may have fewer points
                 ended = len(self.rows)
-                self._run(oracle, starts, rule, slots, engine)
+                self._run(options)
                 self._drop_best_without_model()
-                missing = [number for number in range(self.trials) if number not in self._numbers()]
 
-    def _numbers(self) -> set[int]:
-        return {row["trial"] for row in self.rows}
+    def _missing(self) -> list[int]:
+        return sorted({*range(self.trials)} - {row["trial"] for row in self.rows})
 
     def _past(self) -> list[PastTrial]:
         """Returns the trials below the number asked for that were asked for before, ended or not."""
         rows = {row["trial"]: row for row in self.rows}
-        asked = {trial.trial: trial.values for trial in self.journal.asked.values()}
+        values = {number: self.values_of(row) for number, row in rows.items()}
+        values |= {number: trial.values for number, trial in self.journal.asked.items()}
         return [
-            PastTrial(number, asked[number] if number in asked else self.values_of(rows[number]), rows.get(number))
-            for number in range(self.trials)
-            if number in asked or number in rows
+            PastTrial(number, values[number], rows.get(number)) for number in range(self.trials) if number in values
         ]
 
-    def _run(
-        self, oracle_name: str, starts: Sequence[Mapping[str, Any]], rule: QuantileRule | None, slots: int, engine: str
-    ) -> None:
+    def _run(self, options: SearchOptions) -> None:
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
-        seed, past = self.directory.identity["seed"], self._past()
+        seed, past, job = self.directory.identity["seed"], self._past(), self.job
         last = self.journal.asked.get(len(past) - 1)
         oracle = make_oracle(
-            oracle_name,
-            self.job.kt_objective,
-            self.job.hyperparameters,
+            options.oracle,
+            job.kt_objective,
+            job.hyperparameters,
             self.trials,
             seed,
             past,
-            starts,
+            options.starts,
             INITIAL_TRIALS,
             last.oracle if last else None,
         )
-
-        def asked(number: int, seed: int, values: dict[str, Any]) -> None:
-            self.journal.note(AskedTrial(number, seed, values, oracle.proposal_state()))
-
-        def keep_now_and_then() -> None:
-            if self.journal.is_due():
-                self._keep(tuner)
-
         scratch = temporary_folder(self.directory.path)  # for KerasTuner's files, which nobody reads
         tuner = PopulationTuner(
             oracle,
-            self.job,
-            slots=slots,
-            rule=rule,
+            job,
+            slots=options.slots,
+            rule=options.rule,
             seed=seed,
             on_end=self.record,
-            on_ask=asked,
-            on_round=keep_now_and_then,
+            on_ask=lambda number, seed, values: self.journal.note(number, seed, values, oracle.proposal_state()),
+            on_round=lambda: self._keep(tuner) if self.journal.is_due() else None,
             bar=self._bar,
-            engine=engine,
+            engine=options.engine,
             directory=scratch,
         )
         tuner.ended = len(self.rows)
@@ -239,20 +209,14 @@ class SearchRun:
             self.journal.keep(tuner.states, time.monotonic() - self._since)
 
     def _mended_looks(self) -> list[tuple[int, float]]:
-        """Takes out of the history what belongs to trials without rows; returns what the stopping rule saw of others.
-
-        Each is the number of a checkpoint, and the progress there.
-        """
-        file = self.directory / HISTORY_FILE
-        if kept := read_history(file, self.rows):
+        """Takes trials without rows out of the history; returns the checkpoints and progress of the others."""
+        file = self.directory / journal.HISTORY_FILE
+        if kept := journal.read_history(file, self.rows):
             write_rows(file, kept)
         else:
             file.unlink(missing_ok=True)
-        looks: dict[int, list[float]] = {}
-        for row in kept:
-            if not math.isnan(row["progress"]):
-                looks.setdefault(row["trial"], []).append(row["progress"])
-        return [look for seen in looks.values() for look in enumerate(seen)]
+        looks = pd.DataFrame(kept, columns=list(journal.HISTORY)).dropna(subset="progress")
+        return list(zip(looks.groupby("trial").cumcount(), looks["progress"], strict=True))
 
     def _drop_best_without_model(self) -> None:
         """Has the best trial trained again if its weights are missing or damaged; the same seed gives the same."""
@@ -266,64 +230,47 @@ class SearchRun:
             self._bar.say(f"{file}, the model of the best trial, is {wrong}: trial {number} is trained again")
             file.unlink(missing_ok=True)
             if number not in self.journal.asked:
-                self.journal.note(AskedTrial(number, best["seed"], self.values_of(best)))
+                self.journal.note(number, best["seed"], self.values_of(best), {})
             self.rows.remove(best)
             self.trials = max(self.trials, number + 1)
 
     def record(self, ended: EndedTrial) -> None:
         """Writes the row of a trial that ended, and its model if it is the best; an interrupt waits for both."""
         with self._bar.held():
-            self._record(ended)
-
-    def _record(self, ended: EndedTrial) -> None:
-        row: dict[str, Any] = {
-            "trial": ended.number,
-            "status": INFEASIBLE if ended.measured is None else COMPLETED,
-            **self.job.facts(ended.member),
-            **(ended.measured or {}),
-            **value_columns(ended.values),
-            "steps": ended.steps,
-            "seed": ended.member.seed,
-            "elapsed_s": round(time.monotonic() - self._since, 3),
-        }
-        self._since = time.monotonic()
-        # The weights and the history first and the row after them: a row that is there has all it needs.
-        before = self.best()
-        self.rows = sorted([*self.rows, row], key=lambda row: row["trial"])
-        improved = self.best() is row
-        try:
-            if improved:
-                write_weights(ended.model(), self._weights_file(row))
-            append_rows(
-                self.directory / HISTORY_FILE,
-                [dict(zip(HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history],
-            )
-            write_rows(self.directory / "trials.csv", self.rows)
-        except BaseException:
-            self.rows.remove(row)
-            raise
-        if improved and before is not None:
-            self._weights_file(before).unlink(missing_ok=True)
-        self._bar.say(
-            f"trial {len(self.rows):>3}/{self.trials}  {self._describe(self, row)}  {self._bar.time_left()} left"
-        )
+            row: dict[str, Any] = {
+                "trial": ended.number,
+                "status": INFEASIBLE if ended.measured is None else COMPLETED,
+                **self.job.facts(ended.member),
+                **(ended.measured or {}),
+                **value_columns(ended.values),
+                "steps": ended.steps,
+                "seed": ended.member.seed,
+                "elapsed_s": round(time.monotonic() - self._since, 3),
+            }
+            self._since = time.monotonic()
+            # The weights and the history first and the row after them: a row that is there has all it needs.
+            before = self.best()
+            self.rows = sorted([*self.rows, row], key=lambda row: row["trial"])
+            improved = self.best() is row
+            try:
+                if improved:
+                    write_weights(ended.model(), self._weights_file(row))
+                history = [dict(zip(journal.HISTORY, (row["trial"], *entry), strict=True)) for entry in ended.history]
+                append_rows(self.directory / journal.HISTORY_FILE, history)
+                write_rows(self.directory / "trials.csv", self.rows)
+            except BaseException:
+                self.rows.remove(row)
+                raise
+            if improved and before is not None:
+                self._weights_file(before).unlink(missing_ok=True)
+            progress = f"trial {len(self.rows):>3}/{self.trials}  {self.describe(row)}"
+            self._bar.say(f"{progress}  {self._bar.time_left()} left")
 
     def _weights_file(self, row: Mapping[str, Any]) -> Path:
         return self.directory / f"best-trial-{row['trial']}.weights.h5"
-
-    def save_best(self) -> None:
-        """Writes the best trial's model to `best/`, if there is one."""
-        if best := self.best():
-            save_model(self._best_model(best), self.directory / "best")
 
     def _best_model(self, best: Mapping[str, Any]) -> keras.Model:
         values = self.values_of(best)
         model = self.job.builder(values)(self.job.member(values, best["seed"]))
         model.load_weights(self._weights_file(best))
         return model
-
-
-def _describe(run: SearchRun, row: dict[str, Any]) -> str:
-    best, name = run.best(), run.job.objective
-    outcome = "infeasible: diverged" if row["status"] == INFEASIBLE else f"{row[name]:.4g} {name.replace('_', ' ')}"
-    return f"{outcome}  best {best[name]:.4g}" if best else outcome

@@ -15,7 +15,7 @@ MEDIAN = {0.25: 0.5, 0.5: 0.5}
 class QuantileRule:
     """Stops trials that after a part of their steps do worse than most others did there.
 
-    With the quantile 0.5 everywhere, the default, this is the median rule of Golovin et al. (2017).
+    With the quantile 0.5, the default, this is the median rule of Golovin et al. (2017).
 
     Args:
         checkpoints: For parts of the training steps, in (0, 1), the quantile of all trials that came so far, in (0, 1),

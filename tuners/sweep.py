@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,19 +14,19 @@ from keras_rnncap.analysis.sweep import plot_importance, plot_parallel_coordinat
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, params_for, run_folder, task_words
-from keras_rnncap.engines import check_engine
-from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.runs import RunDirectory, replacing, write_json
-from keras_rnncap.runs.fingerprint import code_of
-from keras_rnncap.tuners.dashboards import SPACE_FILE, SWEEP_FILE, write_hparams
+from keras_rnncap.errors import InputError, check_integer
+from keras_rnncap.runs import replacing, write_json
+from keras_rnncap.tuners.dashboards import SPACE_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
 from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.oracles.continued import check_oracle
 from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
-from keras_rnncap.tuners.oracles.kerastuner import check_oracle
-from keras_rnncap.tuners.population_tuner import SLOTS, QuantileRule
+from keras_rnncap.tuners.population_tuner import SLOTS
 from keras_rnncap.tuners.profiles import get_profile
-from keras_rnncap.tuners.search_run import SearchResult, SearchRun
-from keras_rnncap.tuners.spaces import SPACES, as_today, in_words
+from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
+from keras_rnncap.tuners.search_run import SearchRun
+from keras_rnncap.tuners.spaces import SPACES, in_words
+from keras_rnncap.tuners.stopping import QuantileRule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +56,29 @@ class SweepResult(SearchResult):
     chance_score: float
 
 
+class _SweepRun(SearchRun[SweepResult]):
+    result_class = SweepResult
+
+    def write_files(self, result: SweepResult) -> None:
+        folder, space = self.directory, self.job.hyperparameters
+        write_json(folder / SPACE_FILE, space.get_config())
+        encoding = SpaceEncoding(space)
+        values = [self.values_of(row) for row in self.rows]
+        scores = pd.Series([row.get(result.objective) for row in self.rows], dtype=float, name=result.objective)
+        places, ticks = encoding.places(values), encoding.ticks()
+        figures = {
+            "parallel_coordinates.png": plot_parallel_coordinates(places, ticks, scores, result.direction),
+            "slices.png": plot_slices(places, ticks, scores),
+        }
+        importance = compute_importance(space, values, scores.to_numpy(), result.direction, result.seed)
+        if importance is not None:
+            figures["importance.png"] = plot_importance(importance)
+        for name, figure in figures.items():
+            with replacing(folder / name) as new:
+                figure.savefig(new, dpi=120)
+        write_hparams(folder / "hparams", self.rows, values, result.objective)
+
+
 def run_sweep(
     task: Task | None,
     cell: str | CellFactory,
@@ -81,22 +103,20 @@ def run_sweep(
 ) -> SweepResult:
     """Searches the hyperparameters with which a cell does best on a task.
 
-    Trials train together, as members of populations. In `out` are, as soon as they exist, `trials.csv` (a row for each
-    trial) and `history.csv` (its training loss), and at the end `sweep.json`, `parallel_coordinates.png`, `slices.png`,
-    `importance.png`, `hparams/` (for TensorBoard), `best/model.keras` and `best/saved_model/`. The same call again
-    continues where the last one stopped; one with more trials adds to them.
+    In `out` are `trials.csv` (a row for each trial) and `history.csv` (its training loss), and at the end `sweep.json`,
+    `parallel_coordinates.png`, `slices.png`, `importance.png`, `hparams/` (for TensorBoard), `best/model.keras` and
+    `best/saved_model/`. The same call again continues where the last one stopped; one with more trials adds to it.
 
     Args:
-        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses, as it does for
-            `make_task("perceptron")`.
+        task: The task; `None` is perceptron capacity, whose number of patterns the search chooses.
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters; `None` takes 300, or more where the task says so.
         depth: Number of layers.
         trials: Number of trials; `None` takes the profile's.
         steps: Training steps of a trial; `None` takes the profile's.
         batch_size: Samples in a step.
-        oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, which always
-            proposes the default values of the space, so that only weights and batches differ.
+        oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, always the
+            default values of the space, so that only weights and batches differ.
         space: `"collins"`, `"jozefowicz"` or another of `keras_rnncap.tuners.spaces.SPACES`.
         changes: Changes of the space, as `edit_space` takes them.
         objective: What to search for: `"mutual_information_bits"`, or `None` for the task's score.
@@ -106,8 +126,7 @@ def run_sweep(
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.
         seed: Seed of data, weights and proposals.
-        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with the name of another
-            objective than the task's score.
+        out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with any other objective.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
         progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
 
@@ -120,51 +139,33 @@ def run_sweep(
     ('mutual_information_bits', 2)
     """
     task = task or PerceptronCapacity.load()
-    params = params_for(task, params, Sweep.params)
-    factory, name, spent = get_cell(cell), one_name(cell), get_profile(profile)
-    trials = spent.trials if trials is None else check_integer("trials", trials, 1)
-    steps = spent.steps if steps is None else check_integer("steps", steps, 1)
+    params, spent, factory = params_for(task, params, Sweep.params), get_profile(profile), get_cell(cell)
+    trials = check_integer("trials", spent.trials if trials is None else trials, 1)
+    steps = check_integer("steps", spent.steps if steps is None else steps, 1)
     stop_early = spent.stop_early if stop_early is None else stop_early
-    for key, value in {"params": params, "depth": depth, "batch_size": batch_size, "slots": slots}.items():
-        check_integer(key, value, 1)
-    check_seed(seed)
+    check_search(seed, params=params, depth=depth, batch_size=batch_size, slots=slots)
     check_oracle(oracle)
     if space not in SPACES:
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
     task = task.for_budget(params, seed)
-    options = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    sizes = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
     chosen = SPACES[space].for_search(factory, params, task.scored_steps)
-    job = Job(task, factory, space=chosen, changes=changes, objective=objective, **options)
-    job.check()
+    job = Job(task, factory, space=chosen, changes=changes, objective=objective, **sizes)
     identity = {
         "command": "sweep",
         **task.identity,
-        "cell": name,
-        "params": params,
-        "depth": depth,
-        "steps": steps,
-        "batch_size": batch_size,
         "oracle": oracle,
         "space": space,
         "set": {key: in_words(value) for key, value in (changes or {}).items()},
         "stop_early": stop_early,
-        "seed": seed,
         **({"objective": job.objective} if job.objective != task.score_name else {}),
-        **code_of(factory, type(task)),
     }
-    check_engine(engine, job)
-    directory = out or default_directory(task, cell, params, depth, oracle, seed, objective)
-    with RunDirectory(directory, identity, overwrite, functools.partial(as_today, cell)) as folder:
-        run = SearchRun(folder, job, trials)
-        try:
-            run.search(
-                oracle, rule=QuantileRule() if stop_early else None, slots=slots, progress=progress, engine=engine
-            )
-        finally:  # also when interrupted: what is finished is kept, and shown
-            result = _result(run, profile)
-            if run.rows:
-                _write(run, result)
-    return result
+    chance_score = 0.0 if job.objective == BITS else task.chance_score
+    facts = {"profile": profile, "objective": job.objective, "direction": job.direction, "chance_score": chance_score}
+    rule = QuantileRule() if stop_early else None
+    options = SearchOptions(oracle, rule=rule, slots=slots, engine=engine, progress=progress)
+    out = out or default_directory(task, cell, params, depth, oracle, seed, objective)
+    return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 
 def default_directory(
@@ -173,39 +174,3 @@ def default_directory(
     """Returns the folder of a sweep that was given none."""
     more = [objective] if objective and objective != task.score_name else []
     return run_folder("sweep", task_words(task), one_name(cell), f"{params}x{depth}", oracle, *more, f"seed{seed}")
-
-
-def _result(run: SearchRun, profile: str) -> SweepResult:
-    job, identity, best = run.job, run.directory.identity, run.best() or {}
-    return SweepResult(
-        **run.facts(),
-        **{key: identity[key] for key in ("task", "data", "oracle", "space")},
-        profile=profile,
-        objective=job.objective,
-        direction=job.direction,
-        best_score=best.get(job.objective),
-        chance_score=0.0 if job.objective == BITS else job.task.chance_score,
-    )
-
-
-def _write(run: SearchRun, result: SweepResult) -> None:
-    """Writes all files that follow from the rows."""
-    folder, space = run.directory, run.job.hyperparameters
-    write_json(folder / SPACE_FILE, space.get_config())
-    encoding = SpaceEncoding(space)
-    values = [run.values_of(row) for row in run.rows]
-    scores = pd.Series([row.get(result.objective) for row in run.rows], dtype=float, name=result.objective)
-    places = encoding.places(values)
-    figures = {
-        "parallel_coordinates.png": plot_parallel_coordinates(places, encoding.ticks(), scores, result.direction),
-        "slices.png": plot_slices(places, encoding.ticks(), scores),
-    }
-    importance = compute_importance(space, values, scores.to_numpy(), result.direction, result.seed)
-    if importance is not None:
-        figures["importance.png"] = plot_importance(importance)
-    for name, figure in figures.items():
-        with replacing(folder / name) as new:
-            figure.savefig(new, dpi=120)
-    write_hparams(folder / "hparams", run.rows, values, result.objective)
-    run.save_best()
-    write_json(folder / SWEEP_FILE, dataclasses.asdict(result))

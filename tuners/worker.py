@@ -1,4 +1,4 @@
-"""Trains and measures trials in populations: what a driver asks for, and is told, in plain values and arrays."""
+"""Trains and measures trials in populations; requests and answers are plain values and arrays."""
 
 from __future__ import annotations
 
@@ -14,87 +14,55 @@ from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.scheduling import Key
 
 IDLE = 8
-"""Populations without trials that a worker keeps: they need not be compiled again where their shape and size return."""
+"""Populations without trials that a worker keeps, so that they need not be compiled again."""
 
 
 class Placed(NamedTuple):
-    """A trial in a slot of a population.
-
-    Attributes:
-        number: Its number.
-        seed: The seed of its weights and batches.
-        values: Values of its hyperparameters.
-        done: Training steps that it has made.
-        arrays: What its population restores it from; empty at its start.
-    """
+    """A trial in a slot of a population."""
 
     number: int
     seed: int
     values: Mapping[str, Any]
-    done: int
-    arrays: Mapping[str, np.ndarray]
+    done: int  # training steps
+    arrays: Mapping[str, np.ndarray]  # what its population restores it from; empty at its start
 
 
 class Piece(NamedTuple):
-    """Work on one population: training, or measuring of trials that end.
-
-    Nothing else is needed to do it: any worker can, and another one again where a worker is lost.
-
-    Attributes:
-        key: The population.
-        alone: Whether its cell trains one model after another.
-        slots: Who is in it; `None` where nobody is.
-        turn: Counts the rounds of a search.
-        steps: Training steps; 0 where trials are measured.
-        looks: Slots of the trials whose progress after the training is asked for.
-        ends: Last mean losses of the trials to be measured, by slot.
-    """
+    """Work on one population: training, or measuring of trials that end. Any worker can do it, and do it again."""
 
     key: Key
-    alone: bool
+    alone: bool  # whether its cell trains one model after another
     slots: tuple[Placed | None, ...]
-    turn: int
-    steps: int = 0
-    looks: tuple[int, ...] = ()
-    ends: Mapping[int, float] = {}
+    turn: int  # counts the rounds of a search
+    steps: int = 0  # training steps; 0 where trials are measured
+    looks: tuple[int, ...] = ()  # slots of the trials whose progress after the training is asked for
+    ends: Mapping[int, float] = {}  # last mean losses of the trials to be measured, by slot
+
+    @property
+    def kind(self) -> tuple[Hashable, ...]:
+        """Shape, way and size, which a population must have to be used for it."""
+        return self.key[0], self.alone, len(self.slots)
 
 
 class Trained(NamedTuple):
-    """A trial after some training.
+    """A trial after some training."""
 
-    Attributes:
-        loss: Its mean loss over these steps.
-        alive: Whether it has not diverged.
-        progress: How well it does, where that was asked for; otherwise NaN.
-        arrays: What a population restores it from.
-        stopped: The step at which its schedule has stopped it, `None` where it trains on.
-    """
-
-    loss: float
-    alive: bool
-    progress: float
+    done: int  # training steps
+    over: bool  # whether it has made all its steps, diverged, or was stopped by its schedule
+    loss: float  # mean over the steps of the piece
+    progress: float  # as `Job.progress` has it, where that was asked for; otherwise NaN
     arrays: dict[str, np.ndarray]
-    stopped: int | None
 
 
 class Ended(NamedTuple):
-    """A trial at its end.
-
-    Attributes:
-        measured: What is known of it.
-        weights: The weights of its model.
-    """
+    """A trial at its end, and the weights of its model."""
 
     measured: Measured
     weights: list[np.ndarray]
 
 
 class Worker:
-    """Keeps populations, and does pieces of work in them.
-
-    Args:
-        job: What is trained.
-    """
+    """Keeps populations, and does pieces of work in them."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -102,28 +70,20 @@ class Worker:
 
     def begin(self, piece: Piece) -> HeldPopulation:
         """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
-        idle = [held for held in self._populations if held.turn < piece.turn - 1]
-        fitting = [held for held in self._populations if held.kind == _kind(piece) and held.key == piece.key]
-        fitting += [held for held in idle if held.kind == _kind(piece)]
+        idle = [held for held in self._populations if held.piece.turn < piece.turn - 1]
+        same = [held for held in self._populations if held.piece.kind == piece.kind]
+        fitting = [held for held in same if held.piece.key == piece.key] + [held for held in same if held in idle]
         held = fitting[0] if fitting else HeldPopulation(self.job, piece)
-        gone = [held, *(other for other in idle[:-IDLE] if other is not held)]
-        self._populations = [*(other for other in self._populations if other not in gone), held]
+        self._populations = [each for each in self._populations if each not in (held, *idle[:-IDLE])] + [held]
         held.take(piece)
         return held
 
 
-def _kind(piece: Piece) -> tuple[Hashable, ...]:
-    return piece.key[0], piece.alone, len(piece.slots)
-
-
 class HeldPopulation:
-    """A population, who is in its slots, and the piece of work that is done in it.
-
-    Slots that nobody takes are filled with copies that stop after a step.
-    """
+    """A population, the trials in its slots, and a piece of work; free slots have copies that stop after a step."""
 
     def __init__(self, job: Job, piece: Piece) -> None:
-        self.job, self.kind = job, _kind(piece)
+        self.job, self.piece = job, piece
         first = next(placed for placed in piece.slots if placed)
         member = job.member(first.values, first.seed)
         idle = dataclasses.replace(member, settings=dataclasses.replace(member.settings, steps=1))
@@ -133,7 +93,7 @@ class HeldPopulation:
 
     def take(self, piece: Piece) -> None:
         """Takes up a piece."""
-        self.piece, self.key, self.turn = piece, piece.key, piece.turn
+        self.piece = piece
         for slot, placed in enumerate(piece.slots):
             now = self._in_slots[slot]
             if placed is None or now == (placed.number, placed.done):
@@ -145,13 +105,13 @@ class HeldPopulation:
                 self.population.restore(slot, placed.arrays)
 
     def run(self) -> None:
-        """Trains; other populations may train in other threads at the same time."""
+        """Trains."""
         if self.piece.steps:
-            self._in_slots = [None] * len(self._in_slots)  # those without a place train as well; it may be interrupted
+            self._in_slots = [None] * len(self._in_slots)  # all train, and it may be interrupted
             self._losses = self.job.advance(self.population, self.piece.steps)
 
     def stop(self) -> None:
-        """Has training in another thread end soon."""
+        """Stops training in another thread."""
         self.population.stop_training = True
 
     def result(self) -> dict[int, Trained] | dict[int, Ended]:
@@ -160,7 +120,7 @@ class HeldPopulation:
 
     def _trained(self) -> dict[int, Trained]:
         piece, losses, population = self.piece, self._losses, self.population
-        alive, made, arrays = population.alive, population.steps_done, population.states()
+        alive, steps_done, arrays = population.alive, population.steps_done, population.states()
         progress = self.job.progress(population, losses) if piece.looks else ()
         trained = {}
         for slot, placed in enumerate(piece.slots):
@@ -168,18 +128,19 @@ class HeldPopulation:
                 done = min(placed.done + piece.steps, self.job.steps)
                 self._in_slots[slot] = (placed.number, done)
                 seen = float(np.nan_to_num(progress[slot], nan=-np.inf)) if slot in piece.looks else math.nan
-                early = alive[slot] and population.ended[slot] and made[slot] < self.job.steps
-                stopped = int(made[slot]) if early else None
-                trained[slot] = Trained(float(losses[slot]), bool(alive[slot]), seen, arrays[slot], stopped)
+                stopped = alive[slot] and population.ended[slot] and steps_done[slot] < self.job.steps
+                over = bool(stopped or not alive[slot] or done >= self.job.steps)
+                done = int(steps_done[slot]) if stopped else done
+                trained[slot] = Trained(done, over, float(losses[slot]), seen, arrays[slot])
         return trained
 
     def _ended(self) -> dict[int, Ended]:
         if not (ends := self.piece.ends):
             return {}
-        slots = self.piece.slots
-        values = [placed.values for slot, placed in enumerate(slots) if placed and slot in ends]
-        measured = self.job.measure(self.population, sorted(ends), values, [ends[slot] for slot in sorted(ends)])
+        slots = sorted(ends)
+        values = [placed.values for slot in slots if (placed := self.piece.slots[slot])]
+        measured = self.job.measure(self.population, slots, values, [ends[slot] for slot in slots])
         return {
             slot: Ended(known, self.population.member(slot).get_weights())
-            for slot, known in zip(sorted(ends), measured, strict=True)
+            for slot, known in zip(slots, measured, strict=True)
         }

@@ -1,4 +1,4 @@
-"""What all commands share: the application, its options, and how it reports errors."""
+"""What all commands share: their options, how they print, and how they end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from keras_rnncap.terminal.texts import PlainConsole, printable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 console = PlainConsole()
 
@@ -28,11 +25,18 @@ TaskSpec = Annotated[
     str, typer.Argument(help="A name from `rnncap tasks`, with arguments if wanted: parentheses:length=30,streams=4")
 ]
 Data = Annotated[Path | None, typer.Option(help="File or folder with the data, for tasks that need some")]
+Params = Annotated[int, typer.Option(help="Largest number of trainable parameters")]
 Depth = Annotated[int, typer.Option(help="Number of layers")]
+Steps = Annotated[int, typer.Option(help="Training steps")]
+BatchSize = Annotated[int, typer.Option(help="Samples in a step")]
+InputDim = Annotated[int, typer.Option(help="Features of the input")]
+OutputDim = Annotated[int, typer.Option(help="Outputs of the readout")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
 ]
+Cells = Annotated[str | None, typer.Option(help="Names, or module:Class, with commas between")]
+Profile = Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Engine = Annotated[
     str, typer.Option(help="Where trials train: inline, in this process, or processes, one on each core; processes:4")
@@ -41,21 +45,37 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew where the folde
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ if not given")]
 
 
-def fill(table: Table, frame: pd.DataFrame) -> None:
-    """Fills a table from a frame of numbers, its index first."""
-    table.add_column(str(frame.index.name or ""))
-    for column in frame.columns:
-        table.add_column(str(column), justify="right")
-    for name, row in frame.iterrows():
-        table.add_row(str(name), *(f"{value:,}" for value in row))
+def new_table(
+    title: str, *columns: str, left: Collection[int] = (0,), no_wrap: Collection[int] = (), **options: Any
+) -> Table:
+    """Returns a table; columns at the places `left` are of text, the others of numbers."""
+    table = Table(title=title, title_justify="left", **options)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place in left else "right", no_wrap=place in no_wrap)
+    return table
 
 
-def interruptible(directory: Path, work: Callable[[], Any]) -> Any:
-    """Does a run's work; an interrupt ends the program with word of how to go on."""
+def say(line: str) -> None:
+    """Prints a line as it is."""
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def split(text: str | None) -> list[str] | None:
+    """Returns the words of a text with commas between them."""
+    return None if text is None else [word.strip() for word in text.split(",")]
+
+
+def interruptible(work: Callable[..., Any], *arguments: Any, out: Path, **options: Any) -> Any:
+    """Returns what a run's work returns; an interrupt ends the program and says how to go on."""
     try:
-        return work()
+        return work(*arguments, **options, out=out, progress=True)
     except KeyboardInterrupt:
-        fail(f"stopped. What was finished is in {directory}; the same command continues from there", code=130)
+        fail(f"stopped. What was finished is in {out}; the same command continues from there", code=130)
+
+
+def fail_without_feasible_trial() -> NoReturn:
+    """Ends a search all of whose trials diverged."""
+    fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
 
 
 def fail(message: str, code: int) -> NoReturn:

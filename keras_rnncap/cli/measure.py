@@ -5,78 +5,46 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from keras_rnncap.cli.common import (
-    Cell,
-    Changes,
-    Depth,
-    Engine,
-    Fresh,
-    Out,
-    Seed,
-    console,
-    fail,
-    import_keras,
-    interruptible,
-)
+from keras_rnncap.cli import common
 from keras_rnncap.defaults import ENGINE, SEED, Capacity
 
 
 def capacity(
-    cell: Cell,
-    params: Annotated[int, typer.Option(help="Largest number of trainable parameters")] = Capacity.params,
-    depth: Depth = Capacity.depth,
+    cell: common.Cell,
+    params: common.Params = Capacity.params,
+    depth: common.Depth = Capacity.depth,
     trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = Capacity.trials,
     steps: Annotated[int, typer.Option(help="Training steps of a trial")] = Capacity.steps,
     batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = Capacity.batch_size,
-    seed: Seed = SEED,
+    seed: common.Seed = SEED,
     input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
     length: Annotated[int, typer.Option(help="Time steps")] = Capacity.length,
-    changes: Changes = None,
-    engine: Engine = ENGINE,
-    out: Out = None,
-    fresh: Fresh = False,
+    changes: common.Changes = None,
+    engine: common.Engine = ENGINE,
+    out: common.Out = None,
+    fresh: common.Fresh = False,
 ) -> None:
     """Measure how many bits per parameter a cell stores (Collins et al. 2017, section 2.1)."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.analysis.capacity import PAPER_ESTIMATE, PAPER_RANGE
     from keras_rnncap.tuners.capacity import default_directory, measure_capacity
     from keras_rnncap.tuners.spaces import parse_changes
 
-    sizes: dict[str, Any] = {"params": params, "depth": depth, "seed": seed}
-    settings: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length, "input_dim": input_dim}
-    parsed = parse_changes(changes or [])
-    directory = out or default_directory(cell, **sizes, **settings, changes=parsed)
-    result = interruptible(
-        directory,
-        lambda: measure_capacity(
-            cell,
-            **sizes,
-            **settings,
-            trials=trials,
-            changes=parsed,
-            engine=engine,
-            out=directory,
-            overwrite=fresh,
-            progress=True,
-        ),
-    )
-    table = Table(title=f"What the {result.cell} stores", title_justify="left")
-    table.add_column("")
-    table.add_column("here", justify="right")
-    table.add_column("Collins et al. 2017", justify="right")
+    settings: dict[str, Any] = {"params": params, "depth": depth, "seed": seed, "steps": steps}
+    settings |= {"batch_size": batch_size, "length": length, "input_dim": input_dim}
+    settings["changes"] = parse_changes(changes or [])
+    directory = out or default_directory(cell, **settings)
+    search = {"trials": trials, "engine": engine, "overwrite": fresh}
+    result = common.interruptible(measure_capacity, cell, **settings, **search, out=directory)
+    table = common.new_table(f"What the {result.cell} stores", "", "here", "Collins et al. 2017", left=(0, 2))
     low, high = PAPER_RANGE
-    stored = result.bits_per_parameter
+    bits, feasible = result.bits_per_parameter, result.bits_per_parameter is not None
     rows = [
-        (
-            "bits per parameter",
-            f"{stored:.2f}" if stored is not None else "-",
-            f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}",
-        ),
-        ("bits stored", f"{result.mutual_information_bits:,.0f}" if stored is not None else "-", ""),
-        ("patterns", f"{result.patterns:,}" if stored is not None else "-", ""),
-        ("of them right", f"{result.accuracy:.1%}" if stored is not None else "-", ""),
+        ("bits per parameter", f"{bits:.2f}" if feasible else "-", f"{low:g} to {high:g}, about {PAPER_ESTIMATE:g}"),
+        ("bits stored", f"{result.mutual_information_bits:,.0f}" if feasible else "-", ""),
+        ("patterns", f"{result.patterns:,}" if feasible else "-", ""),
+        ("of them right", f"{result.accuracy:.1%}" if feasible else "-", ""),
         ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
         ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
@@ -86,30 +54,25 @@ def capacity(
     ]
     for row in rows:
         table.add_row(*row)
-    console.print(table)
-    console.print(
-        f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if stored is None:
-        fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
+    common.console.print(table)
+    common.say(f"In {directory}: capacity.json, capacity.png, trials.csv, best/model.keras, best/saved_model")
+    if not feasible:
+        common.fail_without_feasible_trial()
 
 
 def calibrate(
     inputs: Annotated[int, typer.Option(help="Inputs of the threshold unit")] = 100,
-    steps: Annotated[int, typer.Option(help="Training steps")] = 10_000,
-    seed: Seed = 0,
+    steps: common.Steps = 10_000,
+    seed: common.Seed = SEED,
 ) -> None:
     """Check the measurement: a linear threshold unit stores about 2 bits per weight (Cover 1965)."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.calibration import calibrate_meter
 
     rows = calibrate_meter(inputs=inputs, steps=steps, seed=seed)
-    table = Table(title=f"A linear threshold unit of {inputs + 1} weights", title_justify="left")
-    for column in ("patterns per weight", "accuracy", "bits per weight"):
-        table.add_column(column, justify="right")
+    title = f"A linear threshold unit of {inputs + 1} weights"
+    table = common.new_table(title, "patterns per weight", "accuracy", "bits per weight", left=())
     for row in rows:
         table.add_row(f"{row.patterns_per_weight:g}", f"{row.accuracy:.3f}", f"{row.bits_per_weight:.2f}")
-    console.print(table)
-    console.print("Cover's limit for random patterns, all of them right: 2 bits per weight", highlight=False)
+    common.console.print(table)
+    common.say("Cover's limit for random patterns, all of them right: 2 bits per weight")

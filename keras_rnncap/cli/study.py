@@ -6,66 +6,56 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from keras_rnncap.cli.common import Out, Seed, console, import_keras, interruptible
+from keras_rnncap.cli import common
+from keras_rnncap.defaults import SEED
 from keras_rnncap.errors import InputError
 
 
 def study(
     name: Annotated[str, typer.Argument(help="capacity, memory, scaling, trainability, robustness, quantization, zoo")],
-    profile: Annotated[str, typer.Option(help="What is spent: smoke, laptop or paper")] = "laptop",
-    cells: Annotated[str | None, typer.Option(help="Names, or module:Class, with commas between")] = None,
+    profile: common.Profile = "laptop",
+    cells: common.Cells = None,
     params: Annotated[str | None, typer.Option(help="Budgets of trainable parameters, with commas between")] = None,
     depths: Annotated[str | None, typer.Option(help="Numbers of layers, with commas between")] = None,
     units: Annotated[str | None, typer.Option(help="Units of a layer, for the memory study")] = None,
-    seed: Seed = 0,
+    seed: common.Seed = SEED,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run, and what it would cost")] = False,
-    out: Out = None,
+    out: common.Out = None,
 ) -> None:
     """Repeat a figure of Collins et al. 2017: run its searches, cheapest first, or those that are missing."""
     wanted: dict[str, Any] = {
-        "cells": None if cells is None else [cell.strip() for cell in cells.split(",")],
+        "cells": common.split(cells),
         "params": _numbers("--params", params),
         "depths": _numbers("--depths", depths),
         "units": _numbers("--units", units),
     }
-    import_keras()
+    common.import_keras()
     from keras_rnncap.studies import Plan, get_study, in_words, read_study, run_study
     from keras_rnncap.studies.run import default_directory
 
     directory = out or default_directory(name, profile)
     if plan:
-        made = get_study(name)
-        done = read_study(directory).ended()
-        planned = Plan(made, made.grid(profile, **wanted), profile, seed, done)
+        chosen = get_study(name)
+        planned = Plan(chosen, chosen.grid(profile, **wanted), profile, seed, read_study(directory).ended())
         if not planned.missing:
-            console.print(f"all {len(planned.pieces)} searches are there: rnncap report {directory}", highlight=False)
+            common.say(f"all {len(planned.pieces)} searches are there: rnncap report {directory}")
             return
-        table = Table(title=f"{made.title} {made.source}", title_justify="left")
-        for column in ("search", "about"):
-            table.add_column(column, justify="right" if column == "about" else "left")
+        table = common.new_table(f"{chosen.title} {chosen.source}", "search", "about")
         for piece in planned.missing:
             table.add_row(piece.name, in_words(planned.seconds(piece)))
-        console.print(table)
-        console.print(
-            f"{len(planned.missing)} of {len(planned.pieces)} searches to run, {in_words(planned.seconds_left())}",
-            highlight=False,
+        common.console.print(table)
+        common.say(
+            f"{len(planned.missing)} of {len(planned.pieces)} searches to run, {in_words(planned.seconds_left())}"
         )
         return
-    interruptible(
-        directory,
-        lambda: run_study(name, profile=profile, **wanted, seed=seed, out=directory, isolate=True, progress=True),
-    )
-    console.print(f"In {directory}: pieces.csv, trials.csv.xz", highlight=False, soft_wrap=True)
+    common.interruptible(run_study, name, profile=profile, **wanted, seed=seed, out=directory, isolate=True)
+    common.say(f"In {directory}: pieces.csv, trials.csv.xz")
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:
-    """Returns the integers of a text with commas between them."""
-    if text is None:
-        return None
     try:
-        return [int(part) for part in text.split(",")]
+        return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{option} takes integers with commas between them, such as 100,300; got {text!r}") from None
 
@@ -75,8 +65,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder to write to")] = Path("report"),
 ) -> None:
     """Write what studies found as one page, with each figure as SVG and PNG."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.report import write_report
 
-    page = write_report(folders, out)
-    console.print(f"{page}, README.md and figures/ beside it", highlight=False, soft_wrap=True)
+    common.say(f"{write_report(folders, out)}, README.md and figures/ beside it")

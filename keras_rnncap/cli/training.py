@@ -5,36 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from keras_rnncap.cli.common import (
-    Cell,
-    Changes,
-    Data,
-    Depth,
-    Engine,
-    Fresh,
-    Out,
-    Seed,
-    TaskSpec,
-    console,
-    fail,
-    import_keras,
-    interruptible,
-)
+from keras_rnncap.cli import common
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, Train, params_for
 from keras_rnncap.errors import InputError
 
 
 def train(
-    task: TaskSpec,
-    cell: Cell,
+    task: common.TaskSpec,
+    cell: common.Cell,
     params: Annotated[
         int | None, typer.Option(help="Largest number of trainable parameters; default 20,000 or what the task needs")
     ] = None,
-    depth: Depth = Train.depth,
-    steps: Annotated[int, typer.Option(help="Training steps")] = Train.steps,
-    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = Train.batch_size,
+    depth: common.Depth = Train.depth,
+    steps: common.Steps = Train.steps,
+    batch_size: common.BatchSize = Train.batch_size,
     optimizer: Annotated[str, typer.Option(help="sgd, momentum, rmsprop or adam")] = Train.optimizer,
     learning_rate: Annotated[float, typer.Option(help="At the first step")] = Train.learning_rate,
     learning_rate_decay: Annotated[
@@ -46,124 +31,102 @@ def train(
     loss_saturation: Annotated[
         float, typer.Option(help="q: a sample's loss L counts as (1 - exp(-q L)) / q")
     ] = Train.loss_saturation,
-    seed: Seed = SEED,
-    data: Data = None,
-    out: Out = None,
-    fresh: Fresh = False,
+    seed: common.Seed = SEED,
+    data: common.Data = None,
+    out: common.Out = None,
+    fresh: common.Fresh = False,
 ) -> None:
     """Train a model on a task and score it on held-out data beside simple baselines."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.datasets import make_task
     from keras_rnncap.training import TrainingSettings
     from keras_rnncap.training.train import default_directory, train_model
 
     numbers = (learning_rate, learning_rate_decay, momentum, clip_norm, l2, loss_saturation)
     settings = TrainingSettings(steps, optimizer, *numbers)  # type: ignore[arg-type]  # it checks the optimizer's name
-    made = make_task(task, data)
-    params = params_for(made, params, Train.params)
-    directory = out or default_directory(made, cell, params, depth, seed)
-    result = interruptible(
-        directory,
-        lambda: train_model(
-            made,
-            cell,
-            params=params,
-            depth=depth,
-            settings=settings,
-            batch_size=batch_size,
-            seed=seed,
-            out=directory,
-            overwrite=fresh,
-            progress=True,
-        ),
-    )
+    loaded = make_task(task, data)
+    params = params_for(loaded, params, Train.params)
+    directory = out or default_directory(loaded, cell, params, depth, seed)
+    options = {"params": params, "depth": depth, "settings": settings, "batch_size": batch_size, "seed": seed}
+    result = common.interruptible(train_model, loaded, cell, **options, out=directory, overwrite=fresh)
     unit = result.score_name.replace("_", " ")
-    table = Table(title=f"{unit} on held-out data: {result.data}", title_justify="left")
-    table.add_column("model")
-    table.add_column(unit, justify="right")
+    table = common.new_table(f"{unit} on held-out data: {result.data}", "model", unit)
     for name, score in result.baselines.items():
         table.add_row(name, f"{score:.3f}")
     model = f"{result.cell}, {result.units} x {result.depth} units, {result.parameters:,} parameters"
     table.add_row(model, "diverged" if result.test_score is None else f"{result.test_score:.3f}", style="bold")
-    console.print(table)
+    common.console.print(table)
     if result.test_score is None:
-        fail("training diverged; try a smaller --learning-rate or --clip-norm in a new --out", code=1)
-    console.print(
+        common.fail("training diverged; try a smaller --learning-rate or --clip-norm in a new --out", code=1)
+    common.say(
         f"{result.steps:,} steps in {result.elapsed_s:,.0f} s. "
-        f"In {directory}: train.json, train.png, history.csv, model.keras, saved_model",
-        highlight=False,
-        soft_wrap=True,
+        f"In {directory}: train.json, train.png, history.csv, model.keras, saved_model"
     )
 
 
 def sweep(
-    task: TaskSpec,
-    cell: Cell,
+    task: common.TaskSpec,
+    cell: common.Cell,
     params: Annotated[
         int | None, typer.Option(help="Largest number of trainable parameters; default 300 or what the task needs")
     ] = None,
-    depth: Depth = Sweep.depth,
+    depth: common.Depth = Sweep.depth,
     trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples in a step")] = Sweep.batch_size,
+    batch_size: common.BatchSize = Sweep.batch_size,
     oracle: Annotated[
         str,
         typer.Option(help="What proposes trials: gp, random, bayesian (KerasTuner's own), or repeat, the same again"),
     ] = Sweep.oracle,
     space: Annotated[str, typer.Option(help="Search space, such as collins or jozefowicz")] = Sweep.space,
-    changes: Changes = None,
+    changes: common.Changes = None,
     objective: Annotated[
         str | None, typer.Option(help="What to search for: mutual_information_bits; the task's score if not given")
     ] = None,
-    profile: Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")] = Sweep.profile,
+    profile: common.Profile = Sweep.profile,
     stop_early: Annotated[
         bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
     ] = None,
-    seed: Seed = SEED,
-    data: Data = None,
-    engine: Engine = ENGINE,
-    out: Out = None,
-    fresh: Fresh = False,
+    seed: common.Seed = SEED,
+    data: common.Data = None,
+    engine: common.Engine = ENGINE,
+    out: common.Out = None,
+    fresh: common.Fresh = False,
     resume: Annotated[bool, typer.Option("--resume", help="Fail unless there is a sweep to continue")] = False,
 ) -> None:
     """Search the hyperparameters with which a cell does best on a task (Collins et al. 2017, appendix A)."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.datasets import make_task
     from keras_rnncap.runs import IDENTITY
     from keras_rnncap.tuners.spaces import parse_changes
     from keras_rnncap.tuners.sweep import default_directory, run_sweep
 
-    made = make_task(task, data)
-    params = params_for(made, params, Sweep.params)
-    directory = out or default_directory(made, cell, params, depth, oracle, seed, objective)
+    loaded = make_task(task, data)
+    params = params_for(loaded, params, Sweep.params)
+    directory = out or default_directory(loaded, cell, params, depth, oracle, seed, objective)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
-    result = interruptible(
-        directory,
-        lambda: run_sweep(
-            made,
-            cell,
-            params=params,
-            depth=depth,
-            trials=trials,
-            steps=steps,
-            batch_size=batch_size,
-            oracle=oracle,
-            space=space,
-            changes=parse_changes(changes or []),
-            objective=objective,
-            profile=profile,
-            stop_early=stop_early,
-            seed=seed,
-            engine=engine,
-            out=directory,
-            overwrite=fresh,
-            progress=True,
-        ),
+    result = common.interruptible(
+        run_sweep,
+        loaded,
+        cell,
+        params=params,
+        depth=depth,
+        trials=trials,
+        steps=steps,
+        batch_size=batch_size,
+        oracle=oracle,
+        space=space,
+        changes=parse_changes(changes or []),
+        objective=objective,
+        profile=profile,
+        stop_early=stop_early,
+        seed=seed,
+        engine=engine,
+        out=directory,
+        overwrite=fresh,
     )
-    table = Table(title=f"The best of {result.trials} {result.cell} trials on {result.data}", title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right")
+    table = common.new_table(f"The best of {result.trials} {result.cell} trials on {result.data}", "", "")
     score = "-" if result.best_score is None else f"{result.best_score:.4g}"
     for row in (
         (result.objective.replace("_", " "), score),
@@ -178,12 +141,10 @@ def sweep(
     table.add_section()
     for name, value in result.hyperparameters.items():
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    console.print(table)
-    console.print(
+    common.console.print(table)
+    common.say(
         f"In {directory}: sweep.json, trials.csv, history.csv, parallel_coordinates.png, slices.png, importance.png, "
-        "hparams, best/model.keras, best/saved_model",
-        highlight=False,
-        soft_wrap=True,
+        "hparams, best/model.keras, best/saved_model"
     )
     if result.best_score is None:
-        fail("no trial was feasible: all diverged. More --trials, or another --seed, may find one that is", code=1)
+        common.fail_without_feasible_trial()

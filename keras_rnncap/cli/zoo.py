@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.table import Table
 
-from keras_rnncap.cli.common import Data, Out, Seed, console, import_keras, interruptible
+from keras_rnncap.cli import common
 from keras_rnncap.defaults import SEED, run_folder
 from keras_rnncap.errors import InputError, check_seed
 
@@ -20,6 +19,7 @@ Preset = Annotated[
     str, typer.Argument(help="A name from `rnncap zoo list`, a folder, hf://OWNER/NAME or kaggle://OWNER/MODEL/...")
 ]
 Folder = Annotated[Path, typer.Argument(help="Folder to write to")]
+Version = Annotated[int, typer.Option(help="From 1")]
 CellModules = Annotated[
     list[str] | None,
     typer.Option("--cell-module", help="Module of a cell of yours, my_cells of my_cells:Mine: its code is run"),
@@ -29,36 +29,36 @@ CellModules = Annotated[
 @zoo_app.command("list")
 def zoo_list() -> None:
     """List the bundled presets."""
-    import_keras()
+    common.import_keras()
     import pandas as pd
 
     from keras_rnncap.zoo import list_presets
 
     presets = list_presets()
     if presets.empty:
-        console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
+        common.console.print("no preset is bundled with this version; rnncap zoo save makes one of a finished run")
         return
-    for (task, of_what), own in presets.groupby(["task", "score_name"], sort=False):
-        chance = {f"{value:.4g}" for value in own["chance"].dropna()}
-        title = f"{task}: {str(of_what).replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in ("preset", "cell", "depth", "parameters", "score", "kB"):
-            table.add_column(column, justify="left" if column in ("preset", "cell") else "right", no_wrap=True)
-        for handle, row in own.iterrows():
+    for (task, score_name), rows in presets.groupby(["task", "score_name"], sort=False):
+        chance = {f"{value:.4g}" for value in rows["chance"].dropna()}
+        title = f"{task}: {str(score_name).replace('_', ' ')}{f' (chance {chance.pop()})' if len(chance) == 1 else ''}"
+        columns = ("preset", "cell", "depth", "parameters", "score", "kB")
+        style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+        table = common.new_table(title, *columns, left=(0, 1), no_wrap=range(len(columns)), **style)
+        for handle, row in rows.iterrows():
             score = "-" if pd.isna(row["score"]) else f"{row['score']:.4g}"
             sizes = (str(row["depth"]), f"{row['parameters']:,}")
             table.add_row(str(handle), row["cell"], *sizes, score, f"{row['size_kb']:,}")
-        console.print(table)
-    console.print("rnncap zoo show PRESET prints the card of one", highlight=False)
+        common.console.print(table)
+    common.say("rnncap zoo show PRESET prints the card of one")
 
 
 @zoo_app.command("show")
 def zoo_show(preset: Preset) -> None:
     """Print a preset's card."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.zoo import card
 
-    console.print(card(preset), highlight=False, soft_wrap=True)
+    common.say(card(preset))
 
 
 @zoo_app.command("verify")
@@ -66,11 +66,11 @@ def zoo_verify(
     presets: Annotated[list[str] | None, typer.Argument(help="Presets; all that are bundled if none is named")] = None,
 ) -> None:
     """Compare every file of presets with its checksum."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.zoo import list_presets, verify
 
     for preset in presets or list(list_presets().index):
-        console.print(f"{preset}: {len(verify(preset))} files are as published", highlight=False)
+        common.say(f"{preset}: {len(verify(preset))} files are as published")
 
 
 @zoo_app.command("export")
@@ -82,13 +82,13 @@ def zoo_export(
     ] = "keras,saved_model,litert,litert-int8",
 ) -> None:
     """Write a preset for use without this package."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.zoo import export, load
 
-    written = export(load(preset), directory, [name.strip() for name in formats.split(",")])
+    written = export(load(preset), directory, common.split(formats) or [])
     for name, path in written.items():
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-        console.print(f"{name}: {path}, {size / 1000:,.1f} kB", highlight=False, soft_wrap=True)
+        common.say(f"{name}: {path}, {size / 1000:,.1f} kB")
 
 
 @zoo_app.command("predict")
@@ -98,11 +98,11 @@ def zoo_predict(
         Path | None, typer.Argument(help=".npy file of inputs, (batch, time, features) or (time, features)")
     ] = None,
     out: Annotated[Path | None, typer.Option(help=".npy file for the outputs; they are printed if not given")] = None,
-    seed: Seed = 0,
-    data: Data = None,
+    seed: common.Seed = SEED,
+    data: common.Data = None,
 ) -> None:
     """Run a preset on inputs of yours, or on samples of its task, beside what they should give."""
-    import_keras()
+    common.import_keras()
     import numpy as np
 
     from keras_rnncap.datasets import make_task
@@ -122,15 +122,15 @@ def zoo_predict(
     if out is not None:
         with writing(out) as new:
             np.save(new, outputs)
-        console.print(f"outputs {outputs.shape} are in {out}", highlight=False, soft_wrap=True)
+        common.say(f"outputs {outputs.shape} are in {out}")
         return
     for row, output in enumerate(outputs):
         if targets is not None:
             target = targets[row]
             if np.issubdtype(target.dtype, np.integer):  # classes, and logits of each
                 output = output.reshape(*target.shape, -1).argmax(axis=-1)
-            console.print(f"target {np.array2string(target, precision=3)}", highlight=False)
-        console.print(f"output {np.array2string(output, precision=3)}", highlight=False)
+            common.say(f"target {np.array2string(target, precision=3)}")
+        common.say(f"output {np.array2string(output, precision=3)}")
 
 
 def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
@@ -145,7 +145,7 @@ def _inputs(file: Path, shape: tuple[int | None, ...]) -> Any:
         raise InputError(f"{file} is an archive; save one array with numpy.save")
     values = values[np.newaxis] if values.ndim == 2 else values
     good = values.ndim == 3 == len(shape) and values.dtype.kind in "iuf"
-    if not good or any(wanted not in (None, there) for wanted, there in zip(shape[1:], values.shape[1:], strict=True)):
+    if not good or any(size not in (None, given) for size, given in zip(shape[1:], values.shape[1:], strict=True)):
         wanted = "(batch, {}, {})".format(*(("time" if size is None else size) for size in shape[1:]))
         raise InputError(f"{file} holds {values.dtype} {values.shape}; the model takes numbers of {wanted}")
     return values.astype("float32")
@@ -156,23 +156,21 @@ def zoo_train(
     preset: Preset,
     trials: Annotated[int, typer.Option(help="How often to train it; the best is kept")] = 1,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random; the preset's if not given")] = None,
-    data: Data = None,
-    out: Out = None,
+    data: common.Data = None,
+    out: common.Out = None,
 ) -> None:
     """Train a preset again from its card, without the search for its hyperparameters."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.publish import retrain
     from keras_rnncap.zoo import describe
 
     facts = describe(preset)
     seed = facts.training.get("seed", SEED) if seed is None else seed
     directory = out or run_folder("zoo", facts.name, f"seed{seed}")
-    interruptible(directory, lambda: retrain(preset, trials=trials, seed=seed, data=data, out=directory, progress=True))
-    console.print(
+    common.interruptible(retrain, preset, trials=trials, seed=seed, data=data, out=directory)
+    common.say(
         f"In {directory}; rnncap zoo save {directory} FOLDER --name {facts.name} --version {facts.version + 1}"
-        f"{'' if facts.task.startswith('perceptron') else f' --task {facts.task}'} makes a preset of it",
-        highlight=False,
-        soft_wrap=True,
+        f"{'' if facts.task.startswith('perceptron') else f' --task {facts.task}'} makes a preset of it"
     )
 
 
@@ -181,7 +179,7 @@ def zoo_save(
     run: Annotated[Path, typer.Argument(help="Folder of a finished rnncap capacity, sweep or train")],
     directory: Folder,
     name: Annotated[str, typer.Option(help="CELL-TASK-SIZE")],
-    version: Annotated[int, typer.Option(help="From 1")] = 1,
+    version: Version = 1,
     task: Annotated[str | None, typer.Option(help="The task, if the run was given arguments of it")] = None,
     searches: Annotated[
         list[Path] | None, typer.Option("--search", help="Folder of a sweep that found the hyperparameters")
@@ -189,36 +187,32 @@ def zoo_save(
     origin: Annotated[str, typer.Option(help="Where the data come from, and under which licence")] = "",
     paper: Annotated[str, typer.Option(help="What a paper reports")] = "",
     cell_modules: CellModules = None,
-    data: Data = None,
+    data: common.Data = None,
 ) -> None:
     """Publish the model of a run as a preset in a folder, scored on fresh data; upload that to a hub, or load it."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.publish import pack
     from keras_rnncap.zoo import describe
 
-    told: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper}
-    told |= {"searches": searches or [], "cell_modules": cell_modules or []}
-    folder = pack(run, directory, task=task, data=data, **told)
+    options: dict[str, Any] = {"name": name, "version": version, "origin": origin, "paper": paper, "task": task}
+    options |= {"searches": searches or [], "cell_modules": cell_modules or [], "data": data}
+    folder = pack(run, directory, **options)
     facts = describe(folder)
-    console.print(
-        f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    common.say(f"{facts.handle} is in {folder}: {facts.score:.4g} {facts.score_name.replace('_', ' ')}")
 
 
 @zoo_app.command("bundle")
 def zoo_bundle(
     study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, finished or not")],
     house: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
-    version: Annotated[int, typer.Option(help="From 1")] = 1,
+    version: Version = 1,
     cell_modules: CellModules = None,
 ) -> None:
     """Make presets of all trainings of the study zoo that ended, but those that are there."""
-    import_keras()
+    common.import_keras()
     from keras_rnncap.publish import bundle
 
     written = bundle(study, house, version=version, cell_modules=cell_modules or [])
     for folder in written:
-        console.print(str(folder), highlight=False, soft_wrap=True)
-    console.print(f"{len(written)} presets written", highlight=False)
+        common.say(str(folder))
+    common.say(f"{len(written)} presets written")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_rnncap.engines.engine import Engine as Engine, Worker as Worker
-from keras_rnncap.engines.inline import InlineEngine as InlineEngine
+from keras_rnncap.engines.engine import Engine as Engine, InlineEngine as InlineEngine, Worker as Worker
 from keras_rnncap.engines.processes import ProcessEngine as ProcessEngine, check_sendable as check_sendable
 from keras_rnncap.errors import check_integer, unknown
 
@@ -29,11 +28,7 @@ def make_engine(name: str, make_worker: Callable[[], Worker]) -> Engine:
 
 
 def check_engine(name: str, sent: Any = None) -> tuple[str, int | None]:
-    """Returns the two parts of an engine's name, and checks that `sent` can be sent to its workers.
-
-    Raises:
-        InputError: If there is no such engine, or it cannot.
-    """
+    """Returns the parts of an engine's name; raises `InputError` if there is none, or `sent` cannot be sent to it."""
     kind, colon, count = name.partition(":")
     if kind not in ENGINES:
         raise unknown("engine", kind, ENGINES)

@@ -25,13 +25,9 @@ class ChildDiedError(WorkError):
 
 
 class Child:
-    """A fresh process: TensorFlow keeps the memory of compiled models until a process ends.
+    """A fresh process, which ends with this one and does not hear interrupts from a terminal.
 
-    It does not hear interrupts from a terminal, which go to this process alone. If this process is killed, so is it.
-
-    Args:
-        name: What its errors call it.
-        answer: Called there with each message; what it returns or raises comes back.
+    There, `answer` is called with each message; what it returns or raises comes back. Errors call the process `name`.
     """
 
     def __init__(self, name: str, answer: Callable[[Any], Any]) -> None:
@@ -50,11 +46,7 @@ class Child:
             self.connection.send(message)
 
     def receive(self) -> Any:
-        """Waits for the answer to a message, and returns it or raises what was raised there.
-
-        Raises:
-            ChildDiedError: If the process was killed, for want of memory perhaps.
-        """
+        """Returns the answer to a message, or raises what was raised there, or `ChildDiedError`."""
         try:
             result, error = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -62,10 +54,10 @@ class Child:
             self._remarks.seek(0)
             words = " ".join(self._remarks.read().decode(errors="replace").split())[-LAST_WORDS:]
             self.end()
+            said = f". Its last words: {words}" if words else ""
             raise ChildDiedError(
                 f"the process of {self.name} ended with exit code {self._process.exitcode}; if that is -9, the system "
-                "killed it, most often for want of memory. The same call continues"
-                + (f". Its last words: {words}" if words else "")
+                f"killed it, most often for want of memory. The same call continues{said}"
             ) from None
         if error is not None:
             raise error
@@ -90,7 +82,7 @@ class Child:
 def _stderr_to(file: int) -> Iterator[None]:
     """Has a process that is started meanwhile write its errors, and TensorFlow's remarks, to a file."""
     try:
-        own = os.dup(2)
+        stderr = os.dup(2)
     except OSError:  # it is closed
         yield
         return
@@ -100,8 +92,8 @@ def _stderr_to(file: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.dup2(own, 2)
-        os.close(own)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _serve(connection: Connection, answer: Callable[[Any], Any]) -> None:

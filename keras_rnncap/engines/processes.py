@@ -43,13 +43,9 @@ class ProcessEngine:
         self._waiting.append(piece)
 
     def completed(self) -> tuple[Any, Any]:
-        """Waits for the next piece; one whose process died is done again in another, up to three times.
-
-        Raises:
-            WorkError: If its processes died again and again.
-        """
+        """Waits for the next piece; one whose process died is done again, up to `TRIES` times."""
         while True:
-            self._children += [self._new() for _ in range(self._count - len(self._children))]
+            self._children += [Child("a worker", self._answer) for _ in range(self._count - len(self._children))]
             for child in self._children:
                 if child not in self._at and (piece := self._next_for(child)) is not None:
                     self._at[child], self._homes[piece.key] = piece, child
@@ -69,17 +65,13 @@ class ProcessEngine:
             self._deaths[piece.key] = 0
             return piece, result
 
-    def _new(self) -> Child:
-        return Child("a worker", self._answer)
-
     def _next_for(self, child: Child) -> Any:
         """Takes a piece for a child that is free: of its own, of nobody's, or of one that has others waiting."""
         homes = [self._homes.get(piece.key) for piece in self._waiting]
-        own = [place for place, home in enumerate(homes) if home is child]
-        free = [place for place, home in enumerate(homes) if home not in self._children]
-        many = [place for place, home in enumerate(homes) if homes.count(home) > 1 and home in self._at]
-        place = next(iter([*own, *free, *many[-1:]]), None)
-        return None if place is None else self._waiting.pop(place)
+        places = [place for place, home in enumerate(homes) if home is child]
+        places += [place for place, home in enumerate(homes) if home not in self._children]
+        places += [place for place, home in enumerate(homes) if homes.count(home) > 1 and home in self._at][-1:]
+        return self._waiting.pop(places[0]) if places else None
 
     def cancel(self) -> None:
         """Ends all processes at once: what they were doing is forgotten."""
@@ -118,11 +110,7 @@ class _Checker(pickle.Pickler):
 
 
 def check_sendable(value: Any) -> None:
-    """Checks that something can be sent to another process.
-
-    Raises:
-        InputError: If it cannot, as a lambda, or a class of `__main__`.
-    """
+    """Raises `InputError` if something cannot be sent to another process, as a lambda or a class of `__main__`."""
     try:
         _Checker(io.BytesIO()).dump(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -10,7 +10,7 @@ from contracts.space_contract import in_space
 from keras_tuner.engine.base_tuner import BaseTuner
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.tuners.oracles.kerastuner import PastTrial, make_oracle
+from keras_rnncap.tuners.oracles.continued import PastTrial, make_oracle
 
 
 def space():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 import pandas as pd
-from keras_tuner.engine import hyperparameters as kt_hyperparameters
+from keras_tuner.engine import hyperparameters as kinds
 
 MOST_POINTS = 10_000
 """A space of at most so many points is listed."""
@@ -21,39 +22,28 @@ class SpaceEncoding:
     """Points of a search space as rows of the unit cube, a column for each hyperparameter.
 
     KerasTuner's own scaling maps a column to values. For a Gaussian process an ordered hyperparameter is one feature
-    in [0, 1]; an unordered choice is one feature for each value, so that all its values are equally far apart; an
-    inactive hyperparameter is the same constant whatever its value would be.
-
-    Args:
-        space: The search space.
+    in [0, 1], an unordered choice is one-hot, and an inactive hyperparameter is constant.
     """
 
     def __init__(self, space: kt.HyperParameters) -> None:
         self.hyperparameters: list[Any] = list(space.space)
+        self.dimensions = len(self.hyperparameters)
         self._places: dict[str, list[int]] = {}
         for place, hp in enumerate(self.hyperparameters):
             self._places.setdefault(hp.name, []).append(place)
 
-    @property
-    def dimensions(self) -> int:
-        """Number of hyperparameters."""
-        return len(self.hyperparameters)
-
     @staticmethod
-    def _is_unordered(hp: Any) -> bool:
-        boolean = isinstance(hp, kt_hyperparameters.Boolean)
-        return boolean or (isinstance(hp, kt_hyperparameters.Choice) and not hp.ordered)
+    def _index(coordinates: np.ndarray, count: float) -> np.ndarray:
+        """Returns which of so many values are at coordinates."""
+        return np.minimum((coordinates * count).astype(int), int(count) - 1)
 
     @staticmethod
     def _count(hp: Any) -> float:
-        """Returns how many values a hyperparameter has."""
-        if isinstance(hp, kt_hyperparameters.Fixed):
-            return 1
-        if isinstance(hp, kt_hyperparameters.Boolean | kt_hyperparameters.Choice):
+        if isinstance(hp, kinds.Fixed | kinds.Boolean | kinds.Choice):
             return len(hp.values)
         if hp.step is not None:
             return hp._get_n_values()
-        if isinstance(hp, kt_hyperparameters.Int):
+        if isinstance(hp, kinds.Int):
             return hp.max_value - hp.min_value + 1
         return 1 if hp.min_value == hp.max_value else math.inf
 
@@ -70,8 +60,7 @@ class SpaceEncoding:
                     count = int(self._count(source))
                     values = [source.prob_to_value((index + 0.5) / count) for index in range(count)]
                     allowed = np.array([value in condition.values for value in values])
-                    index = np.minimum((points[:, parent] * count).astype(int), count - 1)
-                    met |= active[:, parent] & allowed[index]
+                    met |= active[:, parent] & allowed[self._index(points[:, parent], count)]
                 active[:, place] &= met
         return active
 
@@ -83,8 +72,8 @@ class SpaceEncoding:
             count, on = self._count(hp), active[:, place]
             if count == 1:
                 continue
-            if self._is_unordered(hp):
-                index = np.minimum((points[:, place] * count).astype(int), int(count) - 1)
+            if isinstance(hp, kinds.Boolean) or not getattr(hp, "ordered", True):
+                index = self._index(points[:, place], count)
                 columns.append((index[:, None] == np.arange(count)) * on[:, None] / math.sqrt(2))
             else:
                 columns.append(np.where(on, points[:, place], 0.5)[:, None])
@@ -100,28 +89,24 @@ class SpaceEncoding:
                 values[hp.name] = value.item() if isinstance(value, np.generic) else value
         return values
 
-    def point(self, values: dict[str, Any]) -> np.ndarray:
+    def point(self, values: Mapping[str, Any]) -> np.ndarray:
         """Returns the point of values; the middle where there is none."""
         point = np.full(self.dimensions, 0.5)
         for place, hp in enumerate(self.hyperparameters):
             if hp.name in values:
-                try:
-                    coordinate = hp.value_to_prob(values[hp.name])
-                except (ValueError, TypeError):  # a value of another branch that has the same name
-                    continue
-                point[place] = np.clip(coordinate, 0.0, 1.0)
+                with contextlib.suppress(ValueError, TypeError):  # a value of another branch that has the same name
+                    point[place] = np.clip(hp.value_to_prob(values[hp.name]), 0.0, 1.0)
         return point
 
     def places(self, values: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """Returns where the values of trials are, a row for each, a column for each name; NaN where it is inactive."""
-        names = list(self._places)
-        table = np.full((len(values), len(names)), np.nan)
-        for row, trial in enumerate(values):
-            point = self.point(dict(trial))
-            for column, name in enumerate(names):
-                if name in trial:
-                    table[row, column] = point[self._places[name][0]]
-        return pd.DataFrame(table, columns=names)
+        first = {name: places[0] for name, places in self._places.items()}
+        points = [self.point(trial) for trial in values]
+        rows = [
+            {name: point[place] for name, place in first.items() if name in trial}
+            for point, trial in zip(points, values, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=list(first), dtype=float)
 
     def ticks(self) -> dict[str, list[tuple[float, str]]]:
         """Returns for each hyperparameter places along its axis, and what values they are."""

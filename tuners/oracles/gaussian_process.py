@@ -22,13 +22,12 @@ class GaussianProcess:
         k(x, x') = s^2 (1 + a + a^2 / 3) exp(-a) + [x = x'] v,   a = sqrt(5) |(x - x') / l|
 
     with an amplitude s^2, noise v and a length l_i for each dimension. Priors: log s^2 ~ N(0, 1); log v ~ N(-8, 3^2);
-    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, 3), of which a variance of 2.7 is shared by all i: each is the log-normal prior
-    of Hvarfner et al. (2024), whose lengths grow with the dimensions, as its density over l_i itself has it. Were they
-    independent, a few dozen points would give lengths that differ by chance; so they differ where points say so.
+    log l_i ~ N(sqrt 2 + log(d) / 2 - 3, 3), of which a variance of 2.7 is shared by all i, so that lengths differ only
+    where points say so: each is the log-normal prior of Hvarfner et al. (2024), as its density over l_i itself has it.
 
     Args:
         x: Points, `(n, d)`, each coordinate in about [0, 1].
-        y: Values, `(n,)`, of mean about 0 and deviation about 1.
+        y: Values, `(n,)`, of mean about 0 and deviation about 1; `(n, fantasies)` where there is nothing to fit.
         log_parameters: Logarithms of s^2, v and all l_i, where the fit starts; `None` starts at the priors' modes.
         fit: Whether to fit; if not, `log_parameters` are taken as they are.
         log_noise: Mean and deviation of the prior of log v.
@@ -56,14 +55,12 @@ class GaussianProcess:
         self._prior_precision = np.linalg.inv(covariance)
         if log_parameters is None and fit and len(self.y) > 2 * SUBSET:
             few = slice(None, None, len(self.y) // SUBSET)  # a fit to few points is cheap, and a good start
-            first: GaussianProcess = GaussianProcess(self.x[few], self.y[few], log_noise=log_noise)
-            log_parameters = first.log_parameters
+            log_parameters = GaussianProcess(self.x[few], self.y[few], log_noise=log_noise).log_parameters
         start = self._prior_mean if log_parameters is None else np.asarray(log_parameters, float)
         self.log_parameters: np.ndarray = self._fitted(start) if fit else start
-        self._factor = self._cholesky(self.x, self.log_parameters)
+        covariance = self._with_noise(self._kernel(self.x, self.x))
+        self._factor = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         self._weights = linalg.cho_solve((self._factor, True), self.y)
-
-    # ---- the kernel
 
     @staticmethod
     def _scaled_distance(x: np.ndarray, other: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
@@ -73,28 +70,20 @@ class GaussianProcess:
         square = np.sum(x**2, 1)[:, None] + np.sum(other**2, 1) - 2 * x @ other.T
         return np.sqrt(5 * np.maximum(square, 0.0))
 
-    @classmethod
-    def kernel(cls, x: np.ndarray, other: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
+    def _kernel(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Returns k without the noise, `(n, m)`."""
-        a = cls._scaled_distance(x, other, log_parameters)
-        return math.exp(log_parameters[0]) * (1 + a + a**2 / 3) * np.exp(-a)
+        a = self._scaled_distance(x, other, self.log_parameters)
+        return math.exp(self.log_parameters[0]) * (1 + a + a**2 / 3) * np.exp(-a)
 
-    @classmethod
-    def _cholesky(cls, x: np.ndarray, log_parameters: np.ndarray) -> np.ndarray:
-        covariance = cls.kernel(x, x, log_parameters)
-        covariance[np.diag_indices_from(covariance)] += math.exp(log_parameters[1]) + JITTER
-        return linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
-
-    # ---- the fit
+    def _with_noise(self, covariance: np.ndarray) -> np.ndarray:
+        covariance[np.diag_indices_from(covariance)] += math.exp(self.log_parameters[1]) + JITTER
+        return covariance
 
     def _fitted(self, start: np.ndarray) -> np.ndarray:
-        dimensions = self.x.shape[1]
-        bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * dimensions]
-        low, high = np.array(bounds).T
+        bounds = [BOUNDS["amplitude"], BOUNDS["noise"], *[BOUNDS["length"]] * self.x.shape[1]]
         options = {"maxiter": 40 if len(self.y) <= 2 * SUBSET else 25, "ftol": 1e-6}
-        start = np.clip(start, low, high)
-        optimum = optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        return optimum.x
+        start = np.clip(start, *np.array(bounds).T)
+        return optimize.minimize(self.loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
     def loss(self, log_parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns the negative log posterior of the parameters, up to a constant, and its gradient."""
@@ -129,50 +118,28 @@ class GaussianProcess:
         gradient[2:] = 5 / 3 * (slope.sum(1) @ x**2 - np.sum(x * (slope @ x), 0))
         return likelihood + prior, gradient + prior_gradient
 
-    # ---- prediction
-
     def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns mean and standard deviation of the function, without noise, at points `(m, d)`."""
-        cross = self.kernel(points, self.x, self.log_parameters)
-        return cross @ self._weights, self._deviation(cross, self._factor)
+        """Returns mean and standard deviation of the function, without noise, at points `(m, d)`.
+
+        Where there are several values for each point, the means are `(m, fantasies)` and the deviations `(m, 1)`.
+        """
+        cross = self._kernel(points, self.x)
+        half = linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
+        variance = math.exp(self.log_parameters[0]) - np.einsum("ij,ij->j", half, half)
+        deviation = np.sqrt(np.maximum(variance, 1e-12))
+        return cross @ self._weights, deviation if self.y.ndim == 1 else deviation[:, None]
 
     def left_out_means(self) -> np.ndarray:
         """Returns what the other values say of each, `(n,)` (Rasmussen and Williams 2006, eq. 5.12)."""
         inverse = linalg.cho_solve((self._factor, True), np.eye(len(self.y)))
         return self.y - self._weights / np.diag(inverse)
 
-    def _deviation(self, cross: np.ndarray, factor: np.ndarray) -> np.ndarray:
-        half = linalg.solve_triangular(factor, cross.T, lower=True, check_finite=False)
-        variance = math.exp(self.log_parameters[0]) - np.einsum("ij,ij->j", half, half)
-        return np.sqrt(np.maximum(variance, 1e-12))
-
-    def fantasies(self, pending: np.ndarray, count: int, rng: np.random.Generator) -> Fantasies:
+    def fantasies(self, pending: np.ndarray, count: int, rng: np.random.Generator) -> GaussianProcess:
         """Returns what the process would be if pending points had got values drawn from it (Snoek et al., 2012)."""
-        cross = self.kernel(pending, self.x, self.log_parameters)
+        cross = self._kernel(pending, self.x)
         half = linalg.solve_triangular(self._factor, cross.T, lower=True)
-        covariance = self.kernel(pending, pending, self.log_parameters) - half.T @ half
-        covariance[np.diag_indices_from(covariance)] += math.exp(self.log_parameters[1]) + JITTER
-        values, vectors = linalg.eigh(covariance)
+        values, vectors = linalg.eigh(self._with_noise(self._kernel(pending, pending) - half.T @ half))
         draws = rng.normal(size=(len(pending), count))
         drawn = (cross @ self._weights)[:, None] + vectors @ (np.sqrt(np.maximum(values, 0))[:, None] * draws)
-        return Fantasies(
-            self, np.concatenate([self.x, pending]), np.concatenate([np.tile(self.y[:, None], count), drawn])
-        )
-
-
-class Fantasies:
-    """A process with several possible values at its last points; `GaussianProcess.fantasies` makes one."""
-
-    def __init__(self, process: GaussianProcess, x: np.ndarray, y: np.ndarray) -> None:
-        self._process, self._x = process, x
-        self._factor = process._cholesky(x, process.log_parameters)
-        self._weights = linalg.cho_solve((self._factor, True), y)
-
-    def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the mean in each fantasy, `(m, fantasies)`, and the standard deviation, `(m, 1)`, at points."""
-        cross = self._process.kernel(points, self._x, self._process.log_parameters)
-        return cross @ self._weights, self._process._deviation(cross, self._factor)[:, None]
-
-    def means(self) -> np.ndarray:
-        """Returns the mean at its own points in each fantasy."""
-        return self.predict(self._x)[0]
+        points, y = np.concatenate([self.x, pending]), np.concatenate([np.tile(self.y[:, None], count), drawn])
+        return GaussianProcess(points, y, self.log_parameters, fit=False)

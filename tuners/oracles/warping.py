@@ -12,22 +12,16 @@ FARTHEST = 1e12
 
 
 class Warped(NamedTuple):
-    """Scores as a Gaussian process likes them, more being better.
+    """Scores as a Gaussian process likes them, more being better."""
 
-    Attributes:
-        scores: Of mean about 0 and deviation about 1.
-        log_slope: Sum of the logarithms of what a warped score grows by with its score: with it the likelihoods of
-            different warpings compare.
-    """
-
-    scores: np.ndarray
-    log_slope: float
+    scores: np.ndarray  # of mean about 0 and deviation about 1
+    log_slope: float  # sum of log d(warped)/d(score): with it the likelihoods of different warpings compare
 
 
 def robust_scores(scores: np.ndarray) -> np.ndarray:
-    """Returns scores, more being better, as a Gaussian process likes them: no outliers below, none undefined.
+    """Returns scores, more being better, without outliers below.
 
-    The unit is the deviation of the better half from the median, the median is 0. Below it, distances grow with their
+    The median is 0, the unit is the deviation of the better half from it. Below it, distances grow with their
     logarithm, for up to 1e12 units. NaN, a failure, is half a unit worse than the worst.
     """
     known = np.isfinite(scores)
@@ -71,7 +65,6 @@ def _of_safe_size(scores: np.ndarray) -> np.ndarray:
 
 
 def _root_mean_square(x: np.ndarray) -> float:
-    """Returns the root of the mean square, which has no overflow, as NumPy's would."""
     exponent = int(np.frexp(np.abs(x).max())[1])
     return float(np.ldexp(np.sqrt(np.mean(np.ldexp(x, -exponent) ** 2)), exponent))
 

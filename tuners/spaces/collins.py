@@ -16,11 +16,9 @@ from keras_rnncap.tuners.spaces.space import Space, Values
 class CollinsSpace(Space):
     """The hyperparameters of one cell, and what they mean for a model and its training.
 
-    Ranges are the paper's. "Exponentially distributed in [a, b]" is log-uniform; the momentum is the sigmoid of
-    `momentum_logit`. Hyperparameters of a cell are those that its constructor takes: each of its `blocks` has an
-    initialization of its own, a cell of Keras has one for the whole matrix, and the numbers that it declares as
-    `searched` have its ranges. The default values are not the
-    paper's, which gives none: they are a sensible start.
+    Ranges are the paper's; it gives no default values. "Exponentially distributed in [a, b]" is log-uniform; the
+    momentum is the sigmoid of `momentum_logit`. Each of a cell's `blocks` has an initialization of its own, a cell of
+    Keras has one for the whole matrix, and the numbers that a cell declares as `searched` have its ranges.
 
     Args:
         cell: The cell.
@@ -57,14 +55,13 @@ class CollinsSpace(Space):
     def _add_cell(self, hp: kt.HyperParameters) -> None:
         if "activation" in self._options and len(self._activations) > 1:
             hp.Choice("activation", list(self._activations), default=self._activations[0], ordered=False)
-        kernel, recurrent = self._prefixes("kernel"), self._prefixes("recurrent")
+        kernel = self._prefixes("kernel") if "kernel_initializer" in self._options else []
+        recurrent = self._prefixes("recurrent") if "recurrent_initializer" in self._options else []
         for prefix in dict.fromkeys([*kernel, *recurrent]):
-            if "kernel_initializer" in self._options and prefix in kernel:
+            if prefix in kernel:
                 hp.Float(f"{prefix}kernel_scale", 1e-3, 2.0, sampling="log", default=1.0)
-            if "recurrent_initializer" not in self._options or prefix not in recurrent:
-                continue
-            kind = f"{prefix}recurrent_kind"
-            if len(self._kinds) > 1:
+            if prefix in recurrent and len(self._kinds) > 1:
+                kind = f"{prefix}recurrent_kind"
                 hp.Choice(kind, list(self._kinds), default="orthogonal", ordered=False)
                 with hp.conditional_scope(kind, [drawn for drawn in self._kinds if drawn != "identity"]):
                     hp.Float(f"{prefix}recurrent_scale", 1e-2, 2.0, sampling="log", default=1.0)
@@ -81,22 +78,22 @@ class CollinsSpace(Space):
     def cell_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the cell's constructor."""
         options: dict[str, Any] = {name: values[name] for name in ("activation", *self._numbers) if name in values}
-        kernel = {
-            p: matrix_initializer("normal", values.get(f"{p}kernel_scale", 1.0)) for p in self._prefixes("kernel")
-        }
-        recurrent = {
-            p: matrix_initializer(
-                values.get(f"{p}recurrent_kind", self._kinds[0]), values.get(f"{p}recurrent_scale", 1.0)
-            )
-            for p in self._prefixes("recurrent")
-        }
         drawn = {
-            "kernel_initializer": _by_block(kernel),
-            "recurrent_initializer": _by_block(recurrent),
+            "kernel_initializer": self._drawn("kernel", "normal", values),
+            "recurrent_initializer": self._drawn("recurrent", self._kinds[0], values),
             "bias_initializer": self._bias(values) if self._tunes_bias else "zeros",
             "projection_initializer": matrix_initializer("normal", values.get("projection_scale", 1.0)),
         }
         return options | {name: value for name, value in drawn.items() if name in self._options and value != {}}
+
+    def _drawn(self, matrix: str, usual: str, values: Values) -> Any:
+        drawn = {
+            prefix.removesuffix("."): matrix_initializer(
+                values.get(f"{prefix}{matrix}_kind", usual), values.get(f"{prefix}{matrix}_scale", 1.0)
+            )
+            for prefix in self._prefixes(matrix)
+        }
+        return drawn.get("", drawn)
 
     def readout_options(self, values: Values) -> dict[str, Any]:
         """Returns the arguments of the readout."""
@@ -119,7 +116,3 @@ class CollinsSpace(Space):
             clip_norm=values["clip_norm"],
             l2=values["l2"],
         )
-
-
-def _by_block(drawn: dict[str, Any]) -> Any:
-    return drawn[""] if "" in drawn else {prefix.removesuffix("."): kind for prefix, kind in drawn.items()}

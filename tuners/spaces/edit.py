@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def edit_space(space: kt.HyperParameters, changes: Mapping[str, Any]) -> kt.Hype
     Args:
         space: The space; it stays as it is.
         changes: For the name of a hyperparameter a value, which fixes it; a pair `(low, high)`, the new range of a
-            number, inside or beyond the old one; a list of values to choose from; or a text as `parse_change` takes it.
+            number, inside or beyond the old one; a list of values to choose from; or a text as `--set` takes it.
 
     Raises:
         InputError: If there is no such hyperparameter, or it cannot have such values.
@@ -66,29 +67,33 @@ def parse_changes(settings: Sequence[str]) -> dict[str, str]:
 
 
 def in_words(change: Any) -> str:
-    """Returns a change as a text, the same for all that say the same; also for what `str` made of a change.
+    """Returns a change as a text, the same for all that mean the same; also for what `str` made of a change.
 
     Example:
     >>> in_words((0, 3)), in_words("0..3.0"), in_words("(0, 3)"), in_words(["adam", "sgd"]), in_words("Adam,sgd")
     ('0.0..3.0', '0.0..3.0', '0.0..3.0', 'adam,sgd', 'adam,sgd')
     """
-    if isinstance(change, str):
-        if change[:1] in ("(", "["):
-            with contextlib.suppress(ValueError, SyntaxError):
-                return in_words(ast.literal_eval(change))
-        between = ".." if ".." in change else ","
-        return between.join(_word(part) for part in change.split(between))
-    if isinstance(change, list | tuple):
+    if isinstance(change, str) and change[:1] in ("(", "["):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return in_words(ast.literal_eval(change))
+    if isinstance(change := _split(change), list | tuple):
         return (".." if isinstance(change, tuple) else ",").join(map(_word, change))
     return _word(change)
 
 
 def as_today(cell: str | CellFactory, identity: dict[str, Any]) -> dict[str, Any]:
-    """Returns the identity of a run of a cell, perhaps of before, with names and changes as they are said today."""
+    """Returns the identity of a run of a cell, perhaps of an earlier version, as this version writes it."""
     today = identity | {"cell": same_cell(identity.get("cell"), cell)}
     if isinstance(changes := identity.get("set"), dict):
         today["set"] = {name: in_words(change) for name, change in changes.items()}
     return today
+
+
+def _split(change: Any) -> Any:
+    """Returns a text of a range as a pair, one of several values as a list, and other changes as they are."""
+    if isinstance(change, str) and ".." in change:
+        return tuple(change.split("..", 1))
+    return change.split(",") if isinstance(change, str) and "," in change else change
 
 
 def _word(value: Any) -> str:
@@ -99,12 +104,7 @@ def _word(value: Any) -> str:
 
 
 def _changed(hp: Any, change: Any) -> Any:
-    """Returns a hyperparameter with other values."""
-    if isinstance(change, str) and ".." in change:
-        low, _, high = change.partition("..")
-        change = (low, high)
-    elif isinstance(change, str) and "," in change:
-        change = change.split(",")
+    change = _split(change)
     if isinstance(change, tuple) and len(change) == 2:
         return _in_range(hp, *change)
     choices = [_read(hp, value) for value in change] if isinstance(change, list) else [_read(hp, change)]
@@ -120,7 +120,7 @@ def _changed(hp: Any, change: Any) -> Any:
 
 def _in_range(hp: Any, low: Any, high: Any) -> Any:
     if not isinstance(hp, kinds.Float | kinds.Int):
-        raise InputError(f"{hp.name} has no range; it is one of {', '.join(map(str, _values(hp)))}")
+        raise InputError(f"{hp.name} has no range; it is one of {', '.join(map(str, hp.values))}")
     low, high = _read(hp, low), _read(hp, high)
     if not low < high:
         raise InputError(f"{hp.name}={low}..{high}: the first must be below the second")
@@ -130,30 +130,25 @@ def _in_range(hp: Any, low: Any, high: Any) -> Any:
     return type(hp).from_config(hp.get_config() | changed)
 
 
-def _values(hp: Any) -> list[Any]:
-    return [hp.value] if isinstance(hp, kinds.Fixed) else list(hp.values)
-
-
 def _read(hp: Any, value: Any) -> Any:
     """Returns a value of a hyperparameter's own type, perhaps from a text."""
     if isinstance(hp, kinds.Float | kinds.Int):
+        whole = isinstance(hp, kinds.Int)
         try:
             number = float(value)
-            whole = isinstance(hp, kinds.Int)
-            if number != number or abs(number) == float("inf") or (whole and number != int(number)):
+            if not math.isfinite(number) or (whole and number != int(number)):
                 raise ValueError
         except (TypeError, ValueError):
-            wanted = "an integer" if isinstance(hp, kinds.Int) else "a number"
+            wanted = "an integer" if whole else "a number"
             raise InputError(f"{hp.name} must be {wanted}; got {value!r}") from None
-        if isinstance(hp, kinds.Float) and hp.sampling == "log" and number <= 0:
+        if hp.sampling == "log" and not whole and number <= 0:
             raise InputError(f"{hp.name} must be above 0; got {value!r}")
         return int(number) if whole else number
-    for allowed in _values(hp):
+    for allowed in hp.values:
         if value == allowed or str(value).lower() == str(allowed).lower():
             return allowed
-    if isinstance(_values(hp)[0], int | float) and not isinstance(_values(hp)[0], bool):  # a list of numbers grows
-        try:
-            return type(_values(hp)[0])(value)
-        except (TypeError, ValueError):
-            pass
-    raise InputError(f"{hp.name} must be one of {', '.join(map(str, _values(hp)))}; got {value!r}")
+    kind = type(hp.values[0])
+    if kind in (int, float):  # a list of numbers grows
+        with contextlib.suppress(TypeError, ValueError):
+            return kind(value)
+    raise InputError(f"{hp.name} must be one of {', '.join(map(str, hp.values))}; got {value!r}")
