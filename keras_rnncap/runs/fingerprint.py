@@ -1,4 +1,4 @@
-"""With which code of the user's a run is made: a fingerprint of its source."""
+"""A fingerprint of the user's code that a run is made with."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any
 from keras_rnncap.runs.folder import CODE
 
 KNOWN = {*sys.stdlib_module_names, "keras", "keras_rnncap", "keras_tuner", "numpy", "tensorflow", "jax", "torch"}
-"""Packages that are not looked into, so that a run goes on with another version of them."""
+"""Packages that count by their names alone, so that a run goes on with another version of them."""
 PLAIN = (int, float, complex, str, bytes, type(None))
 
 
 def fingerprint(*things: Any) -> str:
-    """Returns a hash of the code of classes and functions, and of the user's own that they are made of or call.
+    """Returns a hash of the user's code: of classes and functions, and of all that they are made of or call.
 
-    That is the source without comments, docstrings and layout; of lambdas, and where there is no source, the compiled
-    code, which another version of Python has otherwise. What is of `KNOWN` packages counts by its name.
+    It is of the source without comments, docstrings and layout; of lambdas, and where there is no source, of the
+    compiled code, which depends on the version of Python.
 
     Args:
         *things: Classes, functions, or instances of classes.
@@ -33,8 +33,8 @@ def fingerprint(*things: Any) -> str:
         The hash; empty where nothing is the user's.
 
     Example:
-    >>> one, other = (functools.partial(dict, leak=leak) for leak in (0.1, 0.2))
-    >>> fingerprint(dict), fingerprint(one) == fingerprint(other)
+    >>> weak, strong = (functools.partial(dict, leak=leak) for leak in (0.1, 0.2))
+    >>> fingerprint(dict), fingerprint(weak) == fingerprint(strong)
     ('', False)
     """
     seen: set[int] = set()
@@ -43,7 +43,7 @@ def fingerprint(*things: Any) -> str:
 
 
 def code_of(*things: Any) -> dict[str, str]:
-    """Returns what the identity of a run says of the user's code; nothing where there is none."""
+    """Returns the entry of the user's code in the identity of a run, if there is any such code."""
     code = fingerprint(*things)
     return {CODE: code} if code else {}
 
@@ -75,10 +75,10 @@ def _parts_of_object(thing: Any, seen: set[int]) -> Iterator[str]:
     else:
         yield thing.__name__.rpartition(".")[2]
         if not _is_known(thing):
-            yield from _parts_of_code(thing, seen)
+            yield from _parts_of_definition(thing, seen)
 
 
-def _parts_of_code(thing: Any, seen: set[int]) -> Iterator[str]:
+def _parts_of_definition(thing: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(thing, types.FunctionType):
         yield from _parts_of_function(thing, seen)
     elif isinstance(thing, types.ModuleType):
@@ -98,11 +98,11 @@ def _is_known(thing: Any) -> bool:
 
 
 def _parts_of_function(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
-    code, closure = function.__code__, function.__closure__ or ()
+    code = function.__code__
     yield _source(code) or _compiled(code)
     yield from _parts((function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())), seen)
-    for cell in closure:
-        with contextlib.suppress(ValueError):  # nothing in it yet
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # it is empty yet
             yield from _parts(cell.cell_contents, seen)
     for name in sorted({*_names(code)} & {*function.__globals__}):
         yield from _parts((name, function.__globals__[name]), seen)
@@ -116,7 +116,7 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _source(thing: Any) -> str | None:
-    """Returns the source of a module or a function without comments, docstrings and layout, if there is any."""
+    """Returns the source of a module or a function without comments, docstrings and layout."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
     except (OSError, TypeError, SyntaxError):
@@ -130,12 +130,11 @@ def _source(thing: Any) -> str | None:
 
 
 def _compiled(code: types.CodeType) -> str:
-    constants = [
-        _compiled(constant) if isinstance(constant, types.CodeType) else _constant(constant)
-        for constant in code.co_consts
-    ]
+    constants = list(map(_constant, code.co_consts))
     return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
 def _constant(value: Any) -> str:
+    if isinstance(value, types.CodeType):
+        return _compiled(value)
     return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)  # sets differ between processes
