@@ -10,14 +10,14 @@ import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from keras_rnncap.runs.folder import CODE
 
 KNOWN = {*sys.stdlib_module_names, "keras", "keras_rnncap", "keras_tuner", "numpy", "tensorflow", "jax", "torch"}
 """Packages that count by their names alone, so that a run goes on with another version of them."""
-PLAIN = (int, float, complex, str, bytes, type(None))
+PLAIN = (int, float, complex, str, bytes, frozenset, type(None))
 
 
 def fingerprint(*things: Any) -> str:
@@ -50,44 +50,41 @@ def code_of(*things: Any) -> dict[str, str]:
 
 def _parts(thing: Any, seen: set[int]) -> Iterator[str]:
     if isinstance(thing, PLAIN):
-        yield repr(thing)
-    elif isinstance(thing, tuple):
-        for part in thing:
-            yield from _parts(part, seen)
-    elif isinstance(thing, frozenset):
         yield _constant(thing)
-    elif id(thing) not in seen:
+        return
+    if not isinstance(thing, tuple):
+        if id(thing) in seen:
+            return
         seen.add(id(thing))
-        yield from _parts_of_object(thing, seen)
+    texts, inner = _taken_apart(thing)
+    yield from texts
+    for part in inner:
+        yield from _parts(part, seen)
 
 
-def _parts_of_object(thing: Any, seen: set[int]) -> Iterator[str]:
+def _taken_apart(thing: Any) -> tuple[list[str], Iterable[Any]]:
+    """Returns what counts of an object itself, and the objects that it is made of."""
+    if isinstance(thing, tuple):
+        return [], thing
     if isinstance(thing, functools.partial):
-        yield from _parts((thing.func, thing.args, *sorted(thing.keywords.items())), seen)
-    elif isinstance(thing, property):
-        yield from _parts((thing.fget, thing.fset), seen)
-    elif isinstance(thing, classmethod | staticmethod | types.MethodType):
-        yield from _parts(thing.__func__, seen)
-    elif hasattr(thing, "tobytes"):  # an array
-        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
-    elif not isinstance(thing, type | types.FunctionType | types.ModuleType):
-        yield from _parts(type(thing), seen)
-    else:
-        yield thing.__name__.rpartition(".")[2]
-        if not _is_known(thing):
-            yield from _parts_of_definition(thing, seen)
-
-
-def _parts_of_definition(thing: Any, seen: set[int]) -> Iterator[str]:
+        return [], (thing.func, thing.args, *sorted(thing.keywords.items()))
+    if isinstance(thing, property):
+        return [], (thing.fget, thing.fset)
+    if isinstance(thing, classmethod | staticmethod | types.MethodType):
+        return [], (thing.__func__,)
+    if hasattr(thing, "tobytes"):  # an array
+        return [f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"], ()
+    if not isinstance(thing, type | types.FunctionType | types.ModuleType):
+        return [], (type(thing),)
+    name = thing.__name__.rpartition(".")[2]
+    if _is_known(thing):
+        return [name], ()
+    if isinstance(thing, types.ModuleType):
+        return [name, _source(thing) or ""], ()
     if isinstance(thing, types.FunctionType):
-        yield from _parts_of_function(thing, seen)
-    elif isinstance(thing, types.ModuleType):
-        yield _source(thing) or ""
-    else:
-        yield from _parts(thing.__bases__, seen)
-        for name, value in sorted(vars(thing).items()):
-            if not name.startswith("__") or isinstance(value, types.FunctionType):
-                yield from _parts((name, value), seen)
+        return [name, _source(thing.__code__) or _compiled(thing.__code__)], _parts_of_function(thing)
+    values = sorted(vars(thing).items())
+    return [name], (thing.__bases__, *(v for v in values if v[0][:2] != "__" or isinstance(v[1], types.FunctionType)))
 
 
 def _is_known(thing: Any) -> bool:
@@ -97,22 +94,20 @@ def _is_known(thing: Any) -> bool:
     return (module or "").partition(".")[0] in KNOWN
 
 
-def _parts_of_function(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
-    code = function.__code__
-    yield _source(code) or _compiled(code)
-    yield from _parts((function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())), seen)
+def _parts_of_function(function: types.FunctionType) -> Iterator[Any]:
+    yield from (function.__defaults__, *sorted((function.__kwdefaults__ or {}).items()))
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # it is empty yet
-            yield from _parts(cell.cell_contents, seen)
-    for name in sorted({*_names(code)} & {*function.__globals__}):
-        yield from _parts((name, function.__globals__[name]), seen)
+            yield cell.cell_contents
+    for name in sorted({*_names(function.__code__)} & {*function.__globals__}):
+        yield name, function.__globals__[name]
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
     yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _names(inner)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
 
 
 def _source(thing: Any) -> str | None:
