@@ -37,6 +37,7 @@ INPUTS, LENGTH = 16, 5
 STEPS = 2000
 CONFIGURATIONS = [(6, 512, 32), (16, 1024, 32), (32, 2048, 8)]
 """Units, patterns, members."""
+SETTINGS = TrainingSettings(10**6, learning_rate=0.01, learning_rate_decay=0.01)
 LARGE = {"units": 100, "inputs": 300, "length": 175, "batch": 64, "members": 4}
 
 
@@ -46,17 +47,12 @@ def matrix_rate(size: int = 2048) -> float:
     return 2 * size**3 / min(times(lambda: ops.convert_to_numpy(ops.matmul(a, a)), 11)) / 1e9
 
 
-def settings(steps: int = 10**6) -> TrainingSettings:
-    """Returns the training that all contenders do."""
-    return TrainingSettings(steps, learning_rate=0.01, learning_rate_decay=0.01)
-
-
 def population_times(units: int, patterns: int, members: int, repeats: int) -> tuple[float, float]:
     """Returns seconds for a step of one member, and for its whole trial with building and compiling."""
     task = PerceptronCapacity(patterns, INPUTS, LENGTH)
     table = PatternTable(task.inputs[:, 0], task.targets, LENGTH, patterns)
     build = MemberBuilder("ugrnn", units, 1, INPUTS, 1)
-    chosen = [Member(settings(), seed=seed, patterns=patterns) for seed in range(members)]
+    chosen = [Member(SETTINGS, seed=seed, patterns=patterns) for seed in range(members)]
 
     # As the inline engine has them.
     count = min(populations_at_once(), members) if keras.backend.backend() == "tensorflow" else 1
@@ -78,8 +74,8 @@ def population_times(units: int, patterns: int, members: int, repeats: int) -> t
 def keras_step(units: int, patterns: int, repeats: int) -> float:
     """Returns seconds for a step of one model in one stock `fit`."""
     task = PerceptronCapacity(patterns, INPUTS, LENGTH)
-    model = MemberBuilder("ugrnn", units, 1, INPUTS, 1)(Member(settings()))
-    compile_model(model, task.loss(), settings())
+    model = MemberBuilder("ugrnn", units, 1, INPUTS, 1)(Member(SETTINGS))
+    compile_model(model, task.loss(), SETTINGS)
     fit(model, task.full_batches(100))
     return median(lambda: fit(model, task.full_batches(200)), repeats) / 200
 
@@ -91,7 +87,7 @@ def kerastuner_trial(units: int, patterns: int, trials: int = 3) -> float:
     task = PerceptronCapacity(patterns, INPUTS, LENGTH)
 
     def build(hp: kt.HyperParameters) -> keras.Model:
-        model = MemberBuilder("ugrnn", units, 1, INPUTS, 1)(Member(settings()))
+        model = MemberBuilder("ugrnn", units, 1, INPUTS, 1)(Member(SETTINGS))
         rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
         model.compile(keras.optimizers.Adam(rate), task.loss(), steps_per_execution=100, jit_compile=False)
         return model
@@ -111,10 +107,10 @@ def large_times(repeats: int, steps: int = 2) -> tuple[float, float]:
     data = tf.data.Dataset.from_tensors((x, y)).cache().repeat(steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     build = MemberBuilder("ugrnn", LARGE["units"], 1, LARGE["inputs"], 10)
-    population = Population(build, [Member(settings(), seed=seed) for seed in range(LARGE["members"])])
+    population = Population(build, [Member(SETTINGS, seed=seed) for seed in range(LARGE["members"])])
     population.compile_population(loss, steps_per_execution=steps)
-    model = build(Member(settings()))
-    compile_model(model, loss, settings())
+    model = build(Member(SETTINGS))
+    compile_model(model, loss, SETTINGS)
     together, alone = (
         times(lambda fit=contender.fit: fit(data, verbose=0, shuffle=False), repeats + 1)[1:]  # the first compiles
         for contender in (population, model)

@@ -19,7 +19,7 @@ UNROLLED_STEPS = 16
 """Up to this length the time loop is written out: faster to run, slower to compile."""
 
 SHARED_NUMBERS = ("every_step", "patterns")
-"""The first columns of a population's `numbers`; activation and numbers of each layer's cell follow."""
+"""The first columns of a population's `numbers`; those of each layer's cell follow."""
 
 
 class Template:
@@ -55,29 +55,23 @@ class Template:
 
     @functools.cached_property
     def features(self) -> int:
-        """Numbers that the gradient needs again of each member, sample and time step."""
-        features = self.input_dim
-        for layer, cell in enumerate(self.cells):
-            maps = [s.shape[-1] for s in self.slots if s.layer == layer and s.shape and s.name != "initial_state"]
-            features += 3 * max(maps, default=0) + 3 * sum(state.size for state in cell.declare_states())
-        return features
-
-    # ---- members
+        """Activations that the gradient needs, of each member, sample and time step."""
+        widths = [state.size for cell in self.cells for state in cell.declare_states()]
+        for layer in range(len(self.cells)):
+            slots = [slot for slot in self.slots if slot.layer == layer and slot.name != "initial_state"]
+            widths.append(max((slot.shape[-1] for slot in slots if slot.shape), default=0))
+        return self.input_dim + 3 * sum(widths)
 
     def numbers(self, model: keras.Model, every_step: bool, patterns: int) -> np.ndarray:
         """Returns the numbers of a member besides its weights: the shared ones, then those of each layer's cell."""
-        cells = [layer.cell for layer in layers_of(model)[:-1]]
-        cell_numbers = [_cell_numbers(cells[layer])[name] for layer, name in self._columns]
-        return np.array([every_step, patterns, *cell_numbers], "float32")
+        of_cells = (number for layer in layers_of(model)[:-1] for number in _cell_numbers(layer.cell).values())
+        return np.array([every_step, patterns, *of_cells], "float32")
 
     def check_same(self, model: keras.Model, row: np.ndarray) -> None:
-        """Checks that a model and its row give the same outputs for a few random sequences.
+        """Raises `CannotShareError` unless a model and its row give the same outputs for a few random sequences.
 
         A `step` may depend on the order of axes, or on numbers that a population does not know. Models that differ only
         in initializers and seeds from one that was checked, or in numbers from two of them, are not checked again.
-
-        Raises:
-            CannotShareError: If they do not.
         """
         kind, numbers = self._kind(model), self.numbers(model, False, 1)
         checked = [checked_numbers for checked_kind, checked_numbers in self._checked if checked_kind == kind]
@@ -117,8 +111,6 @@ class Template:
             for layer in layers_of(model)[:-1]
         }
 
-    # ---- outputs
-
     def static(self, rows: Any, numbers: Any, x: Any, length: int) -> Any:
         """Returns the last outputs, `(members, batch, output_dim)`, for static inputs over `length` time steps.
 
@@ -139,12 +131,12 @@ class Template:
     def sequence(
         self, rows: Any, numbers: Any, inputs: Any, states: Any = None, dropout: tuple[Any, Any, Any] | None = None
     ) -> tuple[Any, Any]:
-        """Runs sequences: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
+        """Runs sequences.
 
         Args:
             rows: The weights.
             numbers: The numbers.
-            inputs: The sequences.
+            inputs: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
             states: The states of each layer before the first step, `(members, *shape, batch)` each; `None` for the
                 members' own initial states.
             dropout: Rates, seeds and steps of the members' dropout, `(members,)` each, if any.
@@ -157,23 +149,19 @@ class Template:
         drops = self._masks(dropout, inputs) if dropout else []
         if drops:
             inputs = inputs * ops.transpose(drops[0], (1, 3, 0, 2))
-        own = len(inputs.shape) == 4
+        shared = len(inputs.shape) == 3
         xs, products = (
-            self._own_inputs(layers[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {})
+            (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {}) if shared else self._own_inputs(layers[0], inputs)
         )
-        names = list(products)
         if states is None:
             states = self._initial_states(layers, ops.shape(xs)[-1])
 
-        def step(states: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
-            x, *known = now
-            known, dropped = known[: len(names)], known[len(names) :]
-            if not own:
-                x = self.cells[0].project(x, layers[0])
-            return self._step(layers, states, x, dict(zip(names, known, strict=True)), dropped)
+        def step(states: Any, at_t: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+            x, products, dropped = at_t
+            x = self.cells[0].project(x, layers[0]) if shared else x
+            return self._step(layers, states, x, products, dropped)
 
-        sequences = (xs, *products.values(), *drops[1:-1])
-        states, stacked = _scan(step, states, sequences, self.returns_sequences)
+        states, stacked = _scan(step, states, (xs, products, drops[1:-1]), self.returns_sequences)
         if not self.returns_sequences:
             y = _vector(states[-1][0])
             return self._read_out(readout, y * drops[-1][0] if drops else y), states
@@ -273,7 +261,7 @@ def _scan(
     length, ys = xs[0].shape[0], []
     if length <= UNROLLED_STEPS:
         for t in range(length):
-            states, y = step(states, tuple(x[t] for x in xs))
+            states, y = step(states, keras.tree.map_structure(lambda x: x[t], xs))
             ys.append(y)
         return states, ops.stack(ys) if collect else None
     if keras.backend.backend() != "tensorflow":
@@ -284,7 +272,7 @@ def _scan(
     collected = (tf.TensorArray(y.dtype, length, element_shape=y.shape),) if collect else ()
 
     def body(t: Any, collected: Any, states: Any) -> tuple[Any, ...]:
-        states, y = step(states, tuple(x[t] for x in xs))
+        states, y = step(states, keras.tree.map_structure(lambda x: x[t], xs))
         return t + 1, tuple(ys.write(t, y) for ys in collected), states
 
     _, collected, states = tf.while_loop(

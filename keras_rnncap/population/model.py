@@ -77,10 +77,7 @@ class Population(MemberRows):
             self._group_size(table.batch_size, table.length)  # an error now rather than when training starts
 
     def memory_needed(self, batch_size: int, length: int, members: int | None = None) -> int:
-        """Returns an estimate of the bytes that a training step needs which computes so many members at once.
-
-        Counted are weights, gradients and moments of all members, and the activations of those computed at once.
-        """
+        """Returns an estimate of the bytes that a training step needs with so many members computed at once."""
         activations = (members or len(self.members)) * batch_size * length * self._template.features
         return 4 * (6 * int(np.prod(self.rows.shape)) + activations)
 
@@ -144,10 +141,7 @@ class Population(MemberRows):
         self.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
 
     def train_step(self, *arguments: Any) -> Any:
-        """Makes one step, or with a table as many as the data say, each with all groups in turn.
-
-        The loop is in the compiled graph, so that memory is allocated once.
-        """
+        """Makes one step, or with a table as many as the data say, each with all groups in turn."""
         step = super().train_step
         x = keras.utils.unpack_x_y_sample_weight(arguments[-1])[0]
         groups = self._groups
@@ -161,6 +155,7 @@ class Population(MemberRows):
         if self.table is None and groups.count == 1:
             return step(*arguments)
 
+        # The loop is in the compiled graph, so that memory is allocated once.
         def in_turn(number: Any, *arguments: Any) -> Any:
             groups.index = number % groups.count
             return step(*arguments)
@@ -178,10 +173,7 @@ class Population(MemberRows):
         return self.get_metrics_result()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the outputs of the members, in training of those in the current group.
-
-        Their shape is `(members, batch, output_dim)` or `(members, batch, time, output_dim)`.
-        """
+        """Returns outputs, `(members, batch, ..., output_dim)`; in training those of the current group."""
         rows, numbers = self._part_of(self.rows, training), self._part_of(self._numbers, training)
         if isinstance(inputs, Mapping):
             return self._template.sequence(rows, numbers, inputs["inputs"], inputs["states"])
@@ -222,12 +214,10 @@ class Population(MemberRows):
             if self.table is not None:
                 self._groups.add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
                 self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))
-        return ops.sum(ops.where(ops.isfinite(losses), losses, self._undefined(losses, training)))
-
-    def _undefined(self, losses: Any, training: bool) -> Any:
-        """Returns zeros whose gradient is NaN where a loss is not finite: infinite from sqrt, times 0."""
-        rows = self._part_of(self.rows, training)
-        return ops.sqrt(ops.where(ops.isfinite(losses), 1.0, 0.0 * ops.sum(rows, axis=1)))
+        # Where a loss is not finite, the optimizer needs a gradient that is NaN: infinite from sqrt, times 0.
+        zeros = 0.0 * ops.sum(self._part_of(self.rows, training), axis=1)
+        undefined = ops.sqrt(ops.where(ops.isfinite(losses), 1.0, zeros))
+        return ops.sum(ops.where(ops.isfinite(losses), losses, undefined))
 
     def member_losses(self, y: Any, y_pred: Any, saturation: Any, sample_weight: Any = None) -> Any:
         """Returns the loss of each member, shape `(members,)`, each saturated by its own `(members, 1)`."""

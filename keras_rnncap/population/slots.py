@@ -30,14 +30,13 @@ class Slot(NamedTuple):
     shape: tuple[int, ...]
 
     @property
-    def is_matrix(self) -> bool:
-        """Whether it is stored transposed, `(outputs, inputs)`."""
+    def _is_matrix(self) -> bool:  # stored transposed, (outputs, inputs)
         return len(self.shape) == 2 and self.name != "initial_state"
 
     @property
     def stored(self) -> tuple[int, ...]:
         """Its shape in the row; all but matrices have an axis for the batch."""
-        if self.is_matrix:
+        if self._is_matrix:
             return self.shape[::-1]
         return self.shape if self.name == "initial_state" else (*(self.shape or (1,)), 1)
 
@@ -47,20 +46,16 @@ class Slot(NamedTuple):
         return int(np.prod(self.shape))
 
     def to_row(self, weight: np.ndarray) -> np.ndarray:
-        """Returns the weight's stretch of the row."""
-        return (weight.T if self.is_matrix else weight).ravel()
+        """Returns the stretch of the row for a weight."""
+        return (weight.T if self._is_matrix else weight).ravel()
 
     def from_row(self, stretch: np.ndarray) -> np.ndarray:
-        """Returns the weight from its stretch of the row."""
-        return stretch.reshape(self.shape[::-1]).T if self.is_matrix else stretch.reshape(self.shape)
+        """Returns the weight for a stretch of the row."""
+        return stretch.reshape(self.shape[::-1]).T if self._is_matrix else stretch.reshape(self.shape)
 
 
 def slots_of(model: keras.Model) -> tuple[Slot, ...]:
-    """Returns the slots of a model's weights.
-
-    Raises:
-        CannotShareError: If populations do not take one of its layers.
-    """
+    """Returns the slots of a model's weights; raises `CannotShareError` if populations do not take a layer."""
     layers = layers_of(model)
     for layer in layers[:-1]:
         _check_cell(layer)
