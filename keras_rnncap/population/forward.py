@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -261,7 +262,7 @@ def _scan(
     length, ys = xs[0].shape[0], []
     if length <= UNROLLED_STEPS:
         for t in range(length):
-            states, y = step(states, keras.tree.map_structure(lambda x: x[t], xs))
+            states, y = step(states, keras.tree.map_structure(operator.itemgetter(t), xs))
             ys.append(y)
         return states, ops.stack(ys) if collect else None
     if keras.backend.backend() != "tensorflow":
@@ -272,7 +273,7 @@ def _scan(
     collected = (tf.TensorArray(y.dtype, length, element_shape=y.shape),) if collect else ()
 
     def body(t: Any, collected: Any, states: Any) -> tuple[Any, ...]:
-        states, y = step(states, keras.tree.map_structure(lambda x: x[t], xs))
+        states, y = step(states, keras.tree.map_structure(operator.itemgetter(t), xs))
         return t + 1, tuple(ys.write(t, y) for ys in collected), states
 
     _, collected, states = tf.while_loop(
