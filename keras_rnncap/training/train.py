@@ -74,15 +74,11 @@ class TrainResult:
     versions: dict[str, str]
 
 
-def _kind(hint: Any) -> Any:
-    """Returns the type of a value in JSON, where a whole number may stand for a float."""
-    if get_origin(hint) is dict:
-        return dict
-    return hint | int if isinstance(0.0, hint) else hint
-
-
-KINDS = {field: _kind(hint) for field, hint in get_type_hints(TrainResult).items()}
-"""Types of the values in `train.json`."""
+KINDS = {
+    field: dict if get_origin(hint) is dict else hint | int if isinstance(0.0, hint) else hint
+    for field, hint in get_type_hints(TrainResult).items()
+}
+"""Types of the values in `train.json`, where a whole number may stand for a float."""
 
 
 def train_model(
@@ -135,20 +131,10 @@ def train_model(
     check_integer("depth", depth, 1)
     check_integer("batch_size", batch_size, 1)
     check_seed(seed)
-    name = one_name(cell)
-    identity = {
-        "command": "train",
-        **task.identity,
-        "cell": name,
-        "params": params,
-        "depth": depth,
-        "batch_size": batch_size,
-        "seed": seed,
-        **settings.identity,
-        **code_of(factory, type(task)),
-    }
-
-    stateless_start = task.carries_state and "learned_initial_state" in constructor_options(factory)
+    sizes = {"params": params, "depth": depth, "batch_size": batch_size, "seed": seed}
+    identity = {"command": "train", **task.identity, "cell": one_name(cell), **sizes, **settings.identity}
+    identity |= code_of(factory, type(task))
+    starts_from_zero = task.carries_state and "learned_initial_state" in constructor_options(factory)
     build = functools.partial(
         sequence_model,
         factory,
@@ -156,7 +142,7 @@ def train_model(
         input_dim=task.input_dim,
         output_dim=task.output_dim,
         return_sequences=task.return_sequences,
-        cell_options={"learned_initial_state": False} if stateless_start else {},
+        cell_options={"learned_initial_state": False} if starts_from_zero else {},
         seed=seed,
     )
     budget = units_for_budget(build, params)
@@ -188,7 +174,7 @@ def _finished(file: Path) -> TrainResult | None:
 
 
 class _TrainingRun:
-    """A run whose model is where the checkpoint left it."""
+    """A run, with the model from its checkpoint."""
 
     def __init__(
         self,
