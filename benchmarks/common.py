@@ -26,6 +26,12 @@ def times(work: Callable[[], object], repeats: int) -> list[float]:
     return [end - start for start, end in itertools.pairwise(marks)]
 
 
+def mean(work: Callable[[], object], seconds: float) -> float:
+    """Returns the mean of the seconds that a call takes, over so many seconds of calls and five at least."""
+    work()
+    return statistics.mean(times(work, max(5, int(seconds / median(work, 3)))))
+
+
 def median(work: Callable[[], object], repeats: int) -> float:
     """Returns the median of the seconds that several calls take."""
     return statistics.median(times(work, repeats))

@@ -12,12 +12,10 @@ import itertools
 import multiprocessing
 import os
 import resource
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import median, parser, show
+from benchmarks.common import mean, parser, show
 
 PARAMETERS = 100_000
 
@@ -35,17 +33,10 @@ def _task(name: str) -> tuple[Any, int]:
 
 
 def produced(name: str, seconds: float) -> float:
-    """Returns the samples per second of a task's batches, the median of five runs."""
+    """Returns the samples per second of a task's batches."""
     task, size = _task(name)
-    batches, rates = iter(task.dataset(size, 0, 0, 10**9)), []
-    next(batches)
-    for _ in range(5):
-        count, started = 0, time.perf_counter()
-        while time.perf_counter() - started < seconds / 5:
-            next(batches)
-            count += size
-        rates.append(count / (time.perf_counter() - started))
-    return statistics.median(rates)
+    batches = iter(task.dataset(size, 0, 0, 10**9))
+    return 100 * size / mean(lambda: list(itertools.islice(batches, 100)), seconds)
 
 
 def consumed(name: str, seconds: float) -> float:
@@ -65,9 +56,7 @@ def consumed(name: str, seconds: float) -> float:
     compile_model(model, task.loss(), TrainingSettings(steps=10))
     kept = list(itertools.islice(task.batches(size, seed=0), 10))
     data = tf.data.Dataset.from_tensor_slices(tuple(map(list, zip(*kept, strict=True)))).cache()
-    model.fit(data, verbose=0)
-    once = median(lambda: model.fit(data, verbose=0), 5)
-    return 10 * size / median(lambda: model.fit(data, verbose=0), max(5, int(seconds / once)))
+    return 10 * size / mean(lambda: model.fit(data, verbose=0), seconds)
 
 
 def memory(name: str, seconds: float) -> float:

@@ -120,8 +120,7 @@ def train_model(
 
     Example:
     >>> from keras_rnncap.datasets import PythonDocs
-    >>> settings = TrainingSettings(steps=2)
-    >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=settings, out=tmp_path / "docs")
+    >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=TrainingSettings(2), out=tmp_path / "docs")
     >>> result.units, result.parameters
     (16, 1883)
     """
