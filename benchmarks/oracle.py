@@ -77,8 +77,8 @@ class FailuresLow(GPBanditOracle):
         return (lambda _: 1.0), ~feasible
 
 
-class KerasTuner:
-    """Asks one of KerasTuner's oracles, or ours, in a folder of its own."""
+class _KerasTuner:
+    """A search with one of KerasTuner's oracles, or ours; a value that is not finite is a failure."""
 
     def __init__(self, contender: str, space: kt.HyperParameters, trials: int, seed: int) -> None:
         kinds = {
@@ -98,22 +98,18 @@ class KerasTuner:
         self.oracle.verbose = 0
 
     def ask(self) -> Any:
-        """Returns a new trial."""
         return self.oracle.create_trial(f"asker {len(self.oracle.trials)}")
 
     def values(self, trial: Any) -> dict[str, Any]:
-        """Returns the values of a trial."""
         return trial.hyperparameters.values
 
     def tell(self, trial: Any, value: float) -> None:
-        """Reports a value; one that is not finite as a failure."""
         if math.isfinite(value):
             self.oracle.update_trial(trial.trial_id, {"value": value})
         trial.status = "COMPLETED" if math.isfinite(value) else "FAILED"
         self.oracle.end_trial(trial)
 
     def enter(self, values: dict[str, float], value: float) -> None:
-        """Enters a finished trial without asking for it."""
         oracle = self.oracle
         space = oracle.get_space()
         space.values = values
@@ -126,22 +122,21 @@ class KerasTuner:
         oracle.end_order.append(trial.trial_id)
 
 
-class Optuna:
-    """Asks Optuna's Gaussian process for values of a KerasTuner space."""
+class _Optuna:
+    """A search of a KerasTuner space with Optuna's Gaussian process."""
 
     def __init__(self, space: kt.HyperParameters, seed: int) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore")
-        self.space, self.study = space, optuna.create_study(sampler=optuna.samplers.GPSampler(seed=seed))
+        self.space, self.optuna = space, optuna
+        self.study = optuna.create_study(sampler=optuna.samplers.GPSampler(seed=seed))
 
     def ask(self) -> Any:
-        """Returns a new trial."""
         return self.study.ask()
 
     def values(self, trial: Any) -> dict[str, Any]:
-        """Returns the values of a trial."""
         values: dict[str, Any] = {}
         for hp in self.space.space:
             if not all(condition.is_active(values) for condition in hp.conditions):
@@ -154,26 +149,18 @@ class Optuna:
         return values
 
     def tell(self, trial: Any, value: float) -> None:
-        """Reports a value; one that is not finite as a failure."""
-        from optuna.trial import TrialState
-
-        if math.isfinite(value):
-            self.study.tell(trial, value)
-        else:
-            self.study.tell(trial, state=TrialState.FAIL)
+        failure = {"state": self.optuna.trial.TrialState.FAIL}
+        self.study.tell(trial, **({"values": value} if math.isfinite(value) else failure))
 
     def enter(self, values: dict[str, float], value: float) -> None:
-        """Enters a finished trial without asking for it; all values are in [0, 1]."""
-        import optuna
-
-        kinds = dict.fromkeys(values, optuna.distributions.FloatDistribution(0.0, 1.0))
-        self.study.add_trial(optuna.trial.create_trial(params=values, distributions=kinds, value=value))
+        kinds = dict.fromkeys(values, self.optuna.distributions.FloatDistribution(0.0, 1.0))
+        self.study.add_trial(self.optuna.trial.create_trial(params=values, distributions=kinds, value=value))
 
 
-def searcher(contender: str, problem: Problem, trials: int, seed: int) -> KerasTuner | Optuna:
+def searcher(contender: str, problem: Problem, trials: int, seed: int) -> _KerasTuner | _Optuna:
     """Returns a contender that searches the space of a problem."""
     space = problem.space()
-    return Optuna(space, seed) if contender == "optuna" else KerasTuner(contender, space, trials, seed)
+    return _Optuna(space, seed) if contender == "optuna" else _KerasTuner(contender, space, trials, seed)
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Members in groups, computed one after another where all at once need too much memory."""
+"""Groups of members, computed one after another where all at once need too much memory."""
 
 from __future__ import annotations
 

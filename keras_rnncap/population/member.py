@@ -1,4 +1,4 @@
-"""What distinguishes the members of a population."""
+"""The members of a population, and their models."""
 
 from __future__ import annotations
 
