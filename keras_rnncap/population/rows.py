@@ -92,7 +92,7 @@ class MemberRows(keras.Model):
 
     @property
     def stateful_batch(self) -> int | None:
-        """Samples in a batch of members that keep their states from batch to batch; `None` for others."""
+        """Samples in a batch of members that keep their states from batch to batch; else `None`."""
         return self._template.stateful_batch
 
     def _row_of(self, model: keras.Model) -> np.ndarray:
@@ -103,12 +103,13 @@ class MemberRows(keras.Model):
 
     def _checked(self, member: Member, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
         """Returns a member's row and numbers."""
-        if self.table is not None and not 1 <= member.patterns <= len(self.table.inputs):
-            raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
-        if self.table is not None and dropout_of(model)[0]:
-            raise CannotShareError(
-                "members that draw from a table have no dropout; train them on batches or one by one"
-            )
+        if self.table is not None:
+            if not 1 <= member.patterns <= len(self.table.inputs):
+                raise InputError(f"patterns must be in [1, {len(self.table.inputs)}]; got {member.patterns}")
+            if dropout_of(model)[0]:
+                raise CannotShareError(
+                    "members that draw from a table have no dropout; train them on batches or one by one"
+                )
         row = self._row_of(model)
         self._template.check_same(model, row)
         return row, self._template.numbers(model, member.every_step, member.patterns)
@@ -199,16 +200,14 @@ class MemberRows(keras.Model):
     @property
     def alive(self) -> np.ndarray:
         """Which members have not diverged, shape `(members,)`."""
-        if not self.compiled:
-            return np.ones(len(self.members), bool)
-        return ops.convert_to_numpy(self.optimizer.alive)[:, 0] > 0
+        alive = self.optimizer.alive if self.compiled else np.ones((len(self.members), 1))
+        return ops.convert_to_numpy(alive)[:, 0] > 0
 
     @property
     def steps_done(self) -> np.ndarray:
         """Training steps that each member has taken, shape `(members,)`."""
-        if not self.compiled:
-            return np.zeros(len(self.members), int)
-        return ops.convert_to_numpy(self.optimizer.row_steps)[:, 0].astype(int)
+        steps = self.optimizer.row_steps if self.compiled else np.zeros((len(self.members), 1))
+        return ops.convert_to_numpy(steps)[:, 0].astype(int)
 
     @property
     def ended(self) -> np.ndarray:
@@ -221,7 +220,7 @@ class MemberRows(keras.Model):
 
         Shape `(members,)`; NaN where no step was made, NaN or infinite where the loss became so.
         """
-        sums, counts = ops.convert_to_numpy(self._loss_sum)[:, 0], ops.convert_to_numpy(self._loss_count)[:, 0]
-        self._loss_sum.assign(np.zeros((len(sums), 1)))
-        self._loss_count.assign(np.zeros((len(sums), 1)))
+        sums, counts = (ops.convert_to_numpy(variable)[:, 0] for variable in (self._loss_sum, self._loss_count))
+        for variable in (self._loss_sum, self._loss_count):
+            set_rows(variable, range(len(sums)), 0.0)
         return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
