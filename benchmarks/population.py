@@ -120,8 +120,8 @@ def large_times(repeats: int, steps: int = 2) -> tuple[float, float]:
 
 def rates(seconds: float, units: int, inputs: int, length: int, batch: int, rate: float) -> dict[str, str]:
     """Returns columns: the GFLOP/s of the matrix products of a training step, and the share of the machine's."""
-    done = 3 * 2 * batch * length * (inputs + units) * 2 * units / seconds / 1e9
-    return {"GFLOP/s": f"{done:.1f}", "of the machine's": f"{done / rate:.0%}"}
+    gflops = 3 * 2 * batch * length * (inputs + units) * 2 * units / seconds / 1e9
+    return {"GFLOP/s": f"{gflops:.1f}", "of the machine's": f"{gflops / rate:.0%}"}
 
 
 def compared(name: str, theirs: float, ours: float) -> dict[str, str]:

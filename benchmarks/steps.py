@@ -51,10 +51,10 @@ def row_of(cell: str, params: int, steps: int) -> dict[str, str]:
         litert = {name: microseconds(litert_step(files[kind], states), steps) for name, kind in FORMATS.items()}
         inputs = [tf.constant(np.eye(1, WIDTH, dtype="float32")), *map(tf.constant, states.values())]
         loaded = tf.saved_model.load(str(files["saved_model"]))
-        whole = microseconds(functools.partial(loaded.step, *inputs), steps)
+        tensorflow_us = microseconds(functools.partial(loaded.step, *inputs), steps)
         sizes = {f"{name}, kB": f"{files[kind].stat().st_size / 1000:.1f}" for name, kind in FORMATS.items()}
     speeds = {f"{name}, us": f"{time:.1f}" for name, time in litert.items()}
-    ratio = {"TensorFlow / float32": f"{whole / litert['float32']:.0f}"}
+    ratio = {"TensorFlow / float32": f"{tensorflow_us / litert['float32']:.0f}"}
     return {"cell": cell, "units": str(units)} | sizes | speeds | ratio
 
 

@@ -91,11 +91,11 @@ def main() -> None:
     options = arguments.parse_args()
     rows = []
     for name in options.tasks:
-        if TASKS[name].needs_data and not os.environ.get("RNNCAP_DATA_DIR"):
-            rows.append({"task": name, "made": "-", "trained on": "-", "ratio": "no data"})
-            continue
-        made, used = (_alone(core, work, name, options.seconds) for core, work in enumerate((produced, consumed)))
-        rows.append({"task": name, "made": f"{made:,.0f}", "trained on": f"{used:,.0f}", "ratio": f"{made / used:.1f}"})
+        row = {"task": name, "made": "-", "trained on": "-", "ratio": "no data"}
+        if not TASKS[name].needs_data or os.environ.get("RNNCAP_DATA_DIR"):
+            made, used = (_alone(core, work, name, options.seconds) for core, work in enumerate((produced, consumed)))
+            row |= {"made": f"{made:,.0f}", "trained on": f"{used:,.0f}", "ratio": f"{made / used:.1f}"}
+        rows.append(row)
     show(f"Samples per second, one core each; the training of a UGRNN of {PARAMETERS:,} parameters", rows)
     megabytes = _alone(0, memory, "random-function", 0.0)
     print(f"the random continuous function of 1,000,000 samples takes {megabytes:.0f} MB")

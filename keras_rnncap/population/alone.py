@@ -70,9 +70,9 @@ class AlonePopulation:
         def first(*parts: Any) -> tuple[Any, ...]:
             return tuple(part[0] for part in parts)
 
-        def data(start: int, left: int) -> Any:
-            given = batches(self.members, [start], left)
-            return given.map(first) if hasattr(given, "map") else (first(*batch) for batch in given)
+        def data(start: int, steps: int) -> Any:
+            own_batches = batches(self.members, [start], steps)
+            return own_batches.map(first) if hasattr(own_batches, "map") else (first(*batch) for batch in own_batches)
 
         self._fit(data, steps)
 

@@ -115,9 +115,9 @@ class Population(MemberRows):
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
         """Trains as Keras does; `batch_size` is for arrays."""
-        taken = batch_size or (BATCH_SIZE if hasattr(x, "__array__") else None)
-        if taken != self._batch_size:
-            self._batch_size, self.train_function = taken, None  # it was traced for groups of another size
+        array_batch = batch_size or (BATCH_SIZE if hasattr(x, "__array__") else None)
+        if array_batch != self._batch_size:
+            self._batch_size, self.train_function = array_batch, None  # it was traced for groups of another size
         return super().fit(x, y, batch_size=batch_size, **options)
 
     def fit_steps(self, steps: int, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:

@@ -166,20 +166,11 @@ class MemberRows(keras.Model):
     @property
     def _member_state(self) -> dict[str, Any]:
         """Variables with a leading member axis in which a member differs from a new one, by name."""
-        optimizer = self.optimizer
-        return {
-            "row": self.rows,
-            "position": self._position,
-            "loss_sum": self._loss_sum,
-            "loss_count": self._loss_count,
-            "steps_left": self._steps_left,
-            "first_moment": optimizer.first,
-            "second_moment": optimizer.second,
-            "steps": optimizer.row_steps,
-            "alive": optimizer.alive,
-            **{variable.name: variable for variable in keras.tree.flatten(self._carried)},
-            **({"dropout_steps": self._drawn} if self._drops else {}),
-        }
+        optimizer, dropout = self.optimizer, [self._drawn] if self._drops else []
+        moments = {"first_moment": optimizer.first, "second_moment": optimizer.second}
+        progress = (self._position, self._loss_sum, self._loss_count, self._steps_left)
+        named = {variable.name: variable for variable in (*progress, *keras.tree.flatten(self._carried), *dropout)}
+        return {"row": self.rows, **moments, "steps": optimizer.row_steps, "alive": optimizer.alive, **named}
 
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs of each member; the population must have been compiled."""

@@ -20,14 +20,14 @@ KNOWN = {*sys.stdlib_module_names, "keras", "keras_rnncap", "keras_tuner", "nump
 PLAIN = (int, float, complex, str, bytes, frozenset, type(None))
 
 
-def fingerprint(*things: Any) -> str:
+def fingerprint(*objects: Any) -> str:
     """Returns a hash of the user's code: of classes and functions, and of all that they are made of or call.
 
     It is of the source without comments, docstrings and layout; of lambdas, and where there is no source, of the
     compiled code, which depends on the version of Python.
 
     Args:
-        *things: Classes, functions, or instances of classes.
+        *objects: Classes, functions, or instances of classes.
 
     Returns:
         The hash; empty where nothing is the user's.
@@ -38,59 +38,59 @@ def fingerprint(*things: Any) -> str:
     ('', False)
     """
     seen: set[int] = set()
-    parts = [part for thing in things if not _is_known(thing) for part in _parts(thing, seen)]
+    parts = [part for obj in objects if not _is_known(obj) for part in _parts(obj, seen)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
 
 
-def code_of(*things: Any) -> dict[str, str]:
+def code_of(*objects: Any) -> dict[str, str]:
     """Returns the entry of the user's code in the identity of a run, if there is any such code."""
-    code = fingerprint(*things)
+    code = fingerprint(*objects)
     return {CODE: code} if code else {}
 
 
-def _parts(thing: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(thing, PLAIN):
-        yield _constant(thing)
+def _parts(obj: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(obj, PLAIN):
+        yield _constant(obj)
         return
-    if not isinstance(thing, tuple):
-        if id(thing) in seen:
+    if not isinstance(obj, tuple):
+        if id(obj) in seen:
             return
-        seen.add(id(thing))
-    texts, inner = _taken_apart(thing)
+        seen.add(id(obj))
+    texts, inner = _taken_apart(obj)
     yield from texts
     for part in inner:
         yield from _parts(part, seen)
 
 
-def _taken_apart(thing: Any) -> tuple[list[str], Iterable[Any]]:
+def _taken_apart(obj: Any) -> tuple[list[str], Iterable[Any]]:
     """Returns what counts of an object itself, and the objects that it is made of."""
-    if isinstance(thing, tuple):
-        return [], thing
-    if isinstance(thing, functools.partial):
-        return [], (thing.func, thing.args, *sorted(thing.keywords.items()))
-    if isinstance(thing, property):
-        return [], (thing.fget, thing.fset)
-    if isinstance(thing, classmethod | staticmethod | types.MethodType):
-        return [], (thing.__func__,)
-    if hasattr(thing, "tobytes"):  # an array
-        return [f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"], ()
-    if not isinstance(thing, type | types.FunctionType | types.ModuleType):
-        return [], (type(thing),)
-    name = thing.__name__.rpartition(".")[2]
-    if _is_known(thing):
+    if isinstance(obj, tuple):
+        return [], obj
+    if isinstance(obj, functools.partial):
+        return [], (obj.func, obj.args, *sorted(obj.keywords.items()))
+    if isinstance(obj, property):
+        return [], (obj.fget, obj.fset)
+    if isinstance(obj, classmethod | staticmethod | types.MethodType):
+        return [], (obj.__func__,)
+    if hasattr(obj, "tobytes"):  # an array
+        return [f"{obj.dtype} {obj.shape} {hashlib.sha256(obj.tobytes()).hexdigest()}"], ()
+    if not isinstance(obj, type | types.FunctionType | types.ModuleType):
+        return [], (type(obj),)
+    name = obj.__name__.rpartition(".")[2]
+    if _is_known(obj):
         return [name], ()
-    if isinstance(thing, types.ModuleType):
-        return [name, _source(thing) or ""], ()
-    if isinstance(thing, types.FunctionType):
-        return [name, _source(thing.__code__) or _compiled(thing.__code__)], _parts_of_function(thing)
-    values = sorted(vars(thing).items())
-    return [name], (thing.__bases__, *(v for v in values if v[0][:2] != "__" or isinstance(v[1], types.FunctionType)))
+    if isinstance(obj, types.ModuleType):
+        return [name, _source(obj) or ""], ()
+    if isinstance(obj, types.FunctionType):
+        return [name, _source(obj.__code__) or _compiled(obj.__code__)], _parts_of_function(obj)
+    values = sorted(vars(obj).items())
+    return [name], (obj.__bases__, *(v for v in values if v[0][:2] != "__" or isinstance(v[1], types.FunctionType)))
 
 
-def _is_known(thing: Any) -> bool:
-    if isinstance(thing, functools.partial):
+def _is_known(obj: Any) -> bool:
+    if isinstance(obj, functools.partial):
         return False
-    module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
+    module = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", "")
     return (module or "").partition(".")[0] in KNOWN
 
 
@@ -110,13 +110,13 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _source(thing: Any) -> str | None:
+def _source(obj: Any) -> str | None:
     """Returns the source of a module or a function without comments, docstrings and layout."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(obj)))
     except (OSError, TypeError, SyntaxError):
         return None
-    if isinstance(thing, types.CodeType) and getattr(tree.body[0], "name", "") != thing.co_name:
+    if isinstance(obj, types.CodeType) and getattr(tree.body[0], "name", "") != obj.co_name:
         return None  # the line that a lambda is in
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False) is not None:

@@ -68,9 +68,9 @@ def read_rows(path: Path, growing: bool = False, needed: Iterable[str] = ()) -> 
     ]
 
 
-def damaged(path: Path, what: object) -> InputError:
+def damaged(path: Path, reason: object) -> InputError:
     """Returns the error for a table that cannot be used as it is."""
-    return InputError(f"{path} is damaged ({what}); delete it to start over, or restore it")
+    return InputError(f"{path} is damaged ({reason}); delete it to start over, or restore it")
 
 
 def value_columns(values: Mapping[str, Any]) -> Row:

@@ -11,8 +11,8 @@ from keras_rnncap.errors import check_number
 
 def saturate(losses: Any, saturation: Any) -> Any:
     """Returns `(1 - exp(-q L)) / q` for losses L and saturations q; where q is 0, L itself."""
-    some = keras.ops.where(saturation > 0, saturation, 1.0)
-    return keras.ops.where(saturation > 0, -keras.ops.expm1(-some * losses) / some, losses)
+    positive = keras.ops.where(saturation > 0, saturation, 1.0)
+    return keras.ops.where(saturation > 0, -keras.ops.expm1(-positive * losses) / positive, losses)
 
 
 @keras.saving.register_keras_serializable("keras_rnncap")
