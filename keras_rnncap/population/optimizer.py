@@ -111,7 +111,7 @@ FIELDS = ("learning_rate", "log_decay", "momentum", "momentum_share", "clip_norm
 def set_rows(variable: Any, rows: int | Sequence[int], values: Any) -> None:
     """Assigns a row of a variable, or several."""
     content = np.array(ops.convert_to_numpy(variable))
-    content[rows] = values
+    content[np.array(rows, int)] = values
     variable.assign(content)
 
 
