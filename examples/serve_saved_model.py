@@ -60,10 +60,7 @@ class BoundedServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers with the model's outputs, or with an error."""
 
-    def setup(self):
-        """Limits the time to send an answer."""
-        self.timeout = SECONDS
-        super().setup()
+    timeout = SECONDS  # to send an answer
 
     def handle(self):
         """Handles a connection, and stops reading after `SECONDS`."""

@@ -24,15 +24,9 @@ SHARED_NUMBERS = ("every_step", "patterns")
 
 
 class Template:
-    """What all members share: cells, slots of weights, and the way from a matrix of weights to outputs.
+    """What all members share, from the model of any of them: cells, slots of weights, and the forward pass.
 
-    A plain object, so that Keras does not take the weights of a member's model for the population's.
-
-    Args:
-        model: The model of any member.
-
-    Raises:
-        CannotShareError: If populations do not take one of its layers.
+    A plain object, so that Keras does not take the weights of that model for the population's.
     """
 
     def __init__(self, model: keras.Model) -> None:

@@ -37,13 +37,7 @@ class PatternTable(NamedTuple):
 
 
 class MemberRows(keras.Model):
-    """The members of a population, whose weights and states are rows of its variables.
-
-    Args:
-        build: From a member to its Keras model.
-        members: The members.
-        table: The patterns from which members draw, if they do.
-    """
+    """The members of a population, whose weights and states are rows of its variables; see `Population`."""
 
     def __init__(
         self, build: Callable[[Member], keras.Model], members: Sequence[Member], table: PatternTable | None
@@ -207,10 +201,7 @@ class MemberRows(keras.Model):
         return ~self.alive | stopped | (self.steps_done >= [member.settings.steps for member in self.members])
 
     def take_losses(self) -> np.ndarray:
-        """Returns each member's mean training loss since the last call, over the steps that it made.
-
-        Shape `(members,)`; NaN where no step was made, NaN or infinite where the loss became so.
-        """
+        """Returns each member's mean training loss since the last call, `(members,)`; NaN where it took no step."""
         sums, counts = (ops.convert_to_numpy(variable)[:, 0] for variable in (self._loss_sum, self._loss_count))
         for variable in (self._loss_sum, self._loss_count):
             set_rows(variable, range(len(sums)), 0.0)
