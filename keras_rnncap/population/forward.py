@@ -81,8 +81,8 @@ class Template:
         expected = ops.convert_to_numpy(model(x, training=False))
         reason = "its outputs are others"
         try:
-            rows = (ops.convert_to_tensor(array[None].astype(x.dtype)) for array in (row, numbers))
-            outputs = ops.convert_to_numpy(self.sequence(*rows, ops.convert_to_tensor(x))[0])[0]
+            tensors = map(ops.convert_to_tensor, (row[None].astype(x.dtype), numbers[None], x))
+            outputs = ops.convert_to_numpy(self.sequence(*tensors)[0])[0]
             size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             if np.allclose(outputs, expected, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
                 return
