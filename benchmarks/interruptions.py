@@ -1,20 +1,19 @@
 """Which searches of studies were interrupted and drawn anew. `python -m benchmarks.interruptions [FOLDER ...]`.
 
-Until trials were noted as they are asked for, those that were in training at an interrupt were thrown away, and others
-drawn for them. A search that ran in one piece has trials number 0 to N - 1, which their seeds tell; a random search has
-also, trial for trial, the values that its oracle draws in one piece. Both are checked.
+A search that ran in one piece has trials number 0 to N - 1, which their seeds tell; a random search has also, trial for
+trial, the values that its oracle draws in one piece. Both are checked. Searches of before trials were noted as they are
+asked for lost those in training at an interrupt, and drew others for them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
+from benchmarks.common import parser
 from keras_rnncap.cells import get_cell
 from keras_rnncap.datasets import make_task
 from keras_rnncap.initializers import derived_seed
@@ -48,24 +47,23 @@ def redrawn(settings: dict, seed: int, trials: pd.DataFrame, asked: list[int | N
 
 def main() -> None:
     """Prints a line for each study, and one for each of its searches that was interrupted."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, default=sorted(RESULTS.glob("*/")))
-    console = Console(highlight=False, soft_wrap=True)
-    for folder in parser.parse_args().folders:
-        rows = read_study(folder)
-        if rows.pieces.empty or "seed" not in rows.trials:
+    arguments = parser(__doc__)
+    arguments.add_argument("folders", nargs="*", type=Path, default=sorted(RESULTS.glob("*/")))
+    for folder in arguments.parse_args().folders:
+        study = read_study(folder)
+        if study.pieces.empty or "seed" not in study.trials:
             continue
-        checked, drawn = 0, 0
-        pieces = rows.pieces.set_index("piece")
-        for name, trials in rows.trials.groupby("piece", sort=False):
-            seed, settings = int(pieces.loc[name, "seed"]), json.loads(pieces.loc[name, "settings"])
-            asked = numbers(trials, seed)
+        drawn, searches = 0, study.trials.groupby("piece", sort=False)
+        for name, trials in searches:
+            piece = study.pieces.set_index("piece").loc[name]
+            seed, settings = int(piece["seed"]), json.loads(piece["settings"])
+            asked, is_random = numbers(trials, seed), settings.get("oracle") == "random"
             missing = len(trials) - len({*range(len(trials))} & {*asked})
-            agree = redrawn(settings, seed, trials, asked) if settings.get("oracle") == "random" else len(trials)
-            checked, drawn = checked + 1, drawn + (settings.get("oracle") == "random" and agree == len(trials))
+            agree = redrawn(settings, seed, trials, asked) if is_random else len(trials)
+            drawn += is_random and agree == len(trials)
             if missing or agree < len(trials):
-                console.print(f"  {name}: {missing} of {len(trials)} trials are not of an uninterrupted search")
-        console.print(f"{folder.name}: {checked} searches looked at; {drawn} random ones have all values of one oracle")
+                print(f"  {name}: {missing} of {len(trials)} trials are not of an uninterrupted search")
+        print(f"{folder.name}: {len(searches)} searches looked at; {drawn} random ones have all values of one oracle")
 
 
 if __name__ == "__main__":

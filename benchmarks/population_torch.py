@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+
+from benchmarks.common import median
 
 STEPS = 20
 
@@ -24,13 +24,7 @@ def _data(patterns: int, inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _median(step: Callable[[], object], repeats: int) -> float:
     for _ in range(3):
         step()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            step()
-        times.append((time.perf_counter() - start) / STEPS)
-    return statistics.median(times)
+    return median(lambda: [step() for _ in range(STEPS)], repeats) / STEPS
 
 
 def batched_step(units: int, patterns: int, members: int, inputs: int, length: int, repeats: int) -> float:
@@ -73,8 +67,8 @@ def vmap_step(units: int, patterns: int, members: int, inputs: int, length: int,
     gradient = torch.func.vmap(torch.func.grad(loss))
 
     def step() -> None:
-        for name, one in gradient(w).items():
-            w[name].grad = one
+        for name, value in gradient(w).items():
+            w[name].grad = value
         optimizer.step()
 
     return _median(step, repeats) / members

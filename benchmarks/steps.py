@@ -7,77 +7,66 @@ of that. LiteRT's interpreter is the package ai-edge-litert.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.common import parser, show, times
 from keras_rnncap.budget import units_for_budget
 from keras_rnncap.cells import CELLS
 from keras_rnncap.models import sequence_model
 from keras_rnncap.zoo import Stepper, export
 
 WIDTH = 27
+FORMATS = {"float32": "litert", "int8": "litert-int8"}
 
 
 def microseconds(step: Callable[[], Any], steps: int) -> float:
-    """Returns the median time of a step."""
-    times = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return 1e6 * statistics.median(times[steps // 10 :])
+    """Returns the median time of a step, without the first tenth."""
+    return 1e6 * statistics.median(times(step, steps)[steps // 10 :])
 
 
 def litert_step(file: Path, states: dict[str, np.ndarray]) -> Callable[[], Any]:
-    """Returns what runs one step in the LiteRT interpreter."""
+    """Returns a function that runs one step in the LiteRT interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(file), num_threads=1).get_signature_runner("step")
-    x = np.eye(1, WIDTH, dtype="float32")
-    return lambda: runner(x=x, **states)
+    return functools.partial(runner, x=np.eye(1, WIDTH, dtype="float32"), **states)
+
+
+def row_of(cell: str, params: int, steps: int) -> dict[str, str]:
+    """Measures a cell."""
+    build = functools.partial(sequence_model, cell, input_dim=WIDTH, output_dim=WIDTH, return_sequences=True, seed=0)
+    units = units_for_budget(build, params).units
+    model = build(units)
+    states = {f"state_{index}": state.initial[None] for index, state in enumerate(Stepper(model).states)}
+    with tempfile.TemporaryDirectory() as folder:
+        files = export(model, folder, ["saved_model", *FORMATS.values()])
+        litert = {name: microseconds(litert_step(files[kind], states), steps) for name, kind in FORMATS.items()}
+        inputs = [tf.constant(np.eye(1, WIDTH, dtype="float32")), *map(tf.constant, states.values())]
+        loaded = tf.saved_model.load(str(files["saved_model"]))
+        tensorflow_us = microseconds(functools.partial(loaded.step, *inputs), steps)
+        sizes = {f"{name}, kB": f"{files[kind].stat().st_size / 1000:.1f}" for name, kind in FORMATS.items()}
+    speeds = {f"{name}, us": f"{time:.1f}" for name, time in litert.items()}
+    ratio = {"TensorFlow / float32": f"{tensorflow_us / litert['float32']:.0f}"}
+    return {"cell": cell, "units": str(units)} | sizes | speeds | ratio
 
 
 def main() -> None:
     """Prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--params", type=int, default=20_000)
-    parser.add_argument("--steps", type=int, default=2_000)
-    parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))
-    arguments = parser.parse_args()
-    table = Table(title=f"One step, at most {arguments.params:,} parameters, {WIDTH} inputs and outputs, depth 1")
-    for column in ("cell", "units", "float32, kB", "int8, kB", "float32, us", "int8, us", "TensorFlow / float32"):
-        table.add_column(column, justify="left" if column == "cell" else "right")
-    for cell in arguments.cells:
-        build = functools.partial(
-            sequence_model, cell, input_dim=WIDTH, output_dim=WIDTH, return_sequences=True, seed=0
-        )
-        units = units_for_budget(build, arguments.params).units
-        model = build(units)
-        with tempfile.TemporaryDirectory() as folder:
-            files = export(model, folder, ["saved_model", "litert", "litert-int8"])
-            known = Stepper(model).states
-            states = {f"state_{index}": state.initial[None] for index, state in enumerate(known)}
-            sizes = [files[name].stat().st_size / 1000 for name in ("litert", "litert-int8")]
-            times = [
-                microseconds(litert_step(files[name], states), arguments.steps) for name in ("litert", "litert-int8")
-            ]
-            loaded = tf.saved_model.load(str(files["saved_model"]))
-            inputs = [tf.constant(np.eye(1, WIDTH, dtype="float32")), *map(tf.constant, states.values())]
-            whole = microseconds(functools.partial(loaded.step, *inputs), arguments.steps)
-        numbers = [*(f"{size:.1f}" for size in sizes), *(f"{one:.1f}" for one in times), f"{whole / times[0]:.0f}"]
-        table.add_row(cell, str(units), *numbers)
-    Console(width=120).print(table)
+    arguments = parser(__doc__)
+    arguments.add_argument("--params", type=int, default=20_000)
+    arguments.add_argument("--steps", type=int, default=2_000)
+    arguments.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))
+    options = arguments.parse_args()
+    title = f"One step, at most {options.params:,} parameters, {WIDTH} inputs and outputs, depth 1"
+    show(title, [row_of(cell, options.params, options.steps) for cell in options.cells], width=120)
 
 
 if __name__ == "__main__":

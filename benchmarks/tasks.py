@@ -8,26 +8,20 @@ them. Below: the memory that the full-size random continuous function takes.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import multiprocessing
 import os
 import resource
-import statistics
-import time
+from collections.abc import Callable
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.common import mean, parser, show
 
 PARAMETERS = 100_000
 
 
-def _batch_size(task) -> int:  # type: ignore[no-untyped-def]
-    return 20 if task.carries_state else 64
-
-
-def produced(name: str, seconds: float) -> float:
-    """Returns the samples per second of a task's batches, the median of five runs."""
+def _task(name: str) -> tuple[Any, int]:
+    """Returns a task and its batch size; TensorFlow, which is imported first, takes one thread."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -35,33 +29,26 @@ def produced(name: str, seconds: float) -> float:
     from keras_rnncap.datasets import make_task
 
     task = make_task(name)
-    size, rates = _batch_size(task), []
+    return task, 20 if task.carries_state else 64
+
+
+def produced(name: str, seconds: float) -> float:
+    """Returns the samples per second of a task's batches."""
+    task, size = _task(name)
     batches = iter(task.dataset(size, 0, 0, 10**9))
-    next(batches)
-    for _ in range(5):
-        count, started = 0, time.perf_counter()
-        while time.perf_counter() - started < seconds / 5:
-            next(batches)
-            count += size
-        rates.append(count / (time.perf_counter() - started))
-    return statistics.median(rates)
+    return 100 * size / mean(lambda: list(itertools.islice(batches, 100)), seconds)
 
 
 def consumed(name: str, seconds: float) -> float:
     """Returns the samples per second that training takes, from batches that are there already."""
+    task, size = _task(name)
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     from keras_rnncap.budget import units_for_budget
-    from keras_rnncap.datasets import make_task
     from keras_rnncap.models import sequence_model
     from keras_rnncap.training import TrainingSettings, compile_model
 
-    task = make_task(name)
-    size = _batch_size(task)
-
-    def build(units: int):  # type: ignore[no-untyped-def]
+    def build(units: int) -> Any:
         sizes = {"input_dim": task.input_dim, "output_dim": task.output_dim}
         return sequence_model("ugrnn", units, **sizes, return_sequences=task.return_sequences)
 
@@ -69,30 +56,20 @@ def consumed(name: str, seconds: float) -> float:
     compile_model(model, task.loss(), TrainingSettings(steps=10))
     kept = list(itertools.islice(task.batches(size, seed=0), 10))
     data = tf.data.Dataset.from_tensor_slices(tuple(map(list, zip(*kept, strict=True)))).cache()
-    rates = []
-    model.fit(data, verbose=0)
-    started = time.perf_counter()
-    while len(rates) < 5 or time.perf_counter() - started < seconds:
-        before = time.perf_counter()
-        model.fit(data, verbose=0)
-        rates.append(10 * size / (time.perf_counter() - before))
-    return statistics.median(rates)
+    return 10 * size / mean(lambda: model.fit(data, verbose=0), seconds)
 
 
 def memory(name: str, seconds: float) -> float:
     """Returns the megabytes that a task takes."""
     del seconds
-    from keras_rnncap.datasets import make_task
-
-    task = make_task("memory")
-    next(task.batches(64, seed=0))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    task = make_task(name)
-    next(task.batches(64, seed=0))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peaks = []
+    for each in ("memory", name):
+        next(_task(each)[0].batches(64, seed=0))
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return peaks[1] - peaks[0]
 
 
-def _alone(core: int, function, name: str, seconds: float) -> float:  # type: ignore[no-untyped-def]
+def _alone(core: int, function: Callable[[str, float], float], name: str, seconds: float) -> float:
     """Runs a function in a process of its own on one core."""
     with multiprocessing.get_context("spawn").Pool(1, _settle, (core,)) as pool:
         return pool.apply(function, (name, seconds))
@@ -108,22 +85,20 @@ def main() -> None:
     """Prints the table."""
     from keras_rnncap.datasets import TASKS
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    arguments = parser.parse_args()
-    table = Table(title=f"Samples per second, one core each; the training of a UGRNN of {PARAMETERS:,} parameters")
-    for column in ("task", "made", "trained on", "ratio"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for name in arguments.tasks:
-        if TASKS[name].needs_data and not os.environ.get("RNNCAP_DATA_DIR"):
-            table.add_row(name, "-", "-", "no data")
-            continue
-        made, used = (_alone(core, one, name, arguments.seconds) for core, one in enumerate((produced, consumed)))
-        table.add_row(name, f"{made:,.0f}", f"{used:,.0f}", f"{made / used:.1f}")
-    Console().print(table)
+    arguments = parser(__doc__)
+    arguments.add_argument("--tasks", nargs="+", default=list(TASKS))
+    arguments.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    options = arguments.parse_args()
+    rows = []
+    for name in options.tasks:
+        row = {"task": name, "made": "-", "trained on": "-", "ratio": "no data"}
+        if not TASKS[name].needs_data or os.environ.get("RNNCAP_DATA_DIR"):
+            made, used = (_alone(core, work, name, options.seconds) for core, work in enumerate((produced, consumed)))
+            row |= {"made": f"{made:,.0f}", "trained on": f"{used:,.0f}", "ratio": f"{made / used:.1f}"}
+        rows.append(row)
+    show(f"Samples per second, one core each; the training of a UGRNN of {PARAMETERS:,} parameters", rows)
     megabytes = _alone(0, memory, "random-function", 0.0)
-    Console().print(f"the random continuous function of 1,000,000 samples takes {megabytes:.0f} MB", highlight=False)
+    print(f"the random continuous function of 1,000,000 samples takes {megabytes:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ out, and the last line says so. Exits with 1 if one disagrees.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
@@ -16,21 +15,19 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.common import parser, show
 from keras_rnncap.datasets import get_task_class, make_task
 from keras_rnncap.datasets.corpus import data_dir
 from keras_rnncap.zoo import Evaluation, PresetFacts, describe, evaluate, list_presets, load
 
 
-def agrees(facts: PresetFacts, found: Evaluation) -> bool:
+def agrees(facts: PresetFacts, fresh: Evaluation) -> bool:
     """Returns whether two scores of a model differ by no more than chance."""
     assert facts.score is not None
     allowed = 1e-3 * abs(facts.score)
-    if facts.interval and found.interval:
-        allowed = math.hypot(*((high - low) / 2 for low, high in (facts.interval, found.interval)))
-    return abs(found.score - facts.score) <= allowed
+    if facts.interval and fresh.interval:
+        allowed = math.hypot(*((high - low) / 2 for low, high in (facts.interval, fresh.interval)))
+    return abs(fresh.score - facts.score) <= allowed
 
 
 def written(score: float | None, interval: tuple[float, float] | None) -> str:
@@ -40,34 +37,27 @@ def written(score: float | None, interval: tuple[float, float] | None) -> str:
 
 def main() -> None:
     """Prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", help="all that are bundled if none is named")
-    parser.add_argument("--seed", type=int, default=1, help="of the samples; those of the cards have 0")
-    arguments = parser.parse_args()
-    table = Table(title="Presets on fresh data")
-    for column in ("preset", "score", "card", "here", "agrees", "loaded in, s"):
-        table.add_column(column, justify="left" if column in ("preset", "score") else "right")
-    left, wrong = [], []
-    for handle in arguments.presets or list_presets().index:
+    arguments = parser(__doc__)
+    arguments.add_argument("presets", nargs="*", help="all that are bundled if none is named")
+    arguments.add_argument("--seed", type=int, default=1, help="of the samples; those of the cards have 0")
+    options = arguments.parse_args()
+    rows, left_out = [], []
+    for handle in options.presets or list_presets().index:
         facts = describe(handle)
         if get_task_class(facts.task.partition(":")[0]).needs_data and data_dir() is None:
-            left.append(facts.handle)
+            left_out.append(facts.handle)
             continue
         start = time.perf_counter()
         model = load(handle)
         seconds = time.perf_counter() - start
-        found = evaluate(model, make_task(facts.task), arguments.seed)
-        same = agrees(facts, found)
-        wrong += [] if same else [facts.handle]
-        scores = (written(facts.score, facts.interval), written(*found))
-        table.add_row(
-            facts.handle, facts.score_name.replace("_", " "), *scores, "yes" if same else "no", f"{seconds:.2f}"
-        )
-    console = Console(width=150)
-    console.print(table)
-    if left:
-        console.print(f"left out, as RNNCAP_DATA_DIR is not set: {', '.join(left)}")
-    sys.exit(1 if wrong else 0)
+        fresh = evaluate(model, make_task(facts.task), options.seed)
+        row = {"preset": facts.handle, "score": facts.score_name.replace("_", " ")}
+        row |= {"card": written(facts.score, facts.interval), "here": written(*fresh)}
+        rows.append(row | {"agrees": "yes" if agrees(facts, fresh) else "no", "loaded in, s": f"{seconds:.2f}"})
+    show("Presets on fresh data", rows, texts=2, width=150)
+    if left_out:
+        print(f"left out, as RNNCAP_DATA_DIR is not set: {', '.join(left_out)}")
+    sys.exit(any(row["agrees"] == "no" for row in rows))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,7 @@ from keras_rnncap.tuners import measure_capacity
 
 @keras.saving.register_keras_serializable(package="examples")
 class LeakyCell(RecurrentCell):
-    """The equation is all that a cell needs; weights, dropout, saving and the search space come with the base.
-
-    Weights and states of other kinds are declared in `declare_weights` and `declare_states`.
-    """
+    """The base class has the weights, dropout, saving and search space; `declare_weights` can declare others."""
 
     blocks = ("hidden",)
     searched = {"leak": (0.0, 0.9)}  # noqa: RUF012

@@ -1,14 +1,13 @@
 """Serves a SavedModel over HTTP with TensorFlow alone: `python serve_saved_model.py FOLDER/saved_model [PORT]`.
 
-POST {"inputs": [batch, time, features]} and get {"outputs": ...}, or {"error": ...}. Without arguments it makes a model
-to serve with `rnncap zoo export`, asks it once, prints the answer and ends. For production there is TensorFlow Serving,
-which takes the same folder. Serve no folder of strangers: a SavedModel is a program, which can write files.
+POST {"inputs": [batch, time, features]} and get {"outputs": ...}, or {"error": ...}. Without arguments it exports a
+preset, asks it once and prints the answer. In production, TensorFlow Serving takes the same folder. Serve only folders
+that you trust: a SavedModel is a program, which can write files.
 """
 
 import contextlib
 import json
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,11 +24,11 @@ MOST_BYTES = 1_000_000  # of a body
 
 
 class RequestError(Exception):
-    """A request without an answer; its arguments are the HTTP status and what is wrong."""
+    """A bad request; its arguments are the HTTP status and the reason."""
 
 
 def make_server(folder, port=0):
-    """Returns a server of a SavedModel on this machine's own address; port 0 takes any that is free."""
+    """Returns a server of a SavedModel on this machine; port 0 takes any that is free."""
     model = tf.saved_model.load(folder)
     server = BoundedServer(("127.0.0.1", port), Handler)
     server.model, server.run = model, model.signatures["serving_default"]  # the first keeps the variables alive
@@ -37,7 +36,7 @@ def make_server(folder, port=0):
 
 
 class BoundedServer(ThreadingHTTPServer):
-    """Answers up to `THREADS` requests at the same time; those beyond wait in the operating system's queue."""
+    """Answers up to `THREADS` requests at the same time; others wait in the operating system's queue."""
 
     request_queue_size = 128
 
@@ -59,15 +58,12 @@ class BoundedServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the model's outputs, or with what is wrong with the request."""
+    """Answers with the model's outputs, or with an error."""
 
-    def setup(self):
-        """Limits the time in which an answer must be taken."""
-        self.timeout = SECONDS
-        super().setup()
+    timeout = SECONDS  # to send an answer
 
     def handle(self):
-        """Handles a connection; what has not arrived in time will not be read."""
+        """Handles a connection, and stops reading after `SECONDS`."""
         alarm = threading.Timer(SECONDS, _stop_reading, [self.connection])
         alarm.start()
         try:
@@ -104,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _refuse(self, status, reason):
-        """Answers, and reads the body only then: a client that still sends would lose the answer."""
+        """Answers, and reads the body afterwards: a client that still sends would lose the answer."""
         self._answer(status, {"error": reason})
         end = time.monotonic() + SECONDS
         while time.monotonic() < end and self.rfile.read1(65536):
@@ -126,7 +122,7 @@ def _stop_reading(connection):
 
 
 def _parse(body, run):
-    """Returns the inputs of a model's function. TensorFlow must not see wrong shapes: they can leave a lock held."""
+    """Returns the inputs of a model's function; wrong shapes could leave a lock held in TensorFlow."""
     ((name, spec),) = run.structured_input_signature[1].items()
     try:
         content = json.loads(body)
@@ -146,11 +142,11 @@ def _parse(body, run):
 
 
 def demonstrate(preset="ugrnn-perceptron-1k"):
-    """Serves a preset, asks it about two patterns, and prints what it answers."""
-    export = "import sys; from keras_rnncap.cli import main; sys.argv[1:] = ['zoo', 'export', *sys.argv[1:]]; main()"
+    """Serves a preset, and prints its answer for two patterns."""
+    from keras_rnncap import zoo
+
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", export, preset, folder, "--formats", "saved_model"]
-        subprocess.run(command, check=True, capture_output=True)
+        zoo.export(zoo.load(preset), folder, ["saved_model"])
         with make_server(f"{folder}/saved_model") as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             width = 14  # rnncap zoo show says so

@@ -25,9 +25,9 @@ def stream(preset="lstm-text8-100k", characters=300, prompt="the history of ", s
             character = prompt[place] if place < len(prompt) else rng.choice(list(ALPHABET), p=likely)
             yield character
             x = tf.one_hot([ALPHABET.index(character)], len(ALPHABET))
-            found = model.step(x, *(states[f"state_{index}"] for index in range(len(states))))
-            states = {name: state for name, state in found.items() if name != "output"}
-            likely = tf.nn.softmax(tf.cast(found["output"][0], tf.float64) / TEMPERATURE).numpy()
+            outputs = model.step(x, *(states[f"state_{index}"] for index in range(len(states))))
+            states = {name: state for name, state in outputs.items() if name != "output"}
+            likely = tf.nn.softmax(tf.cast(outputs["output"][0], tf.float64) / TEMPERATURE).numpy()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One model, where cells cannot share: Keras' own `fit`, behind what of a population a sweep takes."""
+"""One model in place of a population, for cells that cannot share, trained with Keras' own `fit`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnncap.population.epochs import started
+from keras_rnncap.population.epochs import schedule_arrays, schedule_state
 from keras_rnncap.population.member import Member
-from keras_rnncap.population.model import Batches, PatternTable
+from keras_rnncap.population.model import Batches
+from keras_rnncap.population.rows import PatternTable
 from keras_rnncap.training import ScheduleState, compile_model, fit
 
 
 class AlonePopulation:
-    """A population of one, for cells that populations do not take.
+    """A population of one, for cells that populations do not take; methods are those of `Population`.
 
     Args:
-        build: From a member to its ordinary Keras model.
+        build: From a member to its Keras model.
         members: The member.
         table: The patterns from which it draws; `None` where it trains on batches.
     """
@@ -32,19 +33,19 @@ class AlonePopulation:
         self._build, self.table = build, table
         self.members = list(members[:1])
         self._model = build(self.members[0])
-        self._compiled: tuple[Any, ...] = ()
 
     def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100) -> None:
         """Compiles the model as its member says."""
-        self._compiled = (loss, steps_per_execution)
+        del steps_per_execution
+        self._loss = loss
         compile_model(self._model, loss, self.members[0].settings)
         self._model.optimizer.build(self._model.trainable_variables)
         self._loss_sum, self._loss_steps, self.alive = 0.0, 0, np.array([True])
-        self.schedules = [started(self.members[0])]
+        self.schedules = [self.members[0].settings.schedule_start]
 
     @property
     def steps_done(self) -> np.ndarray:
-        """Training steps that the member has made, shape `(1,)`."""
+        """Training steps that the member has taken, shape `(1,)`."""
         return np.array([int(self._model.optimizer.iterations)])
 
     @property
@@ -55,23 +56,23 @@ class AlonePopulation:
         return ~self.alive | stopped | (self.steps_done >= self.members[0].settings.steps)
 
     def follow(self, slot: int, state: ScheduleState) -> None:
-        """Has the member train on as its schedule says in a state; see `Population.follow`."""
+        """Has the member train on as a state of its schedule says, or stop."""
         self.schedules[slot] = state
         self._model.optimizer.learning_rate = state.rate
 
     def fit_steps(self, steps: int) -> None:
         """Trains for `steps` steps on the member's own patterns of the table."""
-        self._fit(lambda start, left: _pattern_batches(self.table, self.members[0], start, left), steps)
+        self._fit(self._pattern_batches, steps)
 
     def fit_batches(self, batches: Batches, steps: int) -> None:
-        """Trains for `steps` steps on batches; see `Population.fit_batches`."""
+        """Trains for `steps` steps on batches."""
 
         def first(*parts: Any) -> tuple[Any, ...]:
             return tuple(part[0] for part in parts)
 
-        def data(start: int, left: int) -> Any:
-            given = batches(self.members, [start], left)
-            return given.map(first) if hasattr(given, "map") else (first(*batch) for batch in given)
+        def data(start: int, steps: int) -> Any:
+            own_batches = batches(self.members, [start], steps)
+            return own_batches.map(first) if hasattr(own_batches, "map") else (first(*batch) for batch in own_batches)
 
         self._fit(data, steps)
 
@@ -84,21 +85,43 @@ class AlonePopulation:
             self.alive = np.array([math.isfinite(loss)])
 
     def take_losses(self) -> np.ndarray:
-        """Returns the mean loss since the last call; see `Population.take_losses`."""
+        """Returns the mean loss since the last call."""
         mean = self._loss_sum / self._loss_steps if self._loss_steps else math.nan
         self._loss_sum, self._loss_steps = 0.0, 0
         return np.array([mean])
 
     def outputs_on_table(self) -> np.ndarray:
         """Returns the outputs for every pattern of the table, `(1, patterns, output_dim)`."""
-        inputs = _sequences(self.table, self.members[0].every_step)
-        return ops.convert_to_numpy(self._model(inputs, training=False))[np.newaxis]
+        return ops.convert_to_numpy(self._model(self._sequences(), training=False))[np.newaxis]
+
+    def _sequences(self) -> np.ndarray:
+        """Returns the patterns of the table as inputs, `(patterns, time, input_dim)`."""
+        assert self.table is not None
+        inputs = np.repeat(self.table.inputs[:, np.newaxis], self.table.length, axis=1).astype("float32")
+        if not self.members[0].every_step:
+            inputs[:, 1:] = 0.0
+        return inputs
+
+    def _pattern_batches(self, start: int, steps: int) -> Any:
+        """Returns batches of the member's patterns from a step on: in order, and again from the first."""
+        assert self.table is not None
+        inputs, targets, size = self._sequences(), self.table.targets, self.table.batch_size
+        places = np.arange(start * size, (start + steps) * size).reshape(steps, size) % self.members[0].patterns
+
+        def batch(rows: Any) -> tuple[Any, Any]:
+            return ops.take(inputs, rows, axis=0), ops.take(targets, rows, axis=0)
+
+        if keras.backend.backend() != "tensorflow":
+            return map(batch, places)
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices(places).map(batch).prefetch(tf.data.AUTOTUNE)
 
     def replace(self, slot: int, member: Member) -> None:
         """Takes another member in place of the one that is here."""
         self.members[slot] = member
         self._model = self._build(member)
-        self.compile_population(*self._compiled)
+        self.compile_population(self._loss)
 
     def member(self, slot: int) -> keras.Model:
         """Returns the model."""
@@ -107,49 +130,21 @@ class AlonePopulation:
 
     @property
     def _variables(self) -> list[Any]:
-        # Of states that layers keep from batch to batch, Keras does not speak as variables of the model.
+        # Keras does not count states that layers keep from batch to batch among the variables of the model.
         states = [keras.tree.flatten(layer.states) for layer in self._model.layers if getattr(layer, "stateful", False)]
         return [*self._model.variables, *self._model.optimizer.variables, *itertools.chain(*states)]
 
     def states(self) -> list[dict[str, np.ndarray]]:
         """Returns what `restore` needs."""
         values = {str(place): np.array(variable) for place, variable in enumerate(self._variables)}
-        (state,) = self.schedules
-        schedule = {"schedule": np.array(state)} if state else {}
-        return [{**values, **schedule, "losses": np.array([self._loss_sum, self._loss_steps]), "alive": self.alive}]
+        losses = {"losses": np.array([self._loss_sum, self._loss_steps]), "alive": self.alive}
+        return [values | schedule_arrays(self.schedules[0]) | losses]
 
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
-        """Sets the model and its optimizer back to where `states` was taken."""
-        del slot
+        """Sets the model and its optimizer back to their state in `states`."""
         for place, variable in enumerate(self._variables):
             variable.assign(state[str(place)])
         self._loss_sum, self._loss_steps = state.get("losses", (0.0, 0))
         self.alive = np.array(state["alive"])
-        if "schedule" in state:
-            self.schedules = [ScheduleState(*state["schedule"].tolist())]
-
-
-def _sequences(table: PatternTable | None, every_step: bool) -> np.ndarray:
-    """Returns a table's patterns as inputs, `(patterns, time, input_dim)`, given at the first step or at every one."""
-    assert table is not None
-    inputs = np.repeat(table.inputs[:, np.newaxis], table.length, axis=1).astype("float32")
-    if not every_step:
-        inputs[:, 1:] = 0.0
-    return inputs
-
-
-def _pattern_batches(table: PatternTable | None, member: Member, start: int, steps: int) -> Any:
-    """Returns `steps` batches of a member's patterns, from step `start` on: in order, and again from the first."""
-    assert table is not None
-    inputs, size = _sequences(table, member.every_step), table.batch_size
-
-    def batch(step: Any) -> tuple[Any, Any]:
-        first = ops.cast(step * size % member.patterns, "int32")
-        places = (first + ops.arange(size, dtype="int32")) % member.patterns
-        return ops.take(inputs, places, axis=0), ops.take(table.targets, places, axis=0)
-
-    if keras.backend.backend() != "tensorflow":
-        return (batch(step) for step in range(start, start + steps))
-    import tensorflow as tf
-
-    return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(tf.data.AUTOTUNE)
+        if schedule := schedule_state(state):
+            self.follow(slot, schedule)

@@ -13,20 +13,13 @@ def cores() -> int:
 
 
 def populations_at_once() -> int:
-    """Returns how many populations to train at the same time: one for each core; one where there is a GPU or TPU.
-
-    XLA gains nothing from a second core within products of a few dozen units.
-    """
-    return 1 if _has_accelerator() else cores()
-
-
-def _has_accelerator() -> bool:
+    """Returns one for each core, as XLA gains little from a second one; one where there is a GPU or TPU."""
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.default_backend() in ("gpu", "tpu")
+        return 1 if jax.default_backend() in ("gpu", "tpu") else cores()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
-    return False
+        return 1 if any(map(tf.config.list_physical_devices, ("GPU", "TPU"))) else cores()
+    return cores()

@@ -1,8 +1,4 @@
-"""Epochs of the members of a population: validation scores of all at once, and the schedules that follow them.
-
-`Population` and `AlonePopulation` have what is asked for here: `members`, `schedules` (where the schedule of each is,
-`None` for those without), `follow`, `steps_done`, `ended` and `member`.
-"""
+"""Epochs of the members of a population: validation scores of all at once, and the schedules that follow them."""
 
 from __future__ import annotations
 
@@ -13,34 +9,34 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_rnncap.datasets import Task
-from keras_rnncap.population.member import Member
 from keras_rnncap.training import ScheduleState
 
 LARGEST_OUTPUTS = 1e9
 """Bytes of outputs for validation data that are kept at once."""
 
 
-def started(member: Member) -> ScheduleState | None:
-    """Returns where a member's schedule is before its first step, `None` if it has none."""
-    settings = member.settings
-    return settings.schedule.start(settings.learning_rate) if settings.schedule else None
+def schedule_arrays(state: ScheduleState | None) -> dict[str, np.ndarray]:
+    """Returns a state of a schedule, if there is one, as an entry of a member's arrays."""
+    return {} if state is None else {"schedule": np.array(state)}
+
+
+def schedule_state(arrays: Mapping[str, np.ndarray]) -> ScheduleState | None:
+    """Returns the state of a schedule that a member's arrays hold."""
+    return ScheduleState(*arrays["schedule"].tolist()) if "schedule" in arrays else None
 
 
 def steps_to_epoch_end(population: Any) -> int:
     """Returns the training steps until an epoch of some member ends, or its training; 0 if all have ended."""
-    left = [
-        min(schedule.epoch_steps - done % schedule.epoch_steps if schedule else steps, steps - done)
-        for schedule, steps, done, ended in (
-            (member.settings.schedule, member.settings.steps, int(done), ended)
-            for member, done, ended in zip(population.members, population.steps_done, population.ended, strict=True)
-        )
-        if not ended
-    ]
+    left = []
+    for member, done, ended in zip(population.members, population.steps_done, population.ended, strict=True):
+        steps, schedule = member.settings.steps - int(done), member.settings.schedule
+        if not ended:
+            left.append(min(steps, schedule.epoch_steps - int(done) % schedule.epoch_steps) if schedule else steps)
     return min(left, default=0)
 
 
 def due(population: Any) -> list[int]:
-    """Returns the slots whose members train on and have ended an epoch that their schedules have not heard of."""
+    """Returns the slots of running members that have ended an epoch of which their schedules have no score."""
     progress = zip(population.members, population.schedules, population.steps_done, population.ended, strict=True)
     return [
         slot
@@ -50,7 +46,7 @@ def due(population: Any) -> list[int]:
 
 
 def listen(population: Any, scores: Mapping[int, float], direction: Literal["min", "max"]) -> None:
-    """Tells the schedules of members the validation scores after an epoch of theirs; each does as its own says.
+    """Tells the schedules of members the validation scores of an epoch; each member follows its own.
 
     Args:
         population: The population.
@@ -69,7 +65,7 @@ def fit_epochs(
     direction: Literal["min", "max"],
     steps: float = math.inf,
 ) -> None:
-    """Trains for a number of steps, or until all members have made theirs or were stopped by their schedules.
+    """Trains for a number of steps, or until all members have ended.
 
     Args:
         population: A compiled population.
@@ -88,43 +84,40 @@ def fit_epochs(
 def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict[int, float]:
     """Returns `task.validation_score` of the members in some slots, by slot.
 
-    Outputs are computed for all members at once and kept until all have been scored. Where they would take more than a
-    gigabyte, or a score asks more of a model than `predict_on_batch`, members are scored as models of their own. States
-    that members keep from batch to batch are zero afterwards, as those of a model alone.
+    Outputs are computed for all members at once. Where they would take more than a gigabyte, or a score asks more of a
+    model than `predict_on_batch`, members are scored as models of their own. States that members keep from batch to
+    batch are zero afterwards.
     """
     if not hasattr(population, "outputs"):
         return {slot: float(task.validation_score(population.member(slot))) for slot in slots}
     try:
-        all_at_once = _Replayed(population)
-        scores = {slot: task.validation_score(all_at_once.of(slot)) for slot in slots}
+        shared = _SharedOutputs(population)
+        scores = {slot: task.validation_score(shared.of(slot)) for slot in slots}
     except (AttributeError, MemoryError):
         scores = {slot: task.validation_score(population.member(slot)) for slot in slots}
     population.reset_states(slots)
     return {slot: float(score) for slot, score in scores.items()}
 
 
-class _Replayed:
-    """Stands for the model of one member after another, whose outputs for each batch have been computed for all."""
+class _SharedOutputs:
+    """Stands for the models of members one after another; outputs for each batch are computed once for all."""
 
     def __init__(self, population: Any) -> None:
         self._population = population
         self._kept: list[np.ndarray] = []
         self._states: Any = None
-        self._slot = self._next = 0
         self.input_shape = (population.stateful_batch,)
         self.stateful, self.layers = population.stateful_batch is not None, [self]
 
     def of(self, slot: int) -> Any:
-        """Returns it as the model of another member, which is asked for the same batches again."""
+        """Returns it as the model of another member, which is asked for the same batches."""
         self._slot, self._next = slot, 0
         return self
 
     def reset_state(self) -> None:
-        """Starts from zero, as a layer that keeps its state does."""
         self._states = None
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
-        """Returns the outputs of the member."""
         if self._next == len(self._kept):
             outputs, self._states = self._population.outputs(x, self._states)
             self._kept.append(outputs)

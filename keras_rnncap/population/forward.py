@@ -2,178 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rnncap.cells import CellWeights, RecurrentCell
-from keras_rnncap.cells.base import places_of_learned
-from keras_rnncap.dropout import StepDropout, masks
-from keras_rnncap.errors import InputError
+from keras_rnncap.cells import RecurrentCell
+from keras_rnncap.dropout import masks
+from keras_rnncap.population.slots import CannotShareError, layers_of, slots_of
+from keras_rnncap.population.weights import MemberWeights
 
 UNROLLED_STEPS = 16
 """Up to this length the time loop is written out: faster to run, slower to compile."""
 
 SHARED_NUMBERS = ("every_step", "patterns")
-"""The first columns of a population's `numbers`; activation and numbers of each layer's cell follow."""
-
-
-class CannotShareError(InputError):
-    """Models of this cell cannot train as a population; they can one by one."""
-
-
-class Slot(NamedTuple):
-    """Where a weight stands in a member's row, and in which form.
-
-    Attributes:
-        layer: Index of its layer.
-        name: The weight's name.
-        shape: Its shape in the member's own model.
-    """
-
-    layer: int
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether it is stored transposed, `(outputs, inputs)`."""
-        return len(self.shape) == 2 and self.name != "initial_state"
-
-    @property
-    def stored(self) -> tuple[int, ...]:
-        """Its shape in the row: with an axis for the batch, but for matrices."""
-        if self.is_matrix:
-            return self.shape[::-1]
-        return self.shape if self.name == "initial_state" else (*(self.shape or (1,)), 1)
-
-    @property
-    def size(self) -> int:
-        """Number of parameters."""
-        return int(np.prod(self.shape))
-
-    def to_row(self, weight: np.ndarray) -> np.ndarray:
-        """Returns the weight's stretch of the row."""
-        return (weight.T if self.is_matrix else weight).ravel()
-
-    def from_row(self, stretch: np.ndarray) -> np.ndarray:
-        """Returns the weight from its stretch of the row."""
-        return stretch.reshape(self.shape[::-1]).T if self.is_matrix else stretch.reshape(self.shape)
-
-
-class MemberWeights(CellWeights):
-    """The algebra of all members at once, with the batch innermost: vectors are `(members, features, batch)`.
-
-    Matrix products with the batch as their long, contiguous axis, and elementwise work on it, are what a CPU does best.
-
-    Args:
-        cell: The cell of any one member.
-        weights: Its weights by name, `(members, *stored)` each.
-        numbers: Its numbers by name, `(members, 1, 1)` each, and `activation`, the place of each member's in the cell's
-            `activations`.
-    """
-
-    features = -2
-
-    def __init__(self, cell: RecurrentCell, weights: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
-        super().__init__(cell)
-        self._weights, self._numbers = weights, numbers
-        self._functions = [keras.activations.get(name) for name in cell.activations]
-        self._x: Any = None
-        self._products: Mapping[str, Any] = {}
-        self.times_input: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        """Returns the members' weights, `(members, *shape, 1)`."""
-        weight = self._weights[name]
-        matrix = len(getattr(self._cell, name).shape) == 2
-        return ops.swapaxes(weight, 1, 2)[..., None] if matrix else weight
-
-    def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
-        """Returns `W x`; x may be one for all members, `(input_dim, batch)`."""
-        kernel = self._weights[name]
-        if first or last is not None:
-            kernel = kernel[:, first:last]
-        elif x is self._x:
-            self.times_input.add(name)
-            if name in self._products:
-                return self._products[name]
-        if len(x.shape) == 3:
-            return ops.matmul(kernel, x)
-        members, outputs, width = kernel.shape  # one large product instead of one for each member
-        return ops.reshape(ops.matmul(ops.reshape(kernel, (-1, width)), x), (members, outputs, -1))
-
-    def number(self, name: str) -> Any:
-        """Returns the members' numbers, or the one that all have."""
-        return self._numbers[name] if name in self._numbers else getattr(self._cell, name)
-
-    def activation(self, a: Any) -> Any:
-        """Returns `s(a)`, s each member's own."""
-        chosen = self._functions[0](a)
-        for index in range(1, len(self._functions)):
-            mine = self._numbers["activation"] == index
-            mine = ops.reshape(mine, (-1, *[1] * (len(a.shape) - 1)))
-            chosen = ops.where(mine, self._functions[index](a), chosen)
-        return chosen
-
-    def initial_states(self, batch: Any) -> tuple[Any, ...]:
-        """Returns the members' states before the first time step, `(members, *shape, batch)`."""
-        states, learned = self._cell.declare_states(), self._weights.get("initial_state")
-        members, dtype = (some := next(iter(self._weights.values()))).shape[0], some.dtype
-        starts = []
-        for state, place in zip(states, places_of_learned(states), strict=True):
-            start = ops.zeros((members, *state.shape, batch), dtype=dtype)
-            if learned is not None and place is not None:
-                start = start + ops.reshape(learned[:, place], (members, *state.shape, 1))
-            starts.append(start)
-        return tuple(starts)
-
-    def run(self, x: Any, states: tuple[Any, ...], products: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
-        """Returns the states after a time step.
-
-        Args:
-            x: What `step` gets as the input.
-            states: The states before.
-            products: Products of weights and that input that are known already.
-        """
-        self._x, self._products = x, products or {}
-        with self._seen_by_the_cell():
-            return self._cell.step(x, states, self)
-
-    @contextlib.contextmanager
-    def _seen_by_the_cell(self) -> Iterator[None]:
-        """Has attributes of the cell be the members' numbers and activations, for a `step` that reads them there."""
-        attributes, own = vars(self._cell), {**self._numbers, "activation": self.activation}
-        before = {name: attributes[name] for name in own if name in attributes}
-        attributes.update(own)
-        try:
-            yield
-        finally:
-            for name in own:
-                del attributes[name]
-            attributes.update(before)
+"""The first columns of a population's `numbers`; those of each layer's cell follow."""
 
 
 class Template:
-    """What all members share: cells, shapes of weights, and how outputs follow from a matrix of weights.
+    """What all members share, from the model of any of them: cells, slots of weights, and the forward pass.
 
-    A plain object, so that Keras does not take the weights of the model it is made from for the population's.
-
-    Args:
-        model: The model of any one member.
-
-    Raises:
-        CannotShareError: If a layer is not `keras.layers.RNN` of a `RecurrentCell`, or has what populations do not do.
+    A plain object, so that Keras does not take the weights of that model for the population's.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self.slots = slots_of(model)
-        layers = _layers(model)
+        layers = layers_of(model)
         self.cells: list[RecurrentCell] = [layer.cell for layer in layers[:-1]]
         self.returns_sequences = bool(layers[-2].return_sequences)
         self.stateful_batch: int | None = model.input_shape[0] if layers[0].stateful else None
@@ -182,35 +40,37 @@ class Template:
                 "members that keep their states start from zero: learned_initial_state must be False"
             )
         self.input_dim = int(model.input_shape[-1])
-        self._columns = [(layer, name) for layer, cell in enumerate(self.cells) for name in _own_numbers(cell)]
+        self._columns = [(layer, name) for layer, cell in enumerate(self.cells) for name in _cell_numbers(cell)]
         self._checked: list[tuple[dict[str, Any], np.ndarray]] = []
 
     @property
     def width(self) -> int:
-        """How many numbers a member has besides its weights."""
+        """Numbers of a member besides its weights."""
         return len(SHARED_NUMBERS) + len(self._columns)
 
-    # ---- members
+    @functools.cached_property
+    def features(self) -> int:
+        """Activations that the gradient needs, of each member, sample and time step."""
+        widths = [state.size for cell in self.cells for state in cell.declare_states()]
+        for layer in range(len(self.cells)):
+            slots = [slot for slot in self.slots if slot.layer == layer and slot.name != "initial_state"]
+            widths.append(max((slot.shape[-1] for slot in slots if slot.shape), default=0))
+        return self.input_dim + 3 * sum(widths)
 
     def numbers(self, model: keras.Model, every_step: bool, patterns: int) -> np.ndarray:
-        """Returns in what a member differs besides its weights: the shared numbers, then those of each layer's cell."""
-        cells = [layer.cell for layer in _layers(model)[:-1]]
-        own = [_own_numbers(cells[layer])[name] for layer, name in self._columns]
-        return np.array([every_step, patterns, *own], "float32")
+        """Returns the numbers of a member besides its weights: the shared ones, then those of each layer's cell."""
+        of_cells = (number for layer in layers_of(model)[:-1] for number in _cell_numbers(layer.cell).values())
+        return np.array([every_step, patterns, *of_cells], "float32")
 
     def check_same(self, model: keras.Model, row: np.ndarray) -> None:
-        """Checks that a model and its row give the same outputs for a few random sequences.
+        """Raises `CannotShareError` unless a model and its row give the same outputs for a few random sequences.
 
-        A `step` may do what makes sense with the features last and not with the batch last, as it is here, or take
-        numbers from where a population cannot know them. Models that differ only in initializers and seeds from one
-        that was checked, or in numbers from two of them, are not checked again.
-
-        Raises:
-            CannotShareError: If they do not.
+        A `step` may depend on the order of axes, or on numbers that a population does not know. Models that differ only
+        in initializers and seeds from one that was checked, or in numbers from two of them, are not checked again.
         """
         kind, numbers = self._kind(model), self.numbers(model, False, 1)
-        seen = [known for other, known in self._checked if other == kind]
-        if len(seen) < 2 and not any(np.array_equal(known, numbers) for known in seen):
+        checked = [checked_numbers for checked_kind, checked_numbers in self._checked if checked_kind == kind]
+        if len(checked) < 2 and not any(np.array_equal(numbers, same) for same in checked):
             self._check_outputs(model, row, numbers)
             self._checked.append((kind, numbers))
 
@@ -221,8 +81,8 @@ class Template:
         expected = ops.convert_to_numpy(model(x, training=False))
         reason = "its outputs are others"
         try:
-            own_row, own_numbers = (ops.convert_to_tensor(array[None].astype(x.dtype)) for array in (row, numbers))
-            outputs = ops.convert_to_numpy(self.sequence(own_row, own_numbers, ops.convert_to_tensor(x))[0])[0]
+            tensors = map(ops.convert_to_tensor, (row[None].astype(x.dtype), numbers[None], x))
+            outputs = ops.convert_to_numpy(self.sequence(*tensors)[0])[0]
             size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             if np.allclose(outputs, expected, rtol=1e-3, atol=1e-4 * size, equal_nan=True):
                 return
@@ -236,22 +96,20 @@ class Template:
 
     @staticmethod
     def _kind(model: keras.Model) -> dict[str, Any]:
-        """Returns what `step` may depend on besides weights and searched numbers."""
-        kind = {}
-        for layer in _layers(model)[:-1]:
-            config = layer.cell.get_config()
-            varies = {"name", "seed", *layer.cell.searched_numbers()}
-            kept = {key: value for key, value in config.items() if not key.endswith("_initializer")}
-            kind[layer.name] = {key: value for key, value in kept.items() if key not in varies}
-        return kind
-
-    # ---- outputs
+        """Returns the configurations of cells, without initializers, seeds and searched numbers."""
+        return {
+            layer.name: {
+                key: value
+                for key, value in layer.cell.get_config().items()
+                if not key.endswith("_initializer") and key not in {"name", "seed", *layer.cell.searched_numbers()}
+            }
+            for layer in layers_of(model)[:-1]
+        }
 
     def static(self, rows: Any, numbers: Any, x: Any, length: int) -> Any:
-        """Runs inputs that stay for `length` steps: `(members, input_dim, batch)`, or `(input_dim, batch)` for all.
+        """Returns the last outputs, `(members, batch, output_dim)`, for static inputs over `length` time steps.
 
-        Returns:
-            The last outputs, `(members, batch, output_dim)`.
+        Inputs are `(members, input_dim, batch)`, or `(input_dim, batch)` for all members.
         """
         layers, readout = self._layers(rows, numbers)
         x, products = self._of_input(layers[0], x)
@@ -260,63 +118,45 @@ class Template:
             (x if len(x.shape) == 3 else x[None]) * every_step,
             {name: product * every_step for name, product in products.items()},
         )
-        states, y = self._step(layers, self._initial_states(layers, x.shape[-1]), x, products)
-        if length - 1 <= UNROLLED_STEPS:
-            for _ in range(length - 1):
-                states, y = self._step(layers, states, *later)
-        else:
-            states, _ = _loop(
-                lambda states, _: self._step(layers, states, *later), states, (ops.zeros((length - 1, 1)),), False
-            )
-            y = states[-1][0]
-        return self._read_out(readout, y)
+        states, _ = self._step(layers, self._initial_states(layers, x.shape[-1]), x, products)
+        steps = (ops.zeros((length - 1, 1)),)
+        states, _ = _scan(lambda states, _: self._step(layers, states, *later), states, steps, False)
+        return self._read_out(readout, _vector(states[-1][0]))
 
     def sequence(
         self, rows: Any, numbers: Any, inputs: Any, states: Any = None, dropout: tuple[Any, Any, Any] | None = None
     ) -> tuple[Any, Any]:
-        """Runs sequences: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
+        """Runs sequences.
 
         Args:
             rows: The weights.
             numbers: The numbers.
-            inputs: The sequences.
+            inputs: `(batch, time, input_dim)` for all members, or `(members, batch, time, input_dim)`.
             states: The states of each layer before the first step, `(members, *shape, batch)` each; `None` for the
                 members' own initial states.
-            dropout: Rates, seeds and steps of the members, `(members,)` each, from which the masks of the inputs of
-                all layers and of the readout follow; `None` for no dropout.
+            dropout: Rates, seeds and steps of the members' dropout, `(members,)` each, if any.
 
         Returns:
-            The last outputs, `(members, batch, output_dim)`, or those of all steps, `(members, batch, time,
-            output_dim)`, as the members' models do; and the states after the last step.
+            The outputs of the last step, `(members, batch, output_dim)`, or of all, `(members, batch, time,
+            output_dim)`; and the states after the last step.
         """
         layers, readout = self._layers(rows, numbers)
         drops = self._masks(dropout, inputs) if dropout else []
         if drops:
             inputs = inputs * ops.transpose(drops[0], (1, 3, 0, 2))
-        own = len(inputs.shape) == 4
+        shared = len(inputs.shape) == 3
         xs, products = (
-            self._own_inputs(layers[0], inputs) if own else (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {})
+            (ops.swapaxes(ops.moveaxis(inputs, -2, 0), -1, -2), {}) if shared else self._own_inputs(layers[0], inputs)
         )
-        names = list(products)
         if states is None:
             states = self._initial_states(layers, ops.shape(xs)[-1])
 
-        def step(states: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
-            x, *known = now
-            known, dropped = known[: len(names)], known[len(names) :]
-            if not own:
-                x = self.cells[0].project(x, layers[0])
-            return self._step(layers, states, x, dict(zip(names, known, strict=True)), dropped)
+        def step(states: Any, at_t: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+            x, products, dropped = at_t
+            x = self.cells[0].project(x, layers[0]) if shared else x
+            return self._step(layers, states, x, products, dropped)
 
-        sequences, length = (xs, *products.values(), *drops[1:-1]), inputs.shape[-2]
-        if length <= UNROLLED_STEPS:
-            ys = []
-            for t in range(length):
-                states, y = step(states, tuple(sequence[t] for sequence in sequences))
-                ys.append(y)
-            stacked = ops.stack(ys) if self.returns_sequences else None
-        else:
-            states, stacked = _loop(step, states, sequences, self.returns_sequences)
+        states, stacked = _scan(step, states, (xs, products, drops[1:-1]), self.returns_sequences)
         if not self.returns_sequences:
             y = _vector(states[-1][0])
             return self._read_out(readout, y * drops[-1][0] if drops else y), states
@@ -324,13 +164,13 @@ class Template:
         return ops.moveaxis(outputs, 0, 2), states
 
     def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
-        """Returns what the first cell's `step` gets, and its products with the weights that it multiplies by that."""
+        """Returns the input of the first cell's `step`, and its products with weights."""
         x = self.cells[0].project(x, first)
         return x, {name: first.matmul(name, x) for name in self._times_input}
 
     @functools.cached_property
     def _times_input(self) -> list[str]:
-        """Names of the weights that the first cell multiplies by its input, found by running a step of zeros."""
+        """Names of the weights that the first cell multiplies by its input, from a step on zeros."""
         zeros = ops.zeros((1, sum(slot.size for slot in self.slots)))
         layers, _ = self._layers(zeros, ops.zeros((1, self.width)))
         x = self.cells[0].project(ops.zeros((1, self.input_dim, 1)), layers[0])
@@ -338,10 +178,8 @@ class Template:
         return sorted(layers[0].times_input)
 
     def _own_inputs(self, first: MemberWeights, inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """Returns members' own inputs, and their products with the first weights, `(time, members, width, batch)` each.
-
-        One product of all time steps: those of single steps, a small one for each member, take twice as long.
-        """
+        """Returns members' inputs, and their products with the first weights, `(time, members, width, batch)` each."""
+        # One product of all time steps takes half the time of products of single steps.
         members, batch, length, width = ops.shape(inputs)
         x, products = self._of_input(
             first, ops.reshape(ops.transpose(inputs, (0, 3, 2, 1)), (members, width, length * batch))
@@ -359,10 +197,10 @@ class Template:
         weights: list[dict[str, Any]] = [{} for _ in range(len(self.cells) + 1)]
         for slot, part in zip(self.slots, parts, strict=True):
             weights[slot.layer][slot.name] = ops.reshape(part, (rows.shape[0], *slot.stored))
-        own: list[dict[str, Any]] = [{} for _ in self.cells]
+        cell_numbers: list[dict[str, Any]] = [{} for _ in self.cells]
         for place, (layer, name) in enumerate(self._columns, len(SHARED_NUMBERS)):
-            own[layer][name] = numbers[:, place, None, None]
-        layers = [MemberWeights(*parts) for parts in zip(self.cells, weights[:-1], own, strict=True)]
+            cell_numbers[layer][name] = numbers[:, place, None, None]
+        layers = [MemberWeights(*parts) for parts in zip(self.cells, weights[:-1], cell_numbers, strict=True)]
         return layers, weights[-1]
 
     def _initial_states(self, layers: Sequence[MemberWeights], batch: Any) -> tuple[tuple[Any, ...], ...]:
@@ -379,10 +217,7 @@ class Template:
     def _step(
         self, layers: Any, states: Any, x: Any, products: Mapping[str, Any], dropped: Sequence[Any] = ()
     ) -> tuple[Any, Any]:
-        """Runs one time step of all layers; returns all states and the last output.
-
-        The inputs of the layers after the first are multiplied by masks, if there are any.
-        """
+        """Runs a time step of all layers, with dropout masks for those after the first; returns states and output."""
         new: list[tuple[Any, ...]] = []
         for cell, layer, state in zip(self.cells, layers, states, strict=True):
             if new:
@@ -404,12 +239,8 @@ def _vector(y: Any) -> Any:
     return y if len(y.shape) == 3 else ops.reshape(y, (y.shape[0], int(np.prod(y.shape[1:-1])), -1))
 
 
-def _own_numbers(cell: RecurrentCell) -> dict[str, Any]:
-    """Returns the place of the cell's activation in its `activations`, and its searched numbers.
-
-    Raises:
-        CannotShareError: If it has another activation.
-    """
+def _cell_numbers(cell: RecurrentCell) -> dict[str, Any]:
+    """Returns the index of the cell's activation in its `activations`, and its searched numbers."""
     activation = keras.activations.serialize(cell.activation)
     if activation not in cell.activations:
         valid = ", ".join(cell.activations)
@@ -418,89 +249,28 @@ def _own_numbers(cell: RecurrentCell) -> dict[str, Any]:
     return {"activation": cell.activations.index(activation), **numbers}
 
 
-def _loop(
+def _scan(
     step: Callable[[Any, Any], tuple[Any, Any]], states: Any, xs: tuple[Any, ...], collect: bool
 ) -> tuple[Any, Any]:
-    """Runs `step(states, x) -> (states, y)` over the first axis of tensors; returns the states, and all ys if wanted.
-
-    Not `keras.ops.scan` on TensorFlow: there it takes only ys of the same structure as the states.
-    """
+    """Runs `step(states, x) -> (states, y)` over the first axis of tensors; returns the states, and ys if wanted."""
+    length, ys = xs[0].shape[0], []
+    if length <= UNROLLED_STEPS:
+        for t in range(length):
+            states, y = step(states, keras.tree.map_structure(operator.itemgetter(t), xs))
+            ys.append(y)
+        return states, ops.stack(ys) if collect else None
     if keras.backend.backend() != "tensorflow":
         return ops.scan(lambda carry, x: (out := step(carry, x)) and (out[0], out[1] if collect else None), states, xs)
-    import tensorflow as tf
+    import tensorflow as tf  # where `keras.ops.scan` takes only ys of the same structure as the states
 
-    length = xs[0].shape[0]
     y = states[-1][0]
     collected = (tf.TensorArray(y.dtype, length, element_shape=y.shape),) if collect else ()
 
     def body(t: Any, collected: Any, states: Any) -> tuple[Any, ...]:
-        states, y = step(states, tuple(x[t] for x in xs))
+        states, y = step(states, keras.tree.map_structure(operator.itemgetter(t), xs))
         return t + 1, tuple(ys.write(t, y) for ys in collected), states
 
     _, collected, states = tf.while_loop(
         lambda t, *_: t < length, body, (0, collected, states), maximum_iterations=length
     )
     return states, collected[0].stack() if collect else None
-
-
-def slots_of(model: keras.Model) -> tuple[Slot, ...]:
-    """Returns where each weight of a model stands in its row.
-
-    Raises:
-        CannotShareError: If a layer is none that a population knows, or has what populations do not do.
-    """
-    layers = _layers(model)
-    for layer in layers[:-1]:
-        _check_cell(layer)
-    if type(layers[-1]) is not keras.layers.Dense or len(layers) == 1:
-        raise CannotShareError(
-            f"the last layer of a population's models must be a Dense readout; got {layers[-1].name}"
-        )
-    slots = []
-    for index, layer in enumerate(layers):
-        _check_weights(layer)
-        slots += [Slot(index, weight.name, tuple(weight.shape)) for weight in layer.trainable_weights]
-    return tuple(slots)
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer | StepDropout)]
-
-
-def dropout_of(model: keras.Model) -> tuple[float, int]:
-    """Returns the rate and the seed of the dropout of a model that `sequence_model` built, zeros where it has none."""
-    layers = [layer for layer in model.layers if isinstance(layer, StepDropout)]
-    return (layers[0].rate, layers[0].seed) if layers else (0.0, 0)
-
-
-def _check_cell(layer: Any) -> None:
-    cell: Any = getattr(layer, "cell", None)
-    if not isinstance(cell, RecurrentCell):
-        raise CannotShareError(
-            f"layer {layer.name} of a population must be keras.layers.RNN(cell) with a keras_rnncap.RecurrentCell; "
-            "train models with other cells one by one"
-        )
-    if unknown := {weight.name for weight in cell.weights} - set(cell.weight_names):
-        raise CannotShareError(
-            f"{type(cell).__name__} has weights that it does not declare ({', '.join(sorted(unknown))}); name them in "
-            "declare_weights, or train its models one by one"
-        )
-    if cell.dropout or cell.recurrent_dropout:
-        raise CannotShareError("dropout of cells in a population must be 0")
-
-
-def _check_weights(layer: Any) -> None:
-    """Raises `CannotShareError` where Keras would do to weights what a population does not."""
-    reasons = {
-        "frozen": [weight.name for weight in layer.non_trainable_weights],
-        "regularized": [weight.name for weight in layer.trainable_weights if weight.regularizer is not None],
-        "constrained": [weight.name for weight in layer.trainable_weights if weight.constraint is not None],
-    }
-    for reason, names in reasons.items():
-        if names:
-            raise CannotShareError(
-                f"weights of layer {layer.name} are {reason} ({', '.join(names)}), which populations do not do; its "
-                "models train one by one"
-            )
-    if getattr(layer, "activity_regularizer", None) is not None:
-        raise CannotShareError(f"layer {layer.name} has an activity regularizer; its models train one by one")

@@ -1,4 +1,4 @@
-"""Members in groups, computed one after another where all at once need too much memory."""
+"""Groups of members, computed one after another where all at once need too much memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from keras import ops
 
 
 class Groups:
-    """Which members a training step computes and moves: all of them, or the group whose turn it is.
-
-    A plain object that a population and its optimizer share while a training step is traced.
+    """The group of members that a training step computes and moves, shared by a population and its optimizer.
 
     Args:
-        members: How many there are.
+        members: Number of members.
 
     Attributes:
-        size: Members of a group; the last group overlaps the one before it where they do not divide evenly.
-        index: The group whose turn it is.
+        size: Members of a group; the last group may overlap the one before it.
+        index: The current group.
     """
 
     def __init__(self, members: int) -> None:
@@ -26,27 +24,29 @@ class Groups:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return -(-self.members // self.size)
 
+    def _start(self, tensor: Any) -> list[Any]:
+        start = ops.cast(ops.minimum(self.index * self.size, self.members - self.size), "int32")
+        return [start, *[0] * (len(tensor.shape) - 1)]
+
     def part(self, tensor: Any) -> Any:
-        """Returns what belongs to the group, of a tensor with a leading member axis."""
+        """Returns the group's rows of a tensor."""
         tensor = ops.convert_to_tensor(tensor)
         if self.count == 1:
             return tensor
-        start = ops.cast(ops.minimum(self.index * self.size, self.members - self.size), "int32")
-        return ops.slice(tensor, [start, *[0] * (len(tensor.shape) - 1)], (self.size, *tensor.shape[1:]))
+        return ops.slice(tensor, self._start(tensor), (self.size, *tensor.shape[1:]))
 
     def moves(self) -> Any:
-        """Returns which members the step moves, `(members, 1)`: each is in one group only."""
+        """Returns which members the step moves, `(members, 1)`; each moves with one group."""
         return ops.arange(self.members, dtype="int32")[:, None] // self.size == self.index
 
     def set(self, variable: Any, value: Any) -> None:
-        """Gives the group's rows of a variable, `(members, ...)`, new values, `(size, ...)`."""
+        """Sets the group's rows of a variable."""
         if self.count > 1:
             old = ops.convert_to_tensor(variable)
-            start = ops.cast(ops.minimum(self.index * self.size, self.members - self.size), "int32")
-            value = ops.slice_update(old, [start, *[0] * (len(old.shape) - 1)], ops.cast(value, old.dtype))
+            value = ops.slice_update(old, self._start(old), ops.cast(value, old.dtype))
             value = ops.where(ops.reshape(self.moves(), (-1, *[1] * (len(old.shape) - 1))), value, old)
         variable.assign(value)
 

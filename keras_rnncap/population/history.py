@@ -1,4 +1,4 @@
-"""What each member of a population did, as rows."""
+"""Rows of the training of each member of a population."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from keras_rnncap.population.model import Population
 class MemberHistory(keras.callbacks.Callback):
     """Keeps a row for each member from time to time, in `rows`: a list of dictionaries, ready for `pandas.DataFrame`.
 
-    A row has `slot`, `step` (training steps that the member has taken), `loss` (its mean training loss since its last
-    row), `alive` (whether it has not diverged) and, if there is a score function, `score`. A member that had ended at
-    its last row gets no more.
+    A row has `slot`, `step`, `loss` (the mean since the last row), `alive` (whether the member has not diverged) and,
+    with a score function, `score`. A member gets no rows after its end.
 
     Args:
         every: Training steps between rows; rounded up to whole calls of the compiled graph.
@@ -48,7 +47,7 @@ class MemberHistory(keras.callbacks.Callback):
         self._record(self.every)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras; records what was done since the last rows."""
+        """Called by Keras at the end."""
         del logs
         self._record(1)
 

@@ -1,4 +1,4 @@
-"""What distinguishes the members of a population."""
+"""The members of a population, and their models."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Member:
         cell_options: Its cell's arguments: initializers, activation, forget bias.
         readout_options: Its readout's arguments.
         seed: Seed of its weights.
-        every_step: Where inputs are static: whether it sees them at every time step, or at the first one only.
-        patterns: Where members draw from one table of patterns: how many of them, from the first, are its own.
+        every_step: Whether it sees static inputs at every time step, or at the first one only.
+        patterns: The number of patterns of a table, from the first on, that it draws from.
     """
 
     settings: TrainingSettings
@@ -36,7 +36,7 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class MemberBuilder:
-    """Builds the ordinary Keras model of a member: `sequence_model` with what all members share.
+    """Builds the Keras model of a member: `sequence_model` with the arguments that all members share.
 
     Attributes:
         cell: The cell.
@@ -59,15 +59,9 @@ class MemberBuilder:
     def __call__(self, member: Member) -> keras.Model:
         """Returns the member's model as it starts."""
         return sequence_model(
-            self.cell,
-            self.units,
-            self.depth,
-            input_dim=self.input_dim,
-            output_dim=self.output_dim,
-            return_sequences=self.return_sequences,
+            **vars(self),  # named like the arguments
             cell_options=member.cell_options,
             readout_options=member.readout_options,
-            stateful_batch=self.stateful_batch,
             dropout=member.settings.dropout,
             seed=member.seed,
         )

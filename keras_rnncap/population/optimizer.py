@@ -18,11 +18,10 @@ RHO, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
 class RowOptimizer(keras.optimizers.Optimizer):
-    """SGD, momentum, RMSprop and Adam, a choice for each row of one weight matrix of shape `(members, parameters)`.
+    """SGD, momentum, RMSprop or Adam for each row of a weight matrix of shape `(members, parameters)`.
 
-    Each row has its own settings, its own clipping by the norm of its gradient, and its own count of steps, so that
-    rows do not know of each other. One pass does all four: with gradient g (l2 included, then clipped), learning rate
-    e,
+    Each row has its own settings, clipping and count of steps. One pass does all four: with gradient g (l2 included,
+    then clipped), learning rate e,
 
         v <- s v + (1 - s) g^2                   s = rho of RMSprop, beta_2 of Adam; v is not used by the others
         u = g, or g / sqrt(v + epsilon)          the latter for RMSprop
@@ -30,13 +29,12 @@ class RowOptimizer(keras.optimizers.Optimizer):
         w <- w - m                               Adam: w - e' m / (sqrt(v) + epsilon), e' = e sqrt(1 - beta_2^t) / (1 -
         beta_1^t)
 
-    which are Keras' formulas. A row whose weights stop being finite, or the norm of whose gradient does, is frozen as
-    it was, and `alive` says so; Keras' clipping makes such a gradient not a number. The norm may be infinite where the
-    gradient is not: from about 1e19 on, its square is no float32. A row that has done its steps is frozen as well.
+    which are Keras' formulas. A row is frozen when it has taken all its steps, or when its weights or the norm of its
+    gradient stop being finite, which `alive` tells. The square of a gradient from about 1e19 on is no float32.
 
     Args:
         settings: The settings of each row.
-        groups: Which rows move in a call; all, where it is not given.
+        groups: The rows that move in a call; all by default.
     """
 
     def __init__(
@@ -94,30 +92,26 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
 
     def reset_row(self, row: int, settings: TrainingSettings) -> None:
-        """Gives a row new settings and forgets all it did."""
-        for variable, value in (
-            (self.first, 0.0),
-            (self.second, 0.0),
-            (self.row_steps, 0.0),
-            (self.alive, 1.0),
-            (self.settings, _row(settings)),
-        ):
-            set_row(variable, row, value)
+        """Gives a row new settings, and starts it afresh."""
+        for variable in (self.first, self.second, self.row_steps):
+            set_rows(variable, row, 0.0)
+        set_rows(self.alive, row, 1.0)
+        set_rows(self.settings, row, _row(settings))
 
     def change_row(self, row: int, **changes: float) -> None:
-        """Changes settings of a row while it trains: those of `FIELDS` that are named."""
+        """Changes some settings of a row, named as in `FIELDS`."""
         settings = np.array(ops.convert_to_numpy(self.settings)[row])
         settings[[FIELDS.index(field) for field in changes]] = list(changes.values())
-        set_row(self.settings, row, settings)
+        set_rows(self.settings, row, settings)
 
 
 FIELDS = ("learning_rate", "log_decay", "momentum", "momentum_share", "clip_norm", "l2", "steps", "adam", "rmsprop")
 
 
-def set_row(variable: Any, row: int, value: Any) -> None:
-    """Assigns one row of a variable."""
+def set_rows(variable: Any, rows: int | Sequence[int], values: Any) -> None:
+    """Assigns a row of a variable, or several."""
     content = np.array(ops.convert_to_numpy(variable))
-    content[row] = value
+    content[np.array(rows, int)] = values
     variable.assign(content)
 
 

@@ -1,4 +1,4 @@
-"""What the columns of a table hold, and how a value that does not belong there is told."""
+"""Checks of the values in the columns of a table."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, Row, damaged
 
 
 class Column(NamedTuple):
-    """What a column of a table holds.
+    """The values that a column of a table may hold.
 
     Attributes:
         allowed: The same in words.
-        read: Returns a value as the column has it; raises `ValueError`, `TypeError` or `OverflowError` for another.
+        read: Converts a value; raises `ValueError`, `TypeError` or `OverflowError` for one that is not allowed.
         needed: Whether a row must have one.
     """
 
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
 
 def optional(column: Column) -> Column:
-    """Returns a column of which rows may lack a value."""
+    """Returns a column whose values may be missing."""
     return column._replace(needed=lambda _: False)
 
 
@@ -39,78 +39,60 @@ def read_number(value: Any) -> float:
 
 
 def read_integer(value: Any) -> int:
-    """Returns an integer; in a column with gaps a table has none."""
+    """Returns an integer, which is a float in a column with gaps."""
     if (number := read_number(value)) != int(number):
         raise ValueError
     return int(number)
 
 
-def count(most: int) -> Column:
-    """Returns a column of whole numbers from 0 on."""
-
-    def read(value: Any) -> int:
-        if not 0 <= (number := read_integer(value)) <= most:
-            raise ValueError
-        return number
-
-    return Column(f"a whole number of 0 to {most:,}", read)
-
-
-def _read_json(value: Any) -> str:
-    if not isinstance(json.loads(value), dict):
-        raise ValueError
-    return str(value)
-
-
-def of_kind(kind: type, allowed: str) -> Column:
-    """Returns a column of objects of a type."""
-    return one_of(allowed, lambda value: isinstance(value, kind))
-
-
-def one_of(allowed: str, is_one: Callable[[Any], bool]) -> Column:
-    """Returns a column of values of which a function says whether they are allowed."""
+def _where(allowed: str, is_allowed: Callable[[Any], bool], convert: Callable[[Any], Any] = lambda v: v) -> Column:
+    """Returns a column of values for which a condition holds once they are converted."""
 
     def read(value: Any) -> Any:
-        if not is_one(value):
+        if not is_allowed(converted := convert(value)):
             raise ValueError
-        return value
+        return converted
 
     return Column(allowed, read)
 
 
-COUNT, SEED = count(MOST), count(2**32 - 1)
+def _count(most: int) -> Column:
+    return _where(f"a whole number of 0 to {most:,}", lambda number: 0 <= number <= most, read_integer)
+
+
+COUNT, SEED = _count(MOST), _count(2**32 - 1)
 NUMBER = Column("a finite number", read_number)
 ANY_NUMBER = Column("a number", float)
-TEXT = of_kind(str, "a text")
-OBJECT = of_kind(dict, "an object")
-JSON = Column("a JSON object", _read_json)
-STATUS = one_of(f"{COMPLETED} or {INFEASIBLE}", (COMPLETED, INFEASIBLE).__contains__)
+TEXT = _where("a text", lambda value: isinstance(value, str))
+OBJECT = _where("an object", lambda value: isinstance(value, dict))
+JSON = _where("a JSON object", lambda value: isinstance(json.loads(value), dict))
+STATUS = _where(f"{COMPLETED} or {INFEASIBLE}", (COMPLETED, INFEASIBLE).__contains__)
 
 
 def checked_rows(
     path: Path, rows: Sequence[Row], columns: Mapping[str, Column], unique: str | None = None, first_line: int = 2
 ) -> list[Row]:
-    """Returns rows whose values are as their columns have them; columns that are not named are taken as they are.
+    """Returns rows with the values of some columns checked and converted.
 
     Args:
         path: The table's file.
-        rows: What it holds.
-        columns: What some of its columns hold.
+        rows: Its rows.
+        columns: The columns.
         unique: A column whose values differ.
         first_line: The line of the first row.
 
     Raises:
         InputError: If a value is missing or not allowed; it names the file, the line, the column and what is allowed.
     """
-    read = [_checked(path, line, row, columns) for line, row in enumerate(rows, first_line)]
+    checked = [_checked_row(path, line, row, columns) for line, row in enumerate(rows, first_line)]
     lines: dict[Any, int] = {}
-    for line, value in enumerate([row[unique] for row in read] if unique else [], first_line):
+    for line, value in enumerate([row[unique] for row in checked] if unique else [], first_line):
         if (first := lines.setdefault(value, line)) != line:
             raise damaged(path, f"lines {first} and {line} both have the {unique} {value}")
-    return read
+    return checked
 
 
-def _checked(path: Path, line: int, row: Row, columns: Mapping[str, Column]) -> Row:
+def _checked_row(path: Path, line: int, row: Row, columns: Mapping[str, Column]) -> Row:
     read = dict(row)
     for name, column in columns.items():
         if name in row:

@@ -1,4 +1,4 @@
-"""With which code of the user's a run is made: a fingerprint of its source."""
+"""A fingerprint of the user's code that a run is made with."""
 
 from __future__ import annotations
 
@@ -10,118 +10,113 @@ import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from keras_rnncap.runs.folder import CODE
 
 KNOWN = {*sys.stdlib_module_names, "keras", "keras_rnncap", "keras_tuner", "numpy", "tensorflow", "jax", "torch"}
-"""Packages that are not looked into, so that a run goes on with another version of them."""
-PLAIN = (int, float, complex, str, bytes, type(None))
+"""Packages that count by their names alone, so that a run goes on with another version of them."""
+PLAIN = (int, float, complex, str, bytes, frozenset, type(None))
 
 
-def fingerprint(*things: Any) -> str:
-    """Returns a hash of the code of classes and functions, and of the user's own that they are made of or call.
+def fingerprint(*objects: Any) -> str:
+    """Returns a hash of the user's code: of classes and functions, and of all that they are made of or call.
 
-    That is the source without comments, docstrings and layout; of lambdas, and where there is no source, the compiled
-    code, which another version of Python has otherwise. What is of `KNOWN` packages counts by its name.
+    It is of the source without comments, docstrings and layout; of lambdas, and where there is no source, of the
+    compiled code, which depends on the version of Python.
 
     Args:
-        *things: Classes, functions, or instances of classes.
+        *objects: Classes, functions, or instances of classes.
 
     Returns:
         The hash; empty where nothing is the user's.
 
     Example:
-    >>> one, other = (functools.partial(dict, leak=leak) for leak in (0.1, 0.2))
-    >>> fingerprint(dict), fingerprint(one) == fingerprint(other)
+    >>> weak, strong = (functools.partial(dict, leak=leak) for leak in (0.1, 0.2))
+    >>> fingerprint(dict), fingerprint(weak) == fingerprint(strong)
     ('', False)
     """
     seen: set[int] = set()
-    parts = [part for thing in things if not _is_known(thing) for part in _parts(thing, seen)]
+    parts = [part for obj in objects if not _is_known(obj) for part in _parts(obj, seen)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
 
 
-def code_of(*things: Any) -> dict[str, str]:
-    """Returns what the identity of a run says of the user's code; nothing where there is none."""
-    code = fingerprint(*things)
+def code_of(*objects: Any) -> dict[str, str]:
+    """Returns the entry of the user's code in the identity of a run, if there is any such code."""
+    code = fingerprint(*objects)
     return {CODE: code} if code else {}
 
 
-def _parts(thing: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(thing, PLAIN):
-        yield repr(thing)
-    elif isinstance(thing, tuple):
-        for part in thing:
-            yield from _parts(part, seen)
-    elif isinstance(thing, frozenset):
-        yield _constant(thing)
-    elif id(thing) not in seen:
-        seen.add(id(thing))
-        yield from _parts_of_object(thing, seen)
+def _parts(obj: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(obj, PLAIN):
+        yield _constant(obj)
+        return
+    if not isinstance(obj, tuple):
+        if id(obj) in seen:
+            return
+        seen.add(id(obj))
+    texts, inner = _taken_apart(obj)
+    yield from texts
+    for part in inner:
+        yield from _parts(part, seen)
 
 
-def _parts_of_object(thing: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(thing, functools.partial):
-        yield from _parts((thing.func, thing.args, *sorted(thing.keywords.items())), seen)
-    elif isinstance(thing, property):
-        yield from _parts((thing.fget, thing.fset), seen)
-    elif isinstance(thing, classmethod | staticmethod | types.MethodType):
-        yield from _parts(thing.__func__, seen)
-    elif hasattr(thing, "tobytes"):  # an array
-        yield f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
-    elif not isinstance(thing, type | types.FunctionType | types.ModuleType):
-        yield from _parts(type(thing), seen)
-    else:
-        yield thing.__name__.rpartition(".")[2]
-        if not _is_known(thing):
-            yield from _parts_of_code(thing, seen)
+def _taken_apart(obj: Any) -> tuple[list[str], Iterable[Any]]:
+    """Returns what counts of an object itself, and the objects that it is made of."""
+    if isinstance(obj, tuple):
+        return [], obj
+    if isinstance(obj, functools.partial):
+        return [], (obj.func, obj.args, *sorted(obj.keywords.items()))
+    if isinstance(obj, property):
+        return [], (obj.fget, obj.fset)
+    if isinstance(obj, classmethod | staticmethod | types.MethodType):
+        return [], (obj.__func__,)
+    if hasattr(obj, "tobytes"):  # an array
+        return [f"{obj.dtype} {obj.shape} {hashlib.sha256(obj.tobytes()).hexdigest()}"], ()
+    if not isinstance(obj, type | types.FunctionType | types.ModuleType):
+        return [], (type(obj),)
+    name = obj.__name__.rpartition(".")[2]
+    if _is_known(obj):
+        return [name], ()
+    if isinstance(obj, types.ModuleType):
+        return [name, _source(obj) or ""], ()
+    if isinstance(obj, types.FunctionType):
+        return [name, _source(obj.__code__) or _compiled(obj.__code__)], _parts_of_function(obj)
+    values = sorted(vars(obj).items())
+    return [name], (obj.__bases__, *(v for v in values if v[0][:2] != "__" or isinstance(v[1], types.FunctionType)))
 
 
-def _parts_of_code(thing: Any, seen: set[int]) -> Iterator[str]:
-    if isinstance(thing, types.FunctionType):
-        yield from _parts_of_function(thing, seen)
-    elif isinstance(thing, types.ModuleType):
-        yield _source(thing) or ""
-    else:
-        yield from _parts(thing.__bases__, seen)
-        for name, value in sorted(vars(thing).items()):
-            if not name.startswith("__") or isinstance(value, types.FunctionType):
-                yield from _parts((name, value), seen)
-
-
-def _is_known(thing: Any) -> bool:
-    if isinstance(thing, functools.partial):
+def _is_known(obj: Any) -> bool:
+    if isinstance(obj, functools.partial):
         return False
-    module = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
+    module = obj.__name__ if isinstance(obj, types.ModuleType) else getattr(obj, "__module__", "")
     return (module or "").partition(".")[0] in KNOWN
 
 
-def _parts_of_function(function: types.FunctionType, seen: set[int]) -> Iterator[str]:
-    code, closure = function.__code__, function.__closure__ or ()
-    yield _source(code) or _compiled(code)
-    yield from _parts((function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())), seen)
-    for cell in closure:
-        with contextlib.suppress(ValueError):  # nothing in it yet
-            yield from _parts(cell.cell_contents, seen)
-    for name in sorted({*_names(code)} & {*function.__globals__}):
-        yield from _parts((name, function.__globals__[name]), seen)
+def _parts_of_function(function: types.FunctionType) -> Iterator[Any]:
+    yield from (function.__defaults__, *sorted((function.__kwdefaults__ or {}).items()))
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # it is empty yet
+            yield cell.cell_contents
+    for name in sorted({*_names(function.__code__)} & {*function.__globals__}):
+        yield name, function.__globals__[name]
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
     yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _names(inner)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
 
 
-def _source(thing: Any) -> str | None:
-    """Returns the source of a module or a function without comments, docstrings and layout, if there is any."""
+def _source(obj: Any) -> str | None:
+    """Returns the source of a module or a function without comments, docstrings and layout."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(obj)))
     except (OSError, TypeError, SyntaxError):
         return None
-    if isinstance(thing, types.CodeType) and getattr(tree.body[0], "name", "") != thing.co_name:
+    if isinstance(obj, types.CodeType) and getattr(tree.body[0], "name", "") != obj.co_name:
         return None  # the line that a lambda is in
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False) is not None:
@@ -130,12 +125,11 @@ def _source(thing: Any) -> str | None:
 
 
 def _compiled(code: types.CodeType) -> str:
-    constants = [
-        _compiled(constant) if isinstance(constant, types.CodeType) else _constant(constant)
-        for constant in code.co_consts
-    ]
+    constants = list(map(_constant, code.co_consts))
     return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
 def _constant(value: Any) -> str:
+    if isinstance(value, types.CodeType):
+        return _compiled(value)
     return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)  # sets differ between processes

@@ -1,4 +1,4 @@
-"""The folder of a run: one run to a folder, one process at a time, and no file ever half written."""
+"""The folder of a run: one run to a folder, one process at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import filelock
@@ -21,7 +20,7 @@ CODE = "code"
 """The key of an identity that holds the fingerprint of the user's code, where there is any."""
 LOCK = ".lock"
 LATER = ("digest",)
-"""Keys of an identity that runs of before lack; those are continued without them."""
+"""Keys that the identities of earlier versions' runs lack."""
 FILES = (
     *("trials.csv", "history.csv", "asked.jsonl", "running.npz", "best-trial-*.weights.h5", "checkpoint.weights.h5"),
     *("capacity.json", "sweep.json", "space.json", "train.json", "capacity.png", "train.png", "importance.png"),
@@ -31,19 +30,18 @@ FILES = (
 
 
 class RunDirectory:
-    """A folder that belongs to one run, for as long as the `with` block lasts to one process.
+    """A folder that belongs to one run, and to one process for as long as a `with` block lasts.
 
-    `run.json` in it says which run: what was asked for, without what may change when the same run goes on.
+    `run.json` in it holds the identity of the run. Errors of the disk become an `InputError` that says how to go on.
 
     Args:
         path: The folder; it is created if need be.
         identity: What distinguishes this run from others, as JSON values; `code_of` for the user's code.
-        before: Returns an identity as runs of before wrote it as one of today.
-        overwrite: Whether to start anew, without what a run of the same command left in the folder. Files that no run
-            writes stay.
+        overwrite: Whether to start anew, without what a run of the same command left there.
+        before: Brings the identity of an earlier version's run up to date.
 
     Raises:
-        InputError: On entry, if the folder cannot be written, is in use, or holds another run or other people's files.
+        InputError: On entry, if the folder cannot be written, is in use, or holds another run or other files.
     """
 
     def __init__(
@@ -59,7 +57,6 @@ class RunDirectory:
         self._lock = filelock.FileLock(self.path / LOCK)
 
     def __enter__(self) -> RunDirectory:
-        """Takes the folder."""
         self._check_writable()
         self._check_ours()
         try:
@@ -81,10 +78,7 @@ class RunDirectory:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Releases the folder; an error of the disk becomes an `InputError` that says how to go on."""
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._lock.release()
         if isinstance(error, Exception) and (trouble := disk_trouble(error, self.path)):
             raise InputError(
@@ -93,7 +87,6 @@ class RunDirectory:
             ) from error
 
     def __truediv__(self, name: str) -> Path:
-        """Returns the path of a file in the folder."""
         return self.path / name
 
     def _check_writable(self) -> None:
@@ -107,7 +100,7 @@ class RunDirectory:
             ) from error
 
     def _check_ours(self) -> None:
-        """Raises `InputError` if there are files and no run; only the lock and unfinished files may be there."""
+        """Raises `InputError` if there are files, other than the lock and unfinished ones, and no run."""
         if (self.path / IDENTITY).exists():
             return
         foreign = sorted(
@@ -123,38 +116,38 @@ class RunDirectory:
 
     def _check_identity(self) -> None:
         file = self.path / IDENTITY
+        self._check_ours()
         if not file.exists():
-            self._check_ours()
             write_json(file, self.identity)
             return
-        there = read_json(file, f"delete {self.path}, or choose another --out")
+        kept = read_json(file, f"delete {self.path}, or choose another --out")
         wanted = json.loads(json.dumps(self.identity))
-        if self._overwrite and there.get("command") == wanted["command"]:
+        if self._overwrite and kept.get("command") == wanted["command"]:
             self._remove_run()
             write_json(file, self.identity)
             return
-        there = self._before(there)
-        keys = [key for key in dict.fromkeys([*there, *wanted]) if key in there or key not in LATER]
+        kept = self._before(kept)
         differences = ", ".join(
-            f"{key} {there.get(key)!r} there, {wanted.get(key)!r} here"
-            for key in keys
-            if key != CODE and there.get(key) != wanted.get(key)
+            f"{key} {kept.get(key)!r} there, {wanted.get(key)!r} here"
+            for key in dict.fromkeys([*kept, *wanted])
+            if key != CODE and kept.get(key) != wanted.get(key) and (key in kept or key not in LATER)
         )
         if differences:
             raise InputError(
                 f"{self.path} holds another run: {differences}. Choose another folder with --out, delete this one, or "
                 "repeat the command that made it to continue it"
             )
-        if there.get(CODE) != wanted.get(CODE):
-            made = "was made with other code" if CODE in there else "does not know with which code it was made"
+        if kept.get(CODE) != wanted.get(CODE):
+            reason = "was made with other code" if CODE in kept else "does not know with which code it was made"
             raise InputError(
-                f"{self.path} {made} of the cell or the task; --fresh (overwrite=True) starts anew there, without what "
-                "was found, or choose another folder with --out"
+                f"{self.path} {reason} of the cell or the task; --fresh (overwrite=True) starts anew there, without "
+                "what was found, or choose another folder with --out"
             )
 
     def _remove_run(self) -> None:
-        for item in [item for pattern in FILES for item in self.path.glob(pattern)]:
-            if item.is_dir() and not item.is_symlink():
-                shutil.rmtree(item)
-            else:
-                item.unlink()
+        for pattern in FILES:
+            for item in self.path.glob(pattern):
+                if item.is_dir() and not item.is_symlink():
+                    shutil.rmtree(item)
+                else:
+                    item.unlink()

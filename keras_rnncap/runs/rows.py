@@ -1,4 +1,4 @@
-"""Rows: a line for each trial or record, in CSV files, and what their `status` can be."""
+"""Rows: a line of a CSV file for each trial or record."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from keras_rnncap.runs.files import replacing
 
 Row: TypeAlias = dict[str, Any]
 COMPLETED, INFEASIBLE = "completed", "infeasible"
-"""The `status` of a row: the trial ended with a score, or its training diverged."""
+"""The `status` of a row: the trial ended with a score, or diverged."""
 HYPERPARAMETER = "hp."
-"""What the columns of hyperparameters begin with, so that one may be called `steps`, or anything."""
+"""What the columns of hyperparameters begin with."""
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -27,7 +27,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Appends rows to a CSV file. Killed meanwhile, a process leaves some of them."""
+    """Appends rows to a CSV file; a process that is killed meanwhile leaves some of them."""
     if not rows:
         return
     with path.open("a", newline="", encoding="utf-8") as stream:
@@ -35,12 +35,12 @@ def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_rows(path: Path, growing: bool = False, needed: Iterable[str] = ()) -> list[Row]:
-    """Returns the rows of a CSV file, without the values that a row does not have; none if there is no such file.
+    """Returns the rows of a CSV file, each without its missing values; none if there is no such file.
 
     Args:
         path: The file.
-        growing: Whether rows are appended to it: a last line that was not written to its end is passed over.
-        needed: Columns that it must have, also without rows.
+        growing: Whether rows are appended to it: an unfinished last line is passed over.
+        needed: Columns that it must have.
 
     Raises:
         InputError: If it is no table.
@@ -68,9 +68,9 @@ def read_rows(path: Path, growing: bool = False, needed: Iterable[str] = ()) -> 
     ]
 
 
-def damaged(path: Path, what: object) -> InputError:
+def damaged(path: Path, reason: object) -> InputError:
     """Returns the error for a table that cannot be used as it is."""
-    return InputError(f"{path} is damaged ({what}); delete it to start over, or restore it")
+    return InputError(f"{path} is damaged ({reason}); delete it to start over, or restore it")
 
 
 def value_columns(values: Mapping[str, Any]) -> Row:
@@ -79,7 +79,7 @@ def value_columns(values: Mapping[str, Any]) -> Row:
 
 
 def values_of(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Returns the values that a row has of hyperparameters, also one of before their columns had names of their own.
+    """Returns the values of hyperparameters in a row, also where their columns have no prefix, as in older tables.
 
     Example:
     >>> values_of({"steps": 100, "hp.steps": 3}, ["steps"]), values_of({"steps": 100, "rate": 0.1}, ["rate"])

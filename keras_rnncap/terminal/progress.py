@@ -1,82 +1,97 @@
-"""What a person sees while long work runs."""
+"""The progress of long work, and interrupts that lose none of it."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
-from types import TracebackType
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any, Literal
 
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from keras_rnncap.terminal.interrupts import Interrupts
 from keras_rnncap.terminal.texts import PlainConsole
 
 
 class WorkProgress:
     """A bar over the steps of a piece of work, and lines of news above it; in a pipe only the lines.
 
-    While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`, see `Interrupts`.
+    While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`: Python drops one that comes while
+    an object is being deleted, as TensorFlow's often are. Outside of the main thread no handler can be set.
 
     Args:
         total: Steps in all.
         done: Steps that an earlier run did.
-        unit: What is counted.
         enabled: Whether anything is shown; `"bar"` shows the bar without the lines.
     """
 
-    def __init__(self, total: int, done: int = 0, unit: str = "steps", enabled: bool | Literal["bar"] = True) -> None:
-        self.console = PlainConsole(quiet=not enabled)
-        self._says = enabled is True
+    def __init__(self, total: int, done: int = 0, enabled: bool | Literal["bar"] = True) -> None:
+        console = PlainConsole(quiet=not enabled)
+        self._console, self._says = console, enabled is True
         self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit, markup=False),
+            TextColumn("steps"),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
-            console=self.console,
-            disable=not (enabled and self.console.is_terminal),
+            console=console,
+            disable=not (enabled and console.is_terminal),
         )
         self._task = self._bar.add_task("", total=total, completed=done)
-        self._interrupts = Interrupts()
+        self._interrupted = self._held = False
+        self._handler: Any = None
 
     def __enter__(self) -> WorkProgress:
-        """Shows the bar."""
-        self._interrupts.__enter__()
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Takes the bar away; the lines stay."""
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
-        self._interrupts.__exit__(kind, error, traceback)
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
 
-    def held(self) -> contextlib.AbstractContextManager[None]:
-        """Has an interrupt wait until the outermost such block has ended: what is done in it is done as a whole."""
-        return self._interrupts.held()
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._interrupted = True
+        if not self._held:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Has an interrupt wait until the outermost such block has ended."""
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._held = before
+        if self._interrupted and not before:
+            raise KeyboardInterrupt
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
         if self._says:
-            self.console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
         """Moves the bar to `done` steps; raises `KeyboardInterrupt` if there was one."""
-        self._interrupts.check()
+        if self._interrupted:
+            raise KeyboardInterrupt
         self._done = done
         self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
 
     def time_left(self) -> str:
         """Returns the time left at the pace so far, as `m:ss`, or `?` before there is a pace."""
-        made = self._done - self._start
-        if made <= 0:
+        steps = self._done - self._start
+        if steps <= 0:
             return "?"
-        left = (time.monotonic() - self._started_at) / made * max(self._total - self._done, 0)
+        left = (time.monotonic() - self._started_at) / steps * max(self._total - self._done, 0)
         return f"{int(left) // 60}:{int(left) % 60:02d}"
 
 
@@ -89,7 +104,7 @@ class StepCallback(keras.callbacks.Callback):
         describe: Text beside the bar.
     """
 
-    def __init__(self, progress: WorkProgress, offset: int, describe: str = "") -> None:
+    def __init__(self, progress: WorkProgress, offset: int, describe: str) -> None:
         super().__init__()
         self._progress, self._offset, self._describe = progress, offset, describe
 

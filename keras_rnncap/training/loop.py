@@ -13,7 +13,7 @@ from keras_rnncap.training.losses import AddedL2
 from keras_rnncap.training.settings import TrainingSettings
 
 STEPS_PER_EXECUTION = 100
-"""Training steps in one call of the compiled graph: at a few hundred parameters, calls cost more than steps."""
+"""Training steps in one call of the compiled graph; calls cost more than the steps of small models."""
 
 
 @keras.saving.register_keras_serializable("keras_rnncap")
@@ -22,16 +22,11 @@ class DataLoss(keras.metrics.Mean):
 
     def __init__(self, loss: keras.losses.Loss, name: str = "data_loss", dtype: Any = None) -> None:
         super().__init__(name, dtype)
-        self._loss = loss
+        self._loss = keras.losses.get(loss)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the loss."""
         return super().get_config() | {"loss": keras.losses.serialize(self._loss)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> DataLoss:
-        """Returns the metric with this configuration."""
-        return cls(**config | {"loss": keras.losses.deserialize(config["loss"])})
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Adds the loss of a step."""
@@ -66,9 +61,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
 
 def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
-    """Trains a compiled model once on each batch of a data set, which may be thousands of repetitions of one batch.
-
-    One epoch, however long: epochs of a step or a few cost more than the steps.
+    """Trains a compiled model once on each batch of a data set, in one epoch: short epochs cost more than their steps.
 
     Args:
         model: The model.
@@ -76,8 +69,8 @@ def fit(model: keras.Model, data: Any, callbacks: Sequence[keras.callbacks.Callb
         callbacks: Keras callbacks.
 
     Returns:
-        The mean over the steps of the loss of the data, without penalties of weights or outputs; NaN if that, what is
-        minimized, or a weight became NaN or infinite, where training ends early.
+        The mean loss over the steps, without penalties; NaN, and training ends early, if that, the minimized loss or
+        a weight becomes NaN or infinite.
     """
     history = model.fit(data, verbose=0, shuffle=False, callbacks=[StopWhenDiverged(), *callbacks]).history
     means = history["loss"][-1], history.get("data_loss", history["loss"])[-1]

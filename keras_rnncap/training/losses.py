@@ -1,4 +1,4 @@
-"""Losses of which large values count less."""
+"""Losses whose large values count less, and weight decay."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from keras_rnncap.errors import check_number
 
 def saturate(losses: Any, saturation: Any) -> Any:
     """Returns `(1 - exp(-q L)) / q` for losses L and saturations q; where q is 0, L itself."""
-    some = keras.ops.where(saturation > 0, saturation, 1.0)
-    return keras.ops.where(saturation > 0, -keras.ops.expm1(-some * losses) / some, losses)
+    positive = keras.ops.where(saturation > 0, saturation, 1.0)
+    return keras.ops.where(saturation > 0, -keras.ops.expm1(-positive * losses) / positive, losses)
 
 
 @keras.saving.register_keras_serializable("keras_rnncap")
 class SaturatedLoss(keras.losses.Loss):
-    """A loss of which large values count less: `(1 - exp(-q L)) / q` for the loss L of a sample.
+    """A loss whose large values count less: `(1 - exp(-q L)) / q` for the loss L of a sample.
 
-    Of a cross-entropy this is the generalized cross-entropy of Zhang and Sabuncu (2018), `(1 - p^q) / q` for the
-    probability p of the right answer: near `q = 0` the cross-entropy, at `q = 1` the probability of a wrong answer. A
-    sample's gradient is `p^q` times that of its cross-entropy, so that samples which are hopelessly wrong no longer
-    pull at weights that serve others. For scores that count right answers, where not all can be right.
+    For a cross-entropy, the generalized cross-entropy of Zhang and Sabuncu (2018): `(1 - p^q) / q` for the probability
+    p of the right answer, near `q = 0` the cross-entropy, at `q = 1` the probability of a wrong answer. Its gradient is
+    `p^q` times that of the cross-entropy.
 
     Args:
-        loss: The loss, not negative; a sample's, or that of a time step, is saturated before the mean is taken.
+        loss: The loss of a sample or time step, not negative.
         saturation: q, in [0, 1].
         name: Its name.
         reduction: As for Keras' losses; `None` takes that of `loss`.
@@ -48,8 +47,8 @@ class SaturatedLoss(keras.losses.Loss):
         reduction: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, reduction=reduction or loss.reduction, dtype=dtype)
-        self.loss = loss
+        self.loss = keras.losses.get(loss)
+        super().__init__(name=name, reduction=reduction or self.loss.reduction, dtype=dtype)
         self.saturation = check_number("saturation", saturation, 0.0, 1.0)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -61,19 +60,14 @@ class SaturatedLoss(keras.losses.Loss):
         loss = keras.losses.serialize(self.loss)
         return super().get_config() | {"loss": loss, "saturation": self.saturation}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> SaturatedLoss:
-        """Returns the loss with this configuration."""
-        return cls(**config | {"loss": keras.losses.deserialize(config["loss"])})
-
 
 @keras.saving.register_keras_serializable("keras_rnncap")
 class AddedL2(keras.regularizers.Regularizer):
-    """`l2` times the sum of squares of a weight, beside the regularizer that the weight has of its own.
+    """`l2` times the sum of squares of a weight, added to the weight's own regularizer.
 
     Args:
-        l2: The factor, in place of that of another `AddedL2` that the weight has.
-        own: The weight's own regularizer, if it has one.
+        l2: The factor.
+        own: The weight's own regularizer; of another `AddedL2`, the one that it adds to.
     """
 
     def __init__(self, l2: float, own: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""Learning rates that follow validation scores, as a state machine of plain numbers that knows no framework."""
+"""Learning rates that follow validation scores, as a state machine of plain numbers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Rule: TypeAlias = Literal["always", "plateau", "after_plateau", "worse", "never"
 
 
 class ScheduleState(NamedTuple):
-    """Where a schedule is. All are numbers, so that `numpy.array` keeps a state and `ScheduleState(*array)` returns it.
+    """The state of a schedule, as numbers: `ScheduleState(*numpy.array(state))` returns it.
 
     Attributes:
         rate: Learning rate of the next epoch.
         epochs: Epochs so far.
-        best: Best score so far, more being better.
+        best: Best score so far; more is better.
         last: Score of the last epoch.
         idle: Epochs since the last gain.
-        waited: The same, but counted anew where the rate was lowered after a plateau.
-        lowered: How often the rate was lowered.
+        waited: Epochs since the last gain or lowering.
+        lowered: Times that the rate was lowered.
         stopped: Whether training has ended.
     """
 
@@ -37,9 +37,9 @@ class ScheduleState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When the learning rate is lowered and training stopped, going by the validation score after each epoch.
+    """Lowers the learning rate and stops training by the validation scores of epochs.
 
-    A gain is a score better than all before it; one that is NaN is none. The rules, and who used them:
+    A gain is a score better than all before it, and not NaN. The rules, and their sources:
 
         "always"         lowers after each epoch, once there were `constant_epochs`: Zaremba et al. (2014)
         "plateau"        after `patience` epochs without gain, then counts anew: Jozefowicz et al. (2015), music
@@ -50,12 +50,12 @@ class Schedule:
     Attributes:
         rule: When the rate is lowered.
         epoch_steps: Training steps in an epoch.
-        factor: What the rate is multiplied by, in (0, 1].
+        factor: Factor of the rate, in (0, 1].
         patience: Epochs without gain that make a plateau.
-        constant_epochs: Epochs after which the rate is lowered for the first time, at the earliest.
-        lowerings: How often it is lowered; where it would be once more, training stops. `None`: as often as need be.
-        lowest_rate: Below this rate training stops.
-        stop_patience: Epochs without gain after which training stops; `None`: none.
+        constant_epochs: Epochs before the rate is first lowered, at least.
+        lowerings: How often it is lowered before training stops; `None` for no limit.
+        lowest_rate: Training stops below this rate.
+        stop_patience: Epochs without gain after which training stops; `None` for no limit.
 
     Raises:
         InputError: If a value is out of its range.
@@ -98,13 +98,7 @@ class Schedule:
     def after_epoch(
         self, state: ScheduleState, score: float, direction: Literal["min", "max"] = "max"
     ) -> ScheduleState:
-        """Returns the state after an epoch.
-
-        Args:
-            state: The state before it.
-            score: Its validation score.
-            direction: Whether more or less of it is better.
-        """
+        """Returns the state after an epoch with this validation score, of which more or less is better."""
         if state.stopped:
             return state
         score = -math.inf if math.isnan(score) else score if direction == "max" else -score
@@ -125,7 +119,7 @@ class Schedule:
         return seen._replace(stopped=tired or seen.rate < self.lowest_rate)
 
     def _lowers(self, seen: ScheduleState, score: float) -> bool:
-        """Returns whether the rule lowers the rate, given the state with the last epoch but for its own `last`."""
+        """Returns whether the rule lowers the rate after a score; `seen.last` is the one before it."""
         plateau = seen.waited >= self.patience
         return {
             "always": True,

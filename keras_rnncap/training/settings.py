@@ -1,4 +1,4 @@
-"""How a model is trained: optimizer, learning rate, clipping and weight decay of Collins et al. (2017), appendix A."""
+"""Hyperparameters of a training run, as in Collins et al. (2017), appendix A."""
 
 from __future__ import annotations
 
@@ -11,32 +11,29 @@ import keras
 from keras_rnncap.dropout import HIGHEST_RATE
 from keras_rnncap.errors import InputError, check_integer, check_number
 from keras_rnncap.training.losses import SaturatedLoss, saturate
-from keras_rnncap.training.schedules import Schedule
+from keras_rnncap.training.schedules import Schedule, ScheduleState
 
 LATER = ("schedule", "dropout")
-"""Settings that came after runs and presets had been made, which lack them."""
+"""Settings that older runs and presets lack."""
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "rmsprop", "adam"]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """The hyperparameters of a training run.
+    """The hyperparameters of a training run; in brackets, how the paper draws them.
 
     Attributes:
-        steps: Number of training steps N; with a schedule, the most that there are.
+        steps: Number of training steps N; with a schedule, the largest.
         optimizer: `"sgd"`, `"momentum"` (SGD with momentum), `"rmsprop"` or `"adam"`.
-        learning_rate: lr_0; at step t the learning rate is `lr_0 * decay^(t/N)`. The paper: log-uniform in [1e-4,
-            1e-1].
-        learning_rate_decay: `decay`, in (0, 1]; with a schedule it is not used. The paper: log-uniform in [1e-3, 1].
-        momentum: The "momentum-like parameter", in [0, 1): the momentum of SGD and of RMSProp, Adam's beta_1. The
-            paper: `sigmoid(u)` with u uniform in [1, 7]. Second-order decay rates and epsilons stay at Keras' defaults.
-        clip_norm: Largest global norm of the gradient. The paper: log-uniform in [1, 100].
-        l2: Factor on the sum of squares of all weights, added to the loss. The paper: log-uniform in [1e-8, 1e-3].
-        loss_saturation: q, in [0, 1]; see `SaturatedLoss`. The paper: 0, the loss as it is.
-        schedule: How the learning rate follows validation scores: a `Schedule`, or its fields. `None` for the decay
-            above.
+        learning_rate: lr_0; at step t the learning rate is `lr_0 * decay^(t/N)` (log-uniform in [1e-4, 1e-1]).
+        learning_rate_decay: `decay`, in (0, 1]; not used with a schedule (log-uniform in [1e-3, 1]).
+        momentum: The momentum of SGD and RMSProp, Adam's beta_1, in [0, 1) (`sigmoid(u)`, u uniform in [1, 7]).
+        clip_norm: Largest global norm of the gradient (log-uniform in [1, 100]).
+        l2: Factor on the sum of squares of all weights, added to the loss (log-uniform in [1e-8, 1e-3]).
+        loss_saturation: q, in [0, 1]; see `SaturatedLoss` (0).
+        schedule: How the learning rate follows validation scores: a `Schedule`, or its fields; `None` for the decay.
         dropout: Fraction of the inputs of each layer and of the readout to drop, in [0, 0.99]; not on the recurrence.
-            It is in the model: `sequence_model(dropout=...)`, as `MemberBuilder` and `train_model` build it.
+            Models must be built with the same: `sequence_model(dropout=...)`.
 
     Raises:
         InputError: If a value is out of its range.
@@ -71,28 +68,30 @@ class TrainingSettings:
     @property
     def identity(self) -> dict[str, Any]:
         """The settings as JSON values, without those of `LATER` that are at their defaults."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self) if field.name in LATER}
-        known = dataclasses.asdict(self)
-        return {name: value for name, value in known.items() if name not in LATER or value != defaults[name]}
+        # A default is also the attribute of the class.
+        values = dataclasses.asdict(self).items()
+        return {name: value for name, value in values if name not in LATER or value != getattr(type(self), name)}
+
+    @property
+    def schedule_start(self) -> ScheduleState | None:
+        """The state of the schedule before the first step; `None` without one."""
+        return self.schedule.start(self.learning_rate) if self.schedule else None
 
     def minimized(self, loss: keras.losses.Loss) -> keras.losses.Loss:
-        """Returns what is minimized for a task's loss: the same, saturated if it is to be."""
+        """Returns the loss that training minimizes for a task's loss."""
         return SaturatedLoss(loss, self.loss_saturation) if self.loss_saturation else loss
 
     def saturated(self, loss: float) -> float:
-        """Returns a sample's loss as it counts in training."""
+        """Returns the saturated value of a loss."""
         return float(saturate(loss, self.loss_saturation))
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Returns the Keras optimizer with this decay and clipping; with a schedule, whoever trains sets its rate."""
-        decayed = keras.optimizers.schedules.ExponentialDecay(
-            self.learning_rate, decay_steps=self.steps, decay_rate=self.learning_rate_decay
-        )
-        rate = self.learning_rate if self.schedule else decayed
-        if self.optimizer == "sgd":
-            return keras.optimizers.SGD(rate, global_clipnorm=self.clip_norm)
-        if self.optimizer == "momentum":
-            return keras.optimizers.SGD(rate, momentum=self.momentum, global_clipnorm=self.clip_norm)
-        if self.optimizer == "rmsprop":
-            return keras.optimizers.RMSprop(rate, momentum=self.momentum, global_clipnorm=self.clip_norm)
-        return keras.optimizers.Adam(rate, beta_1=self.momentum, global_clipnorm=self.clip_norm)
+        """Returns the Keras optimizer with this decay and clipping; the rate of a schedule is for the caller to set."""
+        decay = keras.optimizers.schedules.ExponentialDecay(self.learning_rate, self.steps, self.learning_rate_decay)
+        kind, options = {
+            "sgd": (keras.optimizers.SGD, {}),
+            "momentum": (keras.optimizers.SGD, {"momentum": self.momentum}),
+            "rmsprop": (keras.optimizers.RMSprop, {"momentum": self.momentum}),
+            "adam": (keras.optimizers.Adam, {"beta_1": self.momentum}),
+        }[self.optimizer]
+        return kind(self.learning_rate if self.schedule else decay, global_clipnorm=self.clip_norm, **options)

@@ -1,4 +1,4 @@
-"""One model of one task, trained from start to finish: recorded, checkpointed, resumable."""
+"""The training of one model from start to finish, which may be interrupted and continued."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import keras
 
@@ -30,30 +30,30 @@ from keras_rnncap.training import ScheduleState, TrainingSettings, compile_model
 from keras_rnncap.versions import versions
 
 RECORDS = 20
-"""Records of a run whose settings have no epochs: after each, there is a row and a checkpoint."""
+"""Rows and checkpoints of a run without a schedule."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """What a training run ended with; `train.json` holds the same.
+    """The end of a training run, as in `train.json`.
 
     Attributes:
         task: The task's name.
-        data: What the data are.
+        data: Name of the data.
         cell: The cell's name.
         depth: Number of layers.
         parameters: Trainable parameters.
         units: Units of each layer.
-        steps: Training steps that were made.
+        steps: Training steps.
         batch_size: Samples in a step.
         seed: Seed of weights and batches.
         score_name: Name and unit of the scores.
-        test_score: The model's score on the test split; `None` if training diverged.
-        validation_score: Its score on the part of the validation split that was watched.
+        test_score: Score on the test split; `None` if training diverged.
+        validation_score: Score on a part of the validation split.
         baselines: Scores of simple models on the test split.
         settings: Hyperparameters of the training.
-        elapsed_s: Seconds spent training.
-        versions: Of Python and the packages that matter.
+        elapsed_s: Seconds of training.
+        versions: Versions of Python and packages.
     """
 
     task: str
@@ -75,13 +75,10 @@ class TrainResult:
 
 
 KINDS = {
-    **dict.fromkeys(("task", "data", "cell", "score_name"), str),
-    **dict.fromkeys(("depth", "parameters", "units", "steps", "batch_size", "seed"), int),
-    **dict.fromkeys(("test_score", "validation_score"), float | int | None),
-    **dict.fromkeys(("baselines", "settings", "versions"), dict),
-    "elapsed_s": float | int,
+    field: dict if get_origin(hint) is dict else hint | int if isinstance(0.0, hint) else hint
+    for field, hint in get_type_hints(TrainResult).items()
 }
-"""What `train.json` holds."""
+"""Types of the values in `train.json`, where a whole number may stand for a float."""
 
 
 def train_model(
@@ -99,14 +96,12 @@ def train_model(
 ) -> TrainResult:
     """Trains the largest model of at most `params` parameters on a task, and scores it on held-out data.
 
-    Where the task's batches continue each other, the model keeps its state from batch to batch while it is trained and
-    scored, from zero after each record; on other backends than TensorFlow it does not, as Keras cannot. What is saved
-    starts each sequence at zero and takes any number of them.
+    Where the task's batches continue each other, the model keeps its state from batch to batch, on TensorFlow alone,
+    and starts from zero after each record. The saved model starts each sequence at zero.
 
-    In `out` are `history.csv` and `checkpoint.weights.h5` while it trains, a record every twentieth of the steps or,
-    where there is a schedule, after each of the epochs whose validation scores it follows; and at the end `train.json`,
-    `train.png`, `model.keras` and `saved_model/`. The same call again continues from the checkpoint and ends with the
-    weights that an uninterrupted run would have had.
+    During training, `out` holds `history.csv` and `checkpoint.weights.h5`, with a record after every twentieth of the
+    steps, or after each epoch of a schedule; at the end also `train.json`, `train.png`, `model.keras` and
+    `saved_model/`. The same call continues an interrupted run, and ends with the same weights.
 
     Args:
         task: The task.
@@ -117,7 +112,7 @@ def train_model(
         batch_size: Samples in a step.
         seed: Seed of weights and batches.
         out: The folder; `None` takes `runs/train-TASK-CELL-PARAMSxDEPTH-seedSEED`.
-        overwrite: Whether to start anew where the folder holds a run, which is removed.
+        overwrite: Whether to remove a run that the folder holds, and start anew.
         progress: Whether to show progress.
 
     Raises:
@@ -125,8 +120,7 @@ def train_model(
 
     Example:
     >>> from keras_rnncap.datasets import PythonDocs
-    >>> settings = TrainingSettings(steps=2)
-    >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=settings, out=tmp_path / "docs")
+    >>> result = train_model(PythonDocs(), "ugrnn", params=2000, settings=TrainingSettings(2), out=tmp_path / "docs")
     >>> result.units, result.parameters
     (16, 1883)
     """
@@ -136,53 +130,32 @@ def train_model(
     check_integer("depth", depth, 1)
     check_integer("batch_size", batch_size, 1)
     check_seed(seed)
-    name = one_name(cell)
-    identity = {
-        "command": "train",
-        **task.identity,
-        "cell": name,
-        "params": params,
-        "depth": depth,
-        "batch_size": batch_size,
-        "seed": seed,
-        **settings.identity,
-        **code_of(factory, type(task)),
-    }
-
-    kept: dict[str, Any] = {}
-    if task.carries_state and "learned_initial_state" in constructor_options(factory):
-        kept = {"learned_initial_state": False}  # a state that is kept starts from zero
-
-    def build(units: int, stateful_batch: int | None = None, dropout: float = 0.0) -> keras.Model:
-        return sequence_model(
-            factory,
-            units,
-            depth,
-            input_dim=task.input_dim,
-            output_dim=task.output_dim,
-            return_sequences=task.return_sequences,
-            cell_options=kept,
-            stateful_batch=stateful_batch,
-            dropout=dropout,
-            seed=seed,
-        )
-
+    sizes = {"params": params, "depth": depth, "batch_size": batch_size, "seed": seed}
+    identity = {"command": "train", **task.identity, "cell": one_name(cell), **sizes, **settings.identity}
+    identity |= code_of(factory, type(task))
+    starts_from_zero = task.carries_state and "learned_initial_state" in constructor_options(factory)
+    build = functools.partial(
+        sequence_model,
+        factory,
+        depth=depth,
+        input_dim=task.input_dim,
+        output_dim=task.output_dim,
+        return_sequences=task.return_sequences,
+        cell_options={"learned_initial_state": False} if starts_from_zero else {},
+        seed=seed,
+    )
     budget = units_for_budget(build, params)
     out = out or default_directory(task, cell, params, depth, seed)
-    before = lambda there: there | {"cell": same_cell(there.get("cell"), cell)}  # noqa: E731
-    with RunDirectory(out, identity, overwrite, before) as directory:
-        if (finished := _finished(directory / "train.json")) is not None:
+    with RunDirectory(out, identity, overwrite, lambda kept: kept | {"cell": same_cell(kept.get("cell"), cell)}) as run:
+        if (finished := _finished(run / "train.json")) is not None:
             return finished
-        keras.utils.set_random_seed(seed)  # for cells of users that take no seed
-        stateful = task.carries_state and keras.backend.backend() == "tensorflow"
-        model = build(budget.units, batch_size if stateful else None, settings.dropout)
-        run = _TrainingRun(directory, task, budget, settings, model, functools.partial(build, budget.units))
-        run.train(progress)
-        return run.finish()
+        training = _TrainingRun(run, task, budget, settings, build)
+        training.train(progress)
+        return training.finish()
 
 
 def default_directory(task: Task, cell: str | CellFactory, params: int, depth: int, seed: int) -> Path:
-    """Returns the folder of a run that was given none."""
+    """Returns the folder of a run for which none is given."""
     return run_folder("train", task_words(task), one_name(cell), f"{params}x{depth}", f"seed{seed}")
 
 
@@ -199,13 +172,8 @@ def _finished(file: Path) -> TrainResult | None:
         raise InputError(f"{file} is damaged ({error}); {mend}") from error
 
 
-def _read_history(file: Path) -> list[dict[str, Any]]:
-    columns = {"step": COUNT, "train_loss": optional(ANY_NUMBER), "elapsed_s": NUMBER}
-    return checked_rows(file, read_rows(file), columns, unique="step")
-
-
 class _TrainingRun:
-    """One run: its folder, its rows, and a model that is where the checkpoint was."""
+    """A run, with the model from its checkpoint."""
 
     def __init__(
         self,
@@ -213,50 +181,50 @@ class _TrainingRun:
         task: Task,
         budget: Budget,
         settings: TrainingSettings,
-        model: keras.Model,
-        build: Callable[[], keras.Model],
+        build: Callable[..., keras.Model],
     ) -> None:
-        self.directory = directory
-        self.identity = directory.identity
-        self.task = task
-        self.budget = budget
-        self.settings = settings
-        self.checkpoint = directory / "checkpoint.weights.h5"
-        self.model = model
-        self._build = build
+        self.directory, self.identity, self.task = directory, directory.identity, task
+        self.budget, self.settings, self._build = budget, settings, build
+        self.score = f"validation_{task.score_name}"
+        self.checkpoint, history = directory / "checkpoint.weights.h5", directory / "history.csv"
+        keras.utils.set_random_seed(self.identity["seed"])  # for cells of users that take no seed
+        stateful = task.carries_state and keras.backend.backend() == "tensorflow"
+        batch_size = self.identity["batch_size"] if stateful else None
+        self.model = build(budget.units, stateful_batch=batch_size, dropout=settings.dropout)
         compile_model(self.model, task.loss(), settings)
         self.model.optimizer.build(self.model.trainable_variables)
         if self.checkpoint.exists():
-            _load_checkpoint(self.model, self.checkpoint)
+            try:
+                self.model.load_weights(self.checkpoint)
+            except Exception as error:  # a damaged archive raises whatever its first damaged part raises
+                advice = "delete its folder to start over"
+                raise InputError(f"cannot continue from {self.checkpoint} ({error}); {advice}") from error
+        columns = {"step": COUNT, "train_loss": optional(ANY_NUMBER), "elapsed_s": NUMBER}
+        rows = checked_rows(history, read_rows(history), columns, unique="step")
         # A row is written before its checkpoint: rows beyond the checkpoint are trained again.
-        self.rows = [row for row in _read_history(directory / "history.csv") if row["step"] <= self.step]
+        self.rows = [row for row in rows if row["step"] <= self.step]
         schedule = settings.schedule
-        self.every = schedule.epoch_steps if schedule else max(1, math.ceil(settings.steps / RECORDS))
+        self.every = schedule.epoch_steps if schedule else math.ceil(settings.steps / RECORDS)
         last = self.rows[-1]["step"] if self.rows else 0
         # An interrupt at a record may leave its row out.
         if last < self.step - self.every or (not last and self.step >= settings.steps):
-            raise damaged(directory / "history.csv", f"it ends at step {last}, and the checkpoint is of {self.step}")
+            raise damaged(history, f"it ends at step {last}, and the checkpoint is of {self.step}")
 
     @property
     def step(self) -> int:
-        """Training steps that the model has seen."""
         return int(self.model.optimizer.iterations)
 
     @property
     def diverged(self) -> bool:
-        if not self.rows:
-            return False
-        return not self.rows[-1].get("train_loss", math.nan) <= self.settings.saturated(self.task.infeasible_above)
+        loss = self.rows[-1].get("train_loss", math.nan) if self.rows else 0.0
+        return not loss <= self.settings.saturated(self.task.infeasible_above)
 
     @property
     def schedule_state(self) -> ScheduleState | None:
-        """Where the schedule is, if there is one: it follows from the rows."""
-        if (schedule := self.settings.schedule) is None:
-            return None
-        state = schedule.start(self.settings.learning_rate)
+        state, schedule = self.settings.schedule_start, self.settings.schedule
         for row in self.rows:
-            if row["step"] % schedule.epoch_steps == 0:
-                state = schedule.after_epoch(state, row.get(self._score, math.nan), self.task.score_direction)
+            if state and schedule and row["step"] % schedule.epoch_steps == 0:
+                state = schedule.after_epoch(state, row.get(self.score, math.nan), self.task.score_direction)
         return state
 
     @property
@@ -265,8 +233,8 @@ class _TrainingRun:
         return self.step >= self.settings.steps or self.diverged or (state is not None and bool(state.stopped))
 
     def train(self, progress: bool) -> None:
-        """Trains what is missing, and leaves a checkpoint, also when interrupted."""
-        steps, schedule = self.settings.steps, self.settings.schedule
+        """Trains to the end; an interrupt leaves a checkpoint."""
+        steps = self.settings.steps
         with WorkProgress(steps, self.step, enabled=progress) as bar:
             if self.step:
                 bar.say(f"continuing in {self.directory.path} at step {self.step:,}")
@@ -276,8 +244,8 @@ class _TrainingRun:
                     self._train_to(stop, bar)
                 except KeyboardInterrupt:  # between two steps: the model is whole
                     # Keras saves no state; it is zero after each record. A schedule needs the score of every epoch.
-                    if not self.task.carries_state and (self.step < stop or not schedule):
-                        self._write_checkpoint()
+                    if not self.task.carries_state and (self.step < stop or not self.settings.schedule):
+                        write_weights(self.model, self.checkpoint)
                     raise
 
     def _train_to(self, stop: int, bar: WorkProgress) -> None:
@@ -288,72 +256,53 @@ class _TrainingRun:
         loss = fit(self.model, data, (StepCallback(bar, start, self._describe()),))
         row: dict[str, Any] = {"step": stop, "train_loss": loss}
         if math.isfinite(loss):
-            row[self._score] = self.task.validation_score(self.model)
+            row[self.score] = self.task.validation_score(self.model)
         row["elapsed_s"] = round(time.monotonic() - started, 3)
         self.rows.append(row)
         write_rows(self.directory / "history.csv", self.rows)
-        self._write_checkpoint()
+        write_weights(self.model, self.checkpoint)
         bar.to(stop, self._describe())
         bar.say(f"step {stop:>7,}  {self._describe()}  {bar.time_left()} left")
-
-    @property
-    def _score(self) -> str:
-        return f"validation_{self.task.score_name}"
 
     def _describe(self) -> str:
         if not self.rows:
             return ""
-        score = self.rows[-1].get(self._score, math.nan)
+        score = self.rows[-1].get(self.score, math.nan)
         return "diverged" if self.diverged else f"{score:.3f} {self.task.score_name.replace('_', ' ')} on validation"
 
-    def _write_checkpoint(self) -> None:
-        write_weights(self.model, self.checkpoint)
-
-    def _plain(self) -> keras.Model:
-        """Returns the model, or where it keeps its state or has dropout, one with its weights that does not."""
+    def _plain_model(self) -> keras.Model:
+        """Returns a model with the same weights that neither keeps its state nor has dropout."""
         if not self.task.carries_state and not self.settings.dropout:
             return self.model
-        model = self._build()
+        model = self._build(self.budget.units)
         for new, old in zip(model.trainable_variables, self.model.trainable_variables, strict=True):
             new.assign(old)
         return model
 
     def finish(self) -> TrainResult:
-        """Scores the model and writes all files that follow."""
+        """Scores the model and writes the last files."""
         identity, task = self.identity, self.task
-        baselines = task.baselines("test")
         result = TrainResult(
             task=task.name,
             data=task.data,
-            cell=identity["cell"],
-            depth=identity["depth"],
             parameters=self.budget.parameters,
             units=self.budget.units,
             steps=self.step,
-            batch_size=identity["batch_size"],
-            seed=identity["seed"],
             score_name=task.score_name,
             test_score=None if self.diverged else task.score(self.model, "test"),
-            validation_score=self.rows[-1].get(self._score),
-            baselines=baselines,
+            validation_score=self.rows[-1].get(self.score),
+            baselines=task.baselines("test"),
             settings=self.settings.identity,
             elapsed_s=round(sum(row["elapsed_s"] for row in self.rows), 1),
             versions=versions(),
+            **{key: identity[key] for key in ("cell", "depth", "batch_size", "seed")},
         )
         if not self.diverged:
-            save_model(self._plain(), self.directory.path)
-            title = f"{identity['cell']}, {self.budget.parameters:,} parameters, {task.data}"
-            figure = plot_learning_curve(
-                self.rows, task.score_name, task.baselines("validation"), title, identity["cell"]
-            )
+            save_model(self._plain_model(), self.directory.path)
+            title = f"{result.cell}, {result.parameters:,} parameters, {task.data}"
+            baselines = task.baselines("validation")
+            figure = plot_learning_curve(self.rows, task.score_name, baselines, title, result.cell)
             with replacing(self.directory / "train.png") as new:
                 figure.savefig(new, dpi=150)
         write_json(self.directory / "train.json", dataclasses.asdict(result))
         return result
-
-
-def _load_checkpoint(model: keras.Model, file: Path) -> None:
-    try:
-        model.load_weights(file)
-    except Exception as error:  # a damaged archive raises whatever its first damaged part raises
-        raise InputError(f"cannot continue from {file} ({error}); delete its folder to start over") from error
