@@ -55,7 +55,8 @@ def imported_rooms(file: Path) -> set[str]:
 
 
 def test_the_documentation_draws_these_layers():
-    drawing = (ROOT / "docs" / "architecture.md").read_text().split("## Layers of the package")[1].split("`keras_rnncap/`")[0]
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    drawing = text.split("## Layers of the package")[1].split("`keras_rnncap/`")[0]
     lines = [line for line in drawing.splitlines() if line.startswith("    ")]
     drawn = [[room.strip() for room in line.strip().split("   ")[0].split("·")] for line in lines]
     assert drawn == FLOORS[::-1]
