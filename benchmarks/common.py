@@ -1,7 +1,5 @@
 """Arguments, times and tables of the benchmarks."""
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import statistics

@@ -5,8 +5,6 @@ trial, the values that its oracle draws in one piece. Both are checked. Searches
 asked for lost those in training at an interrupt, and drew others for them.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

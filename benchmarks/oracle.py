@@ -3,19 +3,15 @@
 First table: the median over seeds of the regret (how far the best of 40 trials is from the optimum) on test functions,
 asked one by one and in batches of 8. `mixed` has a categorical, a conditional, an integer and a logarithmic
 hyperparameter, and a quarter of its space is infeasible. Second table: seconds for a suggestion after 100, 500 and
-1,000 trials of 20 hyperparameters, on one thread: the first one, which fits the model, and the median of the next
-three.
+1,000 trials of 20 hyperparameters, on one thread: the first one, which fits the model, and the median of the next 3.
 
 `--failures random` has a fifth of the trials fail by chance, `region` those in the last fifth of the first
-hyperparameter's range, where no function has its only optimum. The contender `gp-low` is our oracle as it was: failed
-trials score half a unit below the worst.
+hyperparameter's range, where no function has its only optimum. The contender `gp-low` is our
+oracle with another rule: failed trials score half a unit below the worst.
 
-Runs are kept as rows in `--out`; the same command continues, so that more `--seeds` add to what is there. KerasTuner's
-Bayesian oracle takes most of the time. Optuna's GP sampler takes part where `optuna` and
-`torch` are installed.
+Runs are kept as rows in `--out`, to which the same command with more `--seeds` adds. KerasTuner's Bayesian oracle takes
+most of the time. Optuna's GP sampler takes part where `optuna` and `torch` are installed.
 """
-
-from __future__ import annotations
 
 import os
 

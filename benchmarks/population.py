@@ -14,8 +14,6 @@ backward; the machine's rate is the best product of two 2048 x 2048 matrices in 
 With `KERAS_BACKEND=jax` only populations run, of up to 1,024 members: steps of a member in a second, for a GPU.
 """
 
-from __future__ import annotations
-
 import concurrent.futures
 import importlib.util
 import statistics

@@ -1,7 +1,5 @@
 """Functions to minimize, with their spaces."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -20,7 +18,7 @@ class Problem(NamedTuple):
     value: Callable[[Mapping[str, Any]], float]
     least: float
 
-    def failing(self, failures: str, seed: int) -> Problem:
+    def failing(self, failures: str, seed: int) -> "Problem":
         """Returns the problem with a fifth of its trials, or of its space, failing; `least` must not be there."""
         rng, first = np.random.default_rng([seed, 3]), self.space().space[0]
 

@@ -8,8 +8,6 @@ equal numbers of trials, without starting points and without early stopping: the
 Folders in `--out` keep what is finished; the same command continues.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import resource
@@ -20,8 +18,8 @@ import pandas as pd
 
 from benchmarks.common import parser, show
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.defaults import Capacity
 from keras_rnncap.tuners import measure_capacity, run_sweep
-from keras_rnncap.tuners.capacity import TRIALS
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
@@ -84,7 +82,7 @@ def memory(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Prints a table."""
-    benchmarks = {"cells": (cells, TRIALS), "oracles": (oracles, 60), "memory": (memory, 2000)}
+    benchmarks = {"cells": (cells, Capacity.trials), "oracles": (oracles, 60), "memory": (memory, 2000)}
     arguments = parser(__doc__)
     arguments.add_argument("what", choices=benchmarks)
     arguments.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))

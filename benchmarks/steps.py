@@ -5,8 +5,6 @@ median time of a step of a batch of one in the LiteRT interpreter (one thread), 
 of that. LiteRT's interpreter is the package ai-edge-litert.
 """
 
-from __future__ import annotations
-
 import functools
 import statistics
 import tempfile

@@ -6,8 +6,6 @@ measured one after the other, each on a core of its own. Tasks that need data ta
 them. Below: the memory that the full-size random continuous function takes.
 """
 
-from __future__ import annotations
-
 import itertools
 import multiprocessing
 import os

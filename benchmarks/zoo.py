@@ -6,8 +6,6 @@ allow, or by a thousandth where the data are the same. Presets of texts need `RN
 out, and the last line says so. Exits with 1 if one disagrees.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import sys

@@ -1,8 +1,4 @@
-"""Tasks: what a recurrent model is trained on and how it is scored.
-
-A new task is a file and a line here; tables list the tasks in the order of these lines: those of Collins et al.,
-Jozefowicz et al. and Mehta as in their papers, and ours.
-"""
+"""Tasks, in the order in which tables list them; a new task is a file and a line here."""
 
 import contextlib
 

@@ -1,7 +1,5 @@
 """Losses, accuracy and information of a model's outputs, added up over batches, for each kind of target."""
 
-from __future__ import annotations
-
 import abc
 
 import numpy as np

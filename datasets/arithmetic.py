@@ -1,13 +1,11 @@
 """Addition of two integers that are written out."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 
 from keras_rnncap.datasets.answers import Symbols
 from keras_rnncap.datasets.generated import GeneratedTask, draw_of_split, one_hot, symbol_ids
-from keras_rnncap.datasets.task import Sample, Split, predict
+from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import check_integer
 
 SYMBOLS = " 0123456789+-="
@@ -74,12 +72,6 @@ class Arithmetic(GeneratedTask):
     def answers(self) -> Symbols:
         """Returns the characters of each step."""
         return Symbols(len(SYMBOLS), LENGTH)
-
-    def exact(self, model: keras.Model, split: Split = "test", samples: int = 1000) -> float:
-        """Returns the fraction of problems of which a model has every character of the answer right."""
-        batches = self.held_out(split, samples)
-        right = [(predict(model, inputs).argmax(axis=-1) == targets).all(axis=1) for inputs, targets in batches]
-        return float(np.mean(np.concatenate(right)))
 
     def baselines(self, split: Split = "test") -> dict[str, float]:
         """Returns what models score that find all characters equally likely, or know each step's `frequencies`."""

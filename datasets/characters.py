@@ -1,7 +1,5 @@
 """Character modelling: predict the next character of text8, or of Python's own documentation."""
 
-from __future__ import annotations
-
 import abc
 import math
 import os
@@ -54,7 +52,7 @@ class CharacterModelling(Task):
 
     @classmethod
     @abc.abstractmethod
-    def load(cls, path: Path | None = None) -> CharacterModelling:
+    def load(cls, path: Path | None = None) -> "CharacterModelling":
         """Returns the task, with its text from a file if one is named."""
 
     def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
@@ -141,7 +139,7 @@ class Text8(CharacterModelling):
         super().__init__(_load(None if path is None else Path(path)))
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Text8:
+    def load(cls, path: Path | None = None) -> "Text8":
         """Returns the task, with its text from a file if one is named."""
         return cls(path)
 
@@ -172,7 +170,7 @@ class PythonDocs(CharacterModelling):
         super().__init__(split_corpus(f"Python {platform.python_version()} documentation", ids, len(ids) // 20))
 
     @classmethod
-    def load(cls, path: Path | None = None) -> PythonDocs:
+    def load(cls, path: Path | None = None) -> "PythonDocs":
         """Returns the task; there is no file to name."""
         if path is not None:
             raise InputError(f"python-docs takes its text from Python itself, not from a file; got {path}")

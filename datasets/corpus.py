@@ -1,7 +1,5 @@
 """Files with data: reading them, and telling when one is broken; texts of characters."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Tasks whose samples are drawn anew whenever they are needed, and how samples are divided among the splits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 
 import keras

@@ -1,7 +1,5 @@
 """Streams of generated texts: sums with distractors between the digits, and synthetic XML."""
 
-from __future__ import annotations
-
 import abc
 import itertools
 import string

@@ -1,7 +1,5 @@
 """Finds a task by name."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from pathlib import Path

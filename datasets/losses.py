@@ -1,7 +1,5 @@
 """Losses that Keras lacks, for tensors with any leading axes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Five symbols, to be repeated."""
 
-from __future__ import annotations
-
 import string
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parentheses counting: ten streams of brackets and noise, and how many are open at the end."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator

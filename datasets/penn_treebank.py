@@ -1,7 +1,5 @@
 """The Penn Treebank, word by word."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +55,7 @@ class PennTreebank(SymbolStream):
         self.input_dim = self.output_dim = len(self.words.vocabulary)
 
     @classmethod
-    def load(cls, path: Path | None = None) -> PennTreebank:
+    def load(cls, path: Path | None = None) -> "PennTreebank":
         """Returns the task, with its text from a folder if one is named."""
         return cls(path)
 

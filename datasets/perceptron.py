@@ -1,7 +1,5 @@
 """Perceptron capacity: random patterns with random labels, to be stored."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterator, Mapping
@@ -87,7 +85,7 @@ class PerceptronCapacity(Task):
         """Returns all patterns and labels."""
         return self.vectors, self.targets
 
-    def for_budget(self, params: int, seed: int) -> PerceptronCapacity:
+    def for_budget(self, params: int, seed: int) -> "PerceptronCapacity":
         """Returns a task whose number of patterns is a hyperparameter, unless this one's was chosen."""
         return self if self.sized else PerceptronSearch(params, seed=seed)
 
@@ -117,7 +115,7 @@ class PerceptronCapacity(Task):
         return self.measures(model)["accuracy"]
 
     @classmethod
-    def load(cls, path: Path | None = None) -> PerceptronCapacity:
+    def load(cls, path: Path | None = None) -> "PerceptronCapacity":
         """Returns a task of 1,000 patterns of 16 inputs: its numbers depend on what is to be measured."""
         if path is not None:
             raise InputError(f"{cls.name} takes no data from files; got {path}")
@@ -178,7 +176,7 @@ class PerceptronSearch(PerceptronCapacity):
         hp.Boolean("every_step", default=False)
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
 
-    def with_values(self, values: Mapping[str, Any], parameters: int) -> PerceptronCapacity:
+    def with_values(self, values: Mapping[str, Any], parameters: int) -> "PerceptronCapacity":
         """Returns the task of a trial."""
         patterns = max(1, round(values["patterns_per_parameter"] * parameters))
         return PerceptronCapacity(patterns, self.input_dim, self.length, bool(values["every_step"]), self.seed)

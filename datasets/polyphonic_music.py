@@ -1,7 +1,5 @@
 """Polyphonic music: which of 88 keys are down next."""
 
-from __future__ import annotations
-
 import math
 import os
 import zipfile
@@ -66,7 +64,7 @@ class PolyphonicMusic(StreamTask):
         self.pieces = _load(collection, None if path is None else Path(path))
 
     @classmethod
-    def load(cls, path: Path | None = None) -> PolyphonicMusic:
+    def load(cls, path: Path | None = None) -> "PolyphonicMusic":
         """Returns the task, with its pieces from a file if one is named."""
         collection = path.stem if path is not None and path.stem in COLLECTIONS else COLLECTIONS[0]
         return cls(collection, path)

@@ -1,7 +1,5 @@
 """Sequences of good, bad and stop words, and a rule that says what they mean."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Tasks on numbers: memory capacity, and a random continuous function."""
 
-from __future__ import annotations
-
 import functools
 
 import keras

@@ -1,7 +1,5 @@
 """Tasks on long streams, read in windows of which each begins where the one before it ended."""
 
-from __future__ import annotations
-
 import abc
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """The base of the tasks, and limits on their sizes."""
 
-from __future__ import annotations
-
 import abc
 import functools
 import hashlib
@@ -79,14 +77,14 @@ class Task(abc.ABC):
     length: int
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Task:
+    def load(cls, path: Path | None = None) -> "Task":
         """Returns the task at its paper's size, with its data from a file or folder if one is named."""
         if path is not None:
             raise InputError(f"{cls.name} takes no data from files; got {path}")
         return cls()
 
     @classmethod
-    def described(cls) -> Task:
+    def described(cls) -> "Task":
         """Returns an instance that knows its sizes and scores, and has no data where it needs them."""
         return object.__new__(cls) if cls.needs_data else cls.load()
 
@@ -104,7 +102,7 @@ class Task(abc.ABC):
 
     # ---- hyperparameters
 
-    def for_budget(self, params: int, seed: int) -> Task:
+    def for_budget(self, params: int, seed: int) -> "Task":
         """Returns the task for models of so many parameters, where its sizes follow from that; else itself."""
         del params, seed
         return self
@@ -113,7 +111,7 @@ class Task(abc.ABC):
         """Adds the task's own hyperparameters, if it has any, to a `keras_tuner.HyperParameters`."""
         del hp
 
-    def with_values(self, values: Mapping[str, Any], parameters: int) -> Task:
+    def with_values(self, values: Mapping[str, Any], parameters: int) -> "Task":
         """Returns the task as a trial has it, given the values of hyperparameters and the model's size."""
         del values, parameters
         return self

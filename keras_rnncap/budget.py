@@ -1,7 +1,5 @@
 """How many units a parameter budget buys, and where the parameters go."""
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What a package exports, by the names that people type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Measures a model whose capacity is known with the code that measures cells."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import keras

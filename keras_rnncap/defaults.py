@@ -1,7 +1,5 @@
 """Defaults of the command line and of Python, and the folders of their runs."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from pathlib import Path

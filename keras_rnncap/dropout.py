@@ -1,7 +1,5 @@
 """Dropout whose masks follow from a seed and the training step, in one model as in a population."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

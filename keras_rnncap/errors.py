@@ -1,7 +1,5 @@
 """The errors, and checks of arguments that raise them."""
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """A finished run, read to be published: what it ended with, its best model and that model's learning curve."""
 
-from __future__ import annotations
-
 import json
 import math
 import zipfile

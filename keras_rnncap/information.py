@@ -1,7 +1,5 @@
 """Lower bounds on the information that a model has captured, in bits: of labels, symbols and numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

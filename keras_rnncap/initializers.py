@@ -1,7 +1,5 @@
 """How a cell's matrices and biases start, block by block, and seeds derived from others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 

@@ -1,7 +1,5 @@
 """Information in bits as a Keras metric, for any `model.compile(metrics=[...])`."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Literal, get_args
 

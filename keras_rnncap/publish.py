@@ -1,7 +1,5 @@
 """From a finished run to a preset, and from a preset to a run that trains it again."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

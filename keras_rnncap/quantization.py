@@ -1,7 +1,5 @@
 """Models whose weights are rounded to few bits after training."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 
@@ -26,10 +24,9 @@ def quantize(values: np.ndarray, bits: int) -> np.ndarray:
     if check_integer("bits", bits, 1) > 32:
         raise InputError(f"bits must be in [1, 32]; got {bits}")
     values = np.asarray(values)
-    if not values.size or values.min() == values.max():
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if (step := (high - low) / (2**bits - 1)) == 0:  # also where the numbers are too close for a step between them
         return values.copy()
-    low, high = float(values.min()), float(values.max())
-    step = (high - low) / (2**bits - 1)
     return (low + step * np.round((values - low) / step)).astype(values.dtype)
 
 

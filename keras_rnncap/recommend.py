@@ -1,7 +1,5 @@
 """Which cell for my task at this size? An answer from rows, or from a short probe."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.resources
 import os

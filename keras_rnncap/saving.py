@@ -1,7 +1,5 @@
 """Writes a model for this package, or for TensorFlow alone."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

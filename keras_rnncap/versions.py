@@ -1,7 +1,5 @@
 """Versions that a result depends on."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import platform

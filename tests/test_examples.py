@@ -1,5 +1,6 @@
-"""Every example and every Python block of the README runs."""
+"""Every example and every Python block of the README runs, and every benchmark finds what it imports."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -30,4 +31,13 @@ def test_python_blocks_of_the_readme_run(tmp_path):
     )
     (tmp_path / "readme.py").write_text(prepare + code + "\nassert logits.shape == (1, 4, 27)\n")
     done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_benchmarks_find_what_they_import():
+    modules = [file.stem for file in (ROOT / "benchmarks").glob("*.py")]
+    if importlib.util.find_spec("torch") is None:
+        modules.remove("population_torch")
+    code = "".join(f"import benchmarks.{name}\n" for name in sorted(modules))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from studies.made import quantization
@@ -23,6 +23,7 @@ NUMBERS = arrays.arrays("float64", st.integers(1, 40), elements=st.floats(-100, 
 
 
 @given(NUMBERS, st.integers(1, 16))
+@example(np.array([5e-324, 0.0]), 2)
 def test_rounding_keeps_the_ends_moves_by_half_a_step_and_has_so_many_values(values, bits):
     rounded = quantize(values, bits)
     span = np.ptp(values)

@@ -1,7 +1,5 @@
 """The main job: how many bits does a cell store for each parameter?"""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

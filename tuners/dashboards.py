@@ -1,7 +1,5 @@
 """A sweep for other people's dashboards: TensorBoard's HParams, Optuna."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -49,7 +47,7 @@ def write_hparams(
         half.rename(run)
 
 
-def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> optuna.Study:
+def to_optuna_study(folder: str | os.PathLike[str], **options: Any) -> "optuna.Study":
     """Returns a sweep as an Optuna study, for Optuna's plots and dashboard. It needs `pip install optuna`.
 
     Args:

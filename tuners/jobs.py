@@ -1,7 +1,5 @@
 """What a sweep trains: from the values of hyperparameters to the members of a population, and from them to scores."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

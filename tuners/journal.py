@@ -1,7 +1,5 @@
 """The files of a search: its trials and their histories, what its oracle proposed, and the trials in training."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """A KerasTuner tuner whose running trials are the members of populations."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """How much a search spends."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from keras_rnncap.errors import InputError

@@ -1,7 +1,5 @@
 """Trains all running trials at the same time, in rounds of equally many steps."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

@@ -1,7 +1,5 @@
 """Which trial trains in which place of which population."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeAlias, TypeVar

@@ -1,7 +1,5 @@
 """One search: its folder, its rows, its result and its best model."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import os

@@ -1,7 +1,5 @@
 """Which trials are stopped before their time."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Any task, any cell: a search for the best hyperparameters, its rows and its pictures."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Trains and measures trials in populations; requests and answers are plain values and arrays."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Hashable, Mapping
@@ -68,7 +66,7 @@ class Worker:
         self.job = job
         self._populations: list[HeldPopulation] = []
 
-    def begin(self, piece: Piece) -> HeldPopulation:
+    def begin(self, piece: Piece) -> "HeldPopulation":
         """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
         idle = [held for held in self._populations if held.piece.turn < piece.turn - 1]
         same = [held for held in self._populations if held.piece.kind == piece.kind]

@@ -1,7 +1,5 @@
 """Scores on freshly drawn data, with what chance leaves uncertain."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import keras

@@ -1,7 +1,5 @@
 """Models for use elsewhere: SavedModel with the whole sequence and one step, LiteRT, `.keras`, ONNX."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

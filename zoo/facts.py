@@ -1,7 +1,5 @@
 """What is known of a preset: `metadata.json`, and its card."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import textwrap

@@ -1,7 +1,5 @@
 """From a handle to a folder: a bundled preset, a folder, or a hub."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """Pretrained models: folders that are written once, and verified whenever they are read."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

@@ -1,7 +1,5 @@
 """A recurrent model one time step at a time, with its states as plain inputs and outputs."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple

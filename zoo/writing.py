@@ -1,7 +1,5 @@
 """Models written to disks that may be full."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

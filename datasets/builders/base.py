@@ -1,7 +1,5 @@
 """What the builders share, and how TensorFlow Datasets loads what a task needs."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Iterable, Iterator

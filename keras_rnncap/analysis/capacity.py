@@ -1,7 +1,5 @@
 """One capacity measurement: what its trials stored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """What cells store: numbers of figures 1, 2a, 2b and App.1 of Collins et al. (2017), and the claims about them."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What cells store: figures 1, 2a, 2b and App.1 of Collins et al. (2017)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Which cell for a task and a number of parameters: what rows of studies say, and how surely."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a study shows: figures, tables, and claims with their verdicts."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterator
@@ -28,7 +26,7 @@ class StudyRows(NamedTuple):
     pieces: pd.DataFrame
     trials: pd.DataFrame
 
-    def labelled(self, prefix: str) -> StudyRows:
+    def labelled(self, prefix: str) -> "StudyRows":
         """Returns the rows with a prefix before the names of pieces, so that those of several studies differ."""
         return StudyRows(*(table.assign(piece=prefix + table["piece"]) if len(table) else table for table in self))
 

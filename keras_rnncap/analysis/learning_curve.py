@@ -1,7 +1,5 @@
 """One training run: its score while it trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

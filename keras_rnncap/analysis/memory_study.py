@@ -1,7 +1,5 @@
 """What a state holds: figure 2c of Collins et al. (2017), and the claim about it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

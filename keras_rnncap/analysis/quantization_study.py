@@ -1,7 +1,5 @@
 """What rounded weights still store, and the remark of Collins et al. (2017) about it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

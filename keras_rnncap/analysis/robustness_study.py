@@ -1,7 +1,5 @@
 """Whether the best hyperparameters work again: table App.1 of Collins et al. (2017), and the claim about it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Estimates with their intervals, corrections for many tests, and verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How all figures look: a cell has the same colour everywhere, from palettes that are safe for the colour-blind."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """A sweep: where its trials were in the space, how they scored, and which hyperparameters mattered."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias

@@ -1,7 +1,5 @@
 """A picture of a task: one sample."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How easily cells train: figures 4 and 5, tables 1 and App.2 of Collins et al. (2017), and the claims."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

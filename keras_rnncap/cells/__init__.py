@@ -1,7 +1,4 @@
-"""Recurrent cells for `keras.layers.RNN`, and how to find one by name.
-
-A new cell is a file and a line here; tables list the cells in the order of these lines.
-"""
+"""Recurrent cells, in the order in which tables list them; a new cell is a file and a line here."""
 
 import inspect
 

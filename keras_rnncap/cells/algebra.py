@@ -1,7 +1,5 @@
 """What a cell declares, and the algebra in which its `step` is written."""
 
-from __future__ import annotations
-
 import abc
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """`RecurrentCell`: weights and states from what a cell declares, dropout, and all else that Keras asks of a cell."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real

@@ -1,7 +1,5 @@
 """Two families of cells: with a forget bias, and with inputs as wide as the state."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import keras

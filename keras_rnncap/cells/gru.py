@@ -1,7 +1,5 @@
 """Gated units: the update gate RNN, and the gated recurrent unit, reset before and after the matrix."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from keras import ops

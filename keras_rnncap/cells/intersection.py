@@ -1,7 +1,5 @@
 """The intersection RNN, +RNN."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import keras

@@ -1,7 +1,5 @@
 """Finds a cell by name, and says what its constructor takes."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import inspect

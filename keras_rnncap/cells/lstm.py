@@ -1,7 +1,5 @@
 """The long short-term memory: of Collins et al. (2017), and of Jozefowicz et al. (2015), whole and without a gate."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from keras import ops

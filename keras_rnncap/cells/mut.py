@@ -1,7 +1,5 @@
 """The three cells that an evolutionary search found."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from keras import ops

@@ -1,7 +1,5 @@
 """All time steps at once, for cells that are linear in their state."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

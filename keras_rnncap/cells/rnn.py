@@ -1,7 +1,5 @@
 """The vanilla recurrent network, and the one that starts as the identity."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import keras

@@ -1,7 +1,5 @@
 """The command line, `rnncap`. Keras is imported by the commands that need it, so that help comes at once."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What all commands share: their options, how they print, and how they end."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

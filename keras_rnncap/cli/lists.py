@@ -1,7 +1,5 @@
 """`rnncap tasks`, `rnncap cells` and `rnncap budget`: what there is, and how large."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Annotated

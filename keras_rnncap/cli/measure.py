@@ -1,7 +1,5 @@
 """`rnncap capacity` and `rnncap calibrate`: what a cell stores, and a check of the measurement on a known model."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

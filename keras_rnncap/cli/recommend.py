@@ -1,7 +1,5 @@
 """`rnncap recommend`: which cell to take."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Annotated, Any

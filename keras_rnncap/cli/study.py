@@ -1,7 +1,5 @@
 """`rnncap study` and `rnncap report`: figures and tables of the paper, and a page of all."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """`rnncap train` and `rnncap sweep`: one model, and the search for its best hyperparameters."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

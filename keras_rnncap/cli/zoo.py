@@ -1,7 +1,5 @@
 """`rnncap zoo`: list, show, verify, use, export, train and publish pretrained models."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Where workers run: in this process, or in processes of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A process that answers messages, and ends with the one that started it."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

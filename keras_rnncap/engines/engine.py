@@ -1,7 +1,5 @@
 """What an engine does for a driver, what it asks of a worker, and the engine that works in this process."""
 
-from __future__ import annotations
-
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Work in processes of their own on this machine."""
 
-from __future__ import annotations
-
 import collections
 import io
 import pickle

@@ -5,7 +5,6 @@ from keras_rnncap.population.epochs import due as due, fit_epochs as fit_epochs,
 from keras_rnncap.population.epochs import steps_to_epoch_end as steps_to_epoch_end
 from keras_rnncap.population.epochs import validation_scores as validation_scores
 from keras_rnncap.population.slots import CannotShareError as CannotShareError
-from keras_rnncap.population.history import MemberHistory as MemberHistory
 from keras_rnncap.population.member import Member as Member, MemberBuilder as MemberBuilder
 from keras_rnncap.population.model import Population as Population
 from keras_rnncap.population.optimizer import RowOptimizer as RowOptimizer

@@ -1,7 +1,5 @@
 """One model in place of a population, for cells that cannot share, trained with Keras' own `fit`."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How many populations to train at the same time."""
 
-from __future__ import annotations
-
 import os
 
 import keras

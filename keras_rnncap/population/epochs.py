@@ -1,7 +1,5 @@
 """Epochs of the members of a population: validation scores of all at once, and the schedules that follow them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal

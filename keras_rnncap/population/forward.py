@@ -1,7 +1,5 @@
 """The forward pass of many models at once: the cells' own `step` on tensors with a leading member axis."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence

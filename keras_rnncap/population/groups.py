@@ -1,7 +1,5 @@
 """Groups of members, computed one after another where all at once need too much memory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from keras import ops

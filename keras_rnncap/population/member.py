@@ -1,7 +1,5 @@
 """The members of a population, and their models."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Hundreds of models of one shape, trained as one Keras model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """An optimizer under which each row of a matrix is trained by itself."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Models of one shape as the rows of one matrix: they come and go, and are kept and restored."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

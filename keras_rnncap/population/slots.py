@@ -1,7 +1,5 @@
 """Where the weights of a model stand in the row of a member, and which models have such a row."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import keras

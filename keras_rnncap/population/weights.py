@@ -1,7 +1,5 @@
 """The algebra of the weights of all members at once."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any

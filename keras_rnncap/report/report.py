@@ -1,7 +1,5 @@
 """Writes what studies found as a page that needs no network, as Markdown, and as files of the figures."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import dataclasses

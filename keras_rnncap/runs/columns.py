@@ -1,7 +1,5 @@
 """Checks of the values in the columns of a table."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence

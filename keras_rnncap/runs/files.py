@@ -1,7 +1,5 @@
 """Files that are never half written, and what a full or missing disk says."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -1,7 +1,5 @@
 """A fingerprint of the user's code that a run is made with."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

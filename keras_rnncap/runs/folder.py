@@ -1,7 +1,5 @@
 """The folder of a run: one run to a folder, one process at a time."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -56,7 +54,7 @@ class RunDirectory:
         self._overwrite, self._before = overwrite, before
         self._lock = filelock.FileLock(self.path / LOCK)
 
-    def __enter__(self) -> RunDirectory:
+    def __enter__(self) -> "RunDirectory":
         self._check_writable()
         self._check_ours()
         try:

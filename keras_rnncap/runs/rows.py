@@ -1,7 +1,5 @@
 """Rows: a line of a CSV file for each trial or record."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,4 @@
-"""The studies of Collins et al. (2017), each a command.
-
-A new study is a file and a line here; reports show the studies in the order of these lines.
-"""
+"""Studies, in the order in which reports show them; a new study is a file and a line here."""
 
 from keras_rnncap.by_name import by_name as _by_name
 from keras_rnncap.studies.run import Plan as Plan, in_words as in_words, read_study as read_study

@@ -1,7 +1,5 @@
 """What recurrent cells store: figures 1, 2a, 2b and App.1 of Collins et al. (2017)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator, Sequence

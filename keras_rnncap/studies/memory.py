@@ -1,7 +1,5 @@
 """What a state holds: figure 2c of Collins et al. (2017)."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """How many bits a weight needs: the closing remark of Collins et al. (2017), measured on the bundled presets."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import time

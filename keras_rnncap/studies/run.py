@@ -1,7 +1,5 @@
 """Runs a study: its pieces, cheapest first, each kept as soon as it ends."""
 
-from __future__ import annotations
-
 import functools
 import json
 import lzma

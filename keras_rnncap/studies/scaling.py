@@ -1,7 +1,5 @@
 """How loss falls with size: figure 3 of Collins et al. (2017)."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """What a study is: pieces, each a search of its own, and what their rows together show."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """How easily cells train, and how reliably: figures 4 and 5, tables 1, App.1 and App.2 of Collins et al. (2017)."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The presets that are bundled with the package: what each is, and the searches and trainings that make it."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, ClassVar, NamedTuple

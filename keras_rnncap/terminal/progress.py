@@ -1,7 +1,5 @@
 """The progress of long work, and interrupts that lose none of it."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import threading
@@ -46,7 +44,7 @@ class WorkProgress:
         self._interrupted = self._held = False
         self._handler: Any = None
 
-    def __enter__(self) -> WorkProgress:
+    def __enter__(self) -> "WorkProgress":
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         self._bar.start()

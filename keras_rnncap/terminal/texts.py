@@ -1,7 +1,5 @@
 """Texts of strangers, on a screen."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One model, compiled and trained with Keras' own `fit`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Losses whose large values count less, and weight decay."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

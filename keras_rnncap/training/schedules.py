@@ -1,7 +1,5 @@
 """Learning rates that follow validation scores, as a state machine of plain numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Literal, NamedTuple, TypeAlias, get_args

@@ -1,7 +1,5 @@
 """Hyperparameters of a training run, as in Collins et al. (2017), appendix A."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args

@@ -1,7 +1,5 @@
 """The training of one model from start to finish, which may be interrupted and continued."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

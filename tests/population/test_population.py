@@ -14,7 +14,6 @@ from keras_rnncap.models import sequence_model
 from keras_rnncap.population import (
     Member,
     MemberBuilder,
-    MemberHistory,
     PatternTable,
     Population,
 )
@@ -206,19 +205,6 @@ def test_members_of_several_populations_in_threads_are_what_they_are_in_one():
     assert both(lambda population: population.ended)[0].tolist() == one.ended.tolist() == [True, True, True, False]
     for slot in range(4):
         assert_close(weights(parts[slot // 2].member(slot % 2)), weights(one.member(slot)))
-
-
-def test_the_history_has_a_row_for_each_member_until_it_ends(diverging):
-    build = MemberBuilder("ugrnn", 4, 1, TASK.input_dim, 1)
-    population = Population(build, [*members("ugrnn", 30)[:2], members("ugrnn", 50)[2], diverging], TABLE)
-    history = MemberHistory(20, score=lambda population: population.outputs_on_table()[:, 0, 0])
-    population.compile_population(TASK.loss(), steps_per_execution=10)
-    population.fit_steps(50, [history])
-    seen = [(row["slot"], row["step"]) for row in history.rows if row["slot"] != 3]
-    assert seen == [(0, 20), (1, 20), (2, 20), (0, 30), (1, 30), (2, 40), (2, 50)]
-    assert all(row["alive"] and np.isfinite(row["loss"]) and np.isfinite(row["score"]) for row in history.rows[:3])
-    first = [row["loss"] for row in history.rows if row["slot"] == 2]
-    assert first[-1] < first[0]
 
 
 @pytest.mark.parametrize("own", [False, True])

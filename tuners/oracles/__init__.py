@@ -1,7 +1,4 @@
-"""What proposes trials: oracles by the names that a sweep takes.
-
-A new oracle is a file and a line here.
-"""
+"""Oracles, by the names that a sweep takes; a new oracle is a file and a line here."""
 
 import keras_tuner as _kt
 

@@ -1,7 +1,5 @@
 """Oracles made from a name, which go on where an earlier process ended."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -47,7 +45,7 @@ def make_oracle(
     starts: Sequence[Mapping[str, Any]] = (),
     initial_trials: int | None = None,
     state: Mapping[str, Any] | None = None,
-) -> ContinuedOracle:
+) -> "ContinuedOracle":
     """Returns an oracle of `ORACLES` that knows of the past trials, which count among its trials.
 
     The first trials have the default values of the space but for `starts`; `initial_trials` end before a model of the

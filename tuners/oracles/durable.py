@@ -1,7 +1,5 @@
 """A KerasTuner oracle whose state survives whatever ends a process, and whose trials end as they are told to."""
 
-from __future__ import annotations
-
 import functools
 import math
 import os

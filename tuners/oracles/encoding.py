@@ -1,7 +1,5 @@
 """A KerasTuner search space as numbers: where points are drawn, and what a Gaussian process sees of them."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Gaussian-process regression with a Matern 5/2 kernel and automatic relevance determination."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -134,7 +132,7 @@ class GaussianProcess:
         inverse = linalg.cho_solve((self._factor, True), np.eye(len(self.y)))
         return self.y - self._weights / np.diag(inverse)
 
-    def fantasies(self, pending: np.ndarray, count: int, rng: np.random.Generator) -> GaussianProcess:
+    def fantasies(self, pending: np.ndarray, count: int, rng: np.random.Generator) -> "GaussianProcess":
         """Returns what the process would be if pending points had got values drawn from it (Snoek et al., 2012)."""
         cross = self._kernel(pending, self.x)
         half = linalg.solve_triangular(self._factor, cross.T, lower=True)

@@ -1,7 +1,5 @@
 """A KerasTuner oracle: Bayesian optimization by a Gaussian process, for any number of trials at the same time."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

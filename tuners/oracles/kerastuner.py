@@ -1,7 +1,5 @@
 """KerasTuner's own oracles by name, and one that proposes always the same."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras_tuner as kt

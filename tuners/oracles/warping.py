@@ -1,7 +1,5 @@
 """Scores of trials as a Gaussian process likes them."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

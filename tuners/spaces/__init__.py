@@ -1,7 +1,4 @@
-"""Search spaces, a file for each paper, and how to change them.
-
-A new space is a file and a line here.
-"""
+"""Search spaces, and how to change them; a new space is a file and a line here."""
 
 from keras_rnncap.by_name import by_name as _by_name
 from keras_rnncap.tuners.spaces.edit import as_today as as_today, edit_space as edit_space, in_words as in_words

@@ -1,7 +1,5 @@
 """The search space of Collins et al. (2017), appendix A."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Search spaces, narrowed, fixed or extended."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import difflib

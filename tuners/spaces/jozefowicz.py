@@ -1,7 +1,5 @@
 """The search space of Jozefowicz et al. (2015), section 3.7."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -48,7 +46,7 @@ class JozefowiczSpace(Space):
         self._scored_steps = check_integer("scored_steps", scored_steps, 1)
 
     @classmethod
-    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> JozefowiczSpace:
+    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> "JozefowiczSpace":
         """Returns the space with one number of parameters."""
         return cls(cell, (params,), scored_steps)
 

@@ -1,7 +1,5 @@
 """What a search space is."""
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
@@ -27,7 +25,7 @@ class Space(abc.ABC):
         self._options = constructor_options(get_cell(cell))
 
     @classmethod
-    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> Space:
+    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> "Space":
         """Returns the space for models of at most so many parameters, whose loss is a mean of so many time steps."""
         del params, scored_steps
         return cls(cell)

@@ -1,7 +1,5 @@
 """Builder of the Penn Treebank corpus."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Builder of the polyphonic-music collections."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Builder of the text8 corpus."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
