@@ -167,5 +167,5 @@ def test_dollars_and_underscores_in_names_are_drawn_as_they_are(figures):
 
 def test_the_name_of_a_task_is_drawn_as_it_is(monkeypatch):
     task = make_task("memory:input_dim=3,length=2")
-    monkeypatch.setattr(type(task), "data", ODD)
+    monkeypatch.setattr(task, "data", ODD)
     assert {*texts(plot_sample(task))} == {ODD}

@@ -68,7 +68,7 @@ def interrupted(monkeypatch, every, search):
     [
         ("random", RNNCell, False),
         ("gp", RNNCell, True),
-        ("repeat", IRNNCell, False),
+        pytest.param("repeat", IRNNCell, False, marks=pytest.mark.slow),
         ("random", "keras.layers:GRUCell", False),
     ],
     ids=str,
