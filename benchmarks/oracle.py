@@ -66,7 +66,7 @@ class Job(NamedTuple):
 
 
 class FailuresLow(GPBanditOracle):
-    """The oracle as it was: failed trials score half a unit below the worst."""
+    """The oracle with another rule: failed trials score half a unit below the worst."""
 
     def _feasibility(self, features: np.ndarray, feasible: np.ndarray, fit: bool) -> Any:
         del features, fit

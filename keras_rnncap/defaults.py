@@ -62,6 +62,6 @@ def task_words(task: Any) -> str:
     """
     usual = task.data
     if usual != task.name:
-        with contextlib.suppress(Exception):  # data that are not there have no size; a stranger's task may take more
+        with contextlib.suppress(Exception):  # data that are not there have no size; a user's task may raise others
             usual = type(task).described().data
     return str(task.name) if task.data == usual else re.sub(r"[^A-Za-z0-9.]+", "-", task.data).strip("-")

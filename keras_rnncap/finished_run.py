@@ -49,7 +49,7 @@ class FinishedRun(NamedTuple):
         """Returns the best model; raises `InputError` if its file is missing, damaged or not the result's model.
 
         Args:
-            cell_modules: Modules whose code may be run: a run's folder names its cell, and may be a stranger's.
+            cell_modules: Modules whose code may be run: a run's folder names its cell, and may be untrusted.
         """
         factory = self._cell(cell_modules)
         file = self.folder / ("model.keras" if self.command == "train" else "best/model.keras")

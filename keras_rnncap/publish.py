@@ -90,17 +90,17 @@ def pack(
 
 def bundle(
     study: str | os.PathLike[str],
-    house: str | os.PathLike[str],
+    presets: str | os.PathLike[str],
     *,
     version: int = 1,
     data: Path | None = None,
     cell_modules: Collection[str] = (),
 ) -> list[Path]:
-    """Writes the models of a study's folder as presets, in `house/NAME/vVERSION`; those that exist stay.
+    """Writes the models of a study's folder as presets, in `presets/NAME/vVERSION`; those that exist stay.
 
     Args:
         study: Folder of `rnncap study zoo` or `rnncap study capacity`, finished or not.
-        house: Folder of presets, such as `saved_models` of a checkout.
+        presets: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
         cell_modules: See `pack`.
@@ -114,7 +114,7 @@ def bundle(
     check_integer("version", version, 1)
     written = []
     for name, trained in _trainings(Path(study)).groupby("preset", sort=False):
-        folder = Path(house) / str(name) / f"v{version}"
+        folder = Path(presets) / str(name) / f"v{version}"
         if folder.exists():
             continue
         row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds

@@ -24,7 +24,7 @@ FORMATS = tuple(FILES)
 def export(
     model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str] = FORMATS[:-1]
 ) -> dict[str, Path]:
-    """Writes a model in formats that need no code of this package.
+    """Writes a model in several formats; all but `keras` need no code of this package.
 
     - `keras`: `model.keras`.
     - `saved_model`: `saved_model/`, for TensorFlow, with `serve(inputs)` for any batch and length, `step(x, *states)`

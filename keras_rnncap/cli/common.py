@@ -34,12 +34,12 @@ Changes = Annotated[
     typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
 ]
 Cells = Annotated[str | None, typer.Option(help="Names, or module:Class, with commas between")]
-Profile = Annotated[str, typer.Option(help="What is spent unless said: smoke, laptop or paper")]
+Profile = Annotated[str, typer.Option(help="How many trials and steps by default: smoke, laptop or paper")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Engine = Annotated[
     str, typer.Option(help="Where trials train: inline, in this process, or processes, one on each core; processes:4")
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew where the folder holds a run, which is removed")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Remove the run that the folder holds, and start over")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ if not given")]
 
 

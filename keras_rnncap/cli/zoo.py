@@ -79,7 +79,7 @@ def zoo_export(
         str, typer.Option(help="Some of keras, saved_model, litert, litert-int8, onnx, with commas between")
     ] = "keras,saved_model,litert,litert-int8",
 ) -> None:
-    """Write a preset for use without this package."""
+    """Write a preset in other formats; all but keras need no code of this package."""
     common.import_keras()
     from keras_rnncap.zoo import export, load
 
@@ -202,7 +202,7 @@ def zoo_save(
 @zoo_app.command("bundle")
 def zoo_bundle(
     study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, finished or not")],
-    house: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
+    presets: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
     version: Version = 1,
     cell_modules: CellModules = None,
 ) -> None:
@@ -210,7 +210,7 @@ def zoo_bundle(
     common.import_keras()
     from keras_rnncap.publish import bundle
 
-    written = bundle(study, house, version=version, cell_modules=cell_modules or [])
+    written = bundle(study, presets, version=version, cell_modules=cell_modules or [])
     for folder in written:
         common.say(str(folder))
     common.say(f"{len(written)} presets written")

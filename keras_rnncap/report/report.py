@@ -139,7 +139,7 @@ def _take(target: Path) -> None:
 
 
 def _environment(markdown: bool = False) -> jinja2.Environment:
-    """Returns what fills templates. Names of strangers stay what they are: no tags, links or control characters."""
+    """Returns what fills templates. Untrusted names are escaped: no tags, links or control characters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_rnncap.report", ""),
         autoescape=not markdown,

@@ -1,4 +1,4 @@
-"""Texts of strangers, on a screen."""
+"""Untrusted texts, made safe for a terminal."""
 
 import re
 from typing import Any
