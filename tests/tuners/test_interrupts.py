@@ -68,7 +68,7 @@ def interrupted(monkeypatch, every, search):
     [
         ("random", RNNCell, False),
         ("gp", RNNCell, True),
-        pytest.param("repeat", IRNNCell, False, marks=pytest.mark.slow),
+        ("repeat", IRNNCell, False),
         ("random", "keras.layers:GRUCell", False),
     ],
     ids=str,
