@@ -104,16 +104,18 @@ class AlonePopulation:
         """Returns batches of the member's patterns from a step on: in order, and again from the first."""
         assert self.table is not None
         inputs, targets, size = self._sequences(), self.table.targets, self.table.batch_size
-        places = np.arange(start * size, (start + steps) * size).reshape(steps, size) % self.members[0].patterns
+        patterns = self.members[0].patterns
 
-        def batch(rows: Any) -> tuple[Any, Any]:
+        def batch(step: Any) -> tuple[Any, Any]:
+            first = ops.cast(step * size % patterns, "int32")
+            rows = (first + ops.arange(size, dtype="int32")) % patterns
             return ops.take(inputs, rows, axis=0), ops.take(targets, rows, axis=0)
 
         if keras.backend.backend() != "tensorflow":
-            return map(batch, places)
+            return map(batch, range(start, start + steps))
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(places).map(batch).prefetch(tf.data.AUTOTUNE)
+        return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(tf.data.AUTOTUNE)
 
     def replace(self, slot: int, member: Member) -> None:
         """Takes another member in place of the one that is here."""
