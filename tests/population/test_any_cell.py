@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import constraints, regularizers
 from population.test_population import TABLE, TASK, alone, assert_close, trained, weights
-from toy_cells import TOYS, DiagonalCell, LeakyUGRNNCell
+from toy_cells import TOYS, DeltaCell, DiagonalCell, LeakyUGRNNCell
 
 from keras_rnncap import GRUCell, RecurrentCell, UGRNNCell, sequence_model
-from keras_rnncap.population import CannotShareError, Member, MemberBuilder, Population
+from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.population import CannotShareError, Member, MemberBuilder, PatternTable, Population
 from keras_rnncap.training import TrainingSettings, compile_model
 
 NUMBERS = {"rate": (0.3, 0.9), "leak": (0.1, 0.6), "forget_bias": (0.0, 2.0)}
@@ -50,6 +51,16 @@ def test_on_sequences_too(cell, own):
         for _ in range(10):
             model.train_on_batch(x[index * own], y[index * own])
         assert_close(weights(population.member(index)), weights(model))
+
+
+def test_a_matrix_state_in_a_time_loop_that_is_not_written_out(monkeypatch):
+    task = PerceptronCapacity(200, 10, length=20, seed=3)
+    monkeypatch.setattr("population.test_population.TASK", task)
+    build = MemberBuilder(DeltaCell, (3, 5), input_dim=task.input_dim)
+    table = PatternTable(task.inputs[:, 0], task.targets, task.length, TABLE.batch_size)
+    population = trained(Population(build, members(DeltaCell), table))
+    for index, member in enumerate(population.members):
+        assert_close(weights(population.member(index)), alone(build, member))
 
 
 def test_layers_of_one_model_may_have_numbers_of_their_own():
