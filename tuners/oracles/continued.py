@@ -13,7 +13,7 @@ from keras_rnncap.initializers import derived_seed
 from keras_rnncap.runs import COMPLETED
 from keras_rnncap.tuners.oracles import ORACLES
 
-INITIAL_TRIALS = {"gp": "initial_trials", "bayesian": "num_initial_points"}
+INITIAL_OPTIONS = {"gp": "initial_trials", "bayesian": "num_initial_points"}
 """What oracles call the number of trials that end before they have a model of the objective."""
 
 
@@ -56,8 +56,8 @@ def make_oracle(
         # KerasTuner takes 0 for "no seed"; where its state is unknown, random proposals must not be repeated.
         seed = 1 + derived_seed(seed, 0 if state else len(past)) % 2**30
     options: dict[str, Any] = {"objective": objective, "max_trials": trials, "hyperparameters": space, "seed": seed}
-    if name in INITIAL_TRIALS:
-        options[INITIAL_TRIALS[name]] = initial_trials
+    if name in INITIAL_OPTIONS:
+        options[INITIAL_OPTIONS[name]] = initial_trials
     oracle: ContinuedOracle = type("Continued", (ContinuedOracle, oracle_class), {})(starts, **options)
     for trial in past:
         oracle.enter(trial)
