@@ -17,8 +17,10 @@ class UGRNNCell(GatedCell):
         g_t = sigmoid(W^gh h_{t-1} + W^gx x_t + b^g + b^fg)
         h_t = g_t h_{t-1} + (1 - g_t) c_t
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 2-4. Blocks: candidate (c), gate (g). Arguments: those of
-    `GatedCell`.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 2-4.
+
+    Weights: `kernel` `(input_dim, 2 * units)`, `recurrent_kernel` `(units, 2 * units)` and `bias` `(2 * units,)` of the
+    blocks candidate (c), gate (g); `initial_state` `(1, units)`. Arguments: those of `GatedCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(UGRNNCell(4))(np.ones((32, 10, 8))).shape)
@@ -48,7 +50,8 @@ class GRUCell(GatedCell):
     Source: Cho et al. (2014); Collins, Sohl-Dickstein, Sussillo (2017), eq. 5-8. With `forget_bias=0` it is
     `keras.layers.GRUCell(reset_after=False)`, with the same order of blocks.
 
-    Blocks: update (u), reset (r), candidate (c). Arguments: those of `GatedCell`.
+    Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)` and `bias` `(3 * units,)` of the
+    blocks update (u), reset (r), candidate (c); `initial_state` `(1, units)`. Arguments: those of `GatedCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(GRUCell(4))(np.ones((32, 10, 8))).shape)
@@ -81,8 +84,9 @@ class ResetAfterGRUCell(GatedCell):
     Source: Mehta, eq. 3-6, where s is tanh and b^fg is 0: then it is `keras.layers.GRUCell()`, with the same order of
     blocks, and the GRU of PyTorch and of cuDNN.
 
-    Blocks: update (z), reset (r), candidate (c); `bias` `(6 * units,)` has update_recurrent (b^zh), reset_recurrent
-    (b^rh) and candidate_recurrent (b^ch), too. Arguments: those of `GatedCell`, with a `forget_bias` of 0.
+    Weights: `kernel` `(input_dim, 3 * units)` and `recurrent_kernel` `(units, 3 * units)` of the blocks update (z),
+    reset (r), candidate (c); `bias` `(6 * units,)` of these, update_recurrent (b^zh), reset_recurrent (b^rh) and
+    candidate_recurrent (b^ch); `initial_state` `(1, units)`. Arguments: those of `GatedCell`, `forget_bias` being 0.
 
     Example:
     >>> tuple(keras.layers.RNN(ResetAfterGRUCell(4))(np.ones((32, 10, 8))).shape)

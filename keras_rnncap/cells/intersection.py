@@ -24,7 +24,9 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 15-20, with s1 = ReLU and s2 = tanh as there. The paper leaves
     depth 1 out: eq. 19 needs inputs of width `units`, and others are projected, see `ProjectingCell`.
 
-    Blocks: output (y), hidden (h), output_gate (gy), hidden_gate (gh). States: the output y, which is not read, and h.
+    Weights: `kernel` and `recurrent_kernel` `(units, 4 * units)` and `bias` `(4 * units,)` of the blocks output (y),
+    hidden (h), output_gate (gy), hidden_gate (gh); `initial_state` `(1, units)`; perhaps `projection`
+    `(input_dim, units)`. States: the output y, which is not read, and h.
 
     Args:
         activation, output_activation: s2 and s1.

@@ -24,7 +24,9 @@ class LSTMCell(GatedCell):
     Source: Hochreiter, Schmidhuber (1997); Collins, Sohl-Dickstein, Sussillo (2017), eq. 9-14. With `forget_bias=0` it
     is `keras.layers.LSTMCell`, with the same order of blocks; the last tanh stays tanh whatever `activation` is.
 
-    Blocks: input (i), forget (f), candidate (c), output (o). Initial states: h, c. Arguments: those of `GatedCell`.
+    Weights: `kernel` `(input_dim, 4 * units)`, `recurrent_kernel` `(units, 4 * units)` and `bias` `(4 * units,)` of the
+    blocks input (i), forget (f), candidate (c), output (o); `initial_state` `(2, units)`: a row for h, one for c.
+    Arguments: those of `GatedCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(LSTMCell(4))(np.ones((32, 10, 8))).shape)
@@ -65,10 +67,15 @@ class _AnyGates(RecurrentCell):
 class TanhLSTMCell(_AnyGates, GatedCell):
     """The long short-term memory of Jozefowicz et al.: `LSTMCell` whose output gate is a tanh.
 
+        i_t = sigmoid(W^ih h_{t-1} + W^ix x_t + b^i)
+        f_t = sigmoid(W^fh h_{t-1} + W^fx x_t + b^f + b^fg)
+        c^in_t = s(W^ch h_{t-1} + W^cx x_t + b^c)
+        c_t = f_t c_{t-1} + i_t c^in_t
         o_t = tanh(W^oh h_{t-1} + W^ox x_t + b^o)
+        h_t = o_t tanh(c_t)
 
     Source: Jozefowicz, Zaremba, Sutskever (2015), section 2, whose i is c^in here, and whose j is i. There s is tanh.
-    Arguments: those of `GatedCell`, with a `forget_bias` of 0.
+    Weights: those of `LSTMCell`. Arguments: those of `GatedCell`, with a `forget_bias` of 0.
 
     Example:
     >>> tuple(keras.layers.RNN(TanhLSTMCell(4))(np.ones((32, 10, 8))).shape)

@@ -21,8 +21,9 @@ class MUT1Cell(ProjectingCell):
 
     Source: Jozefowicz, Zaremba, Sutskever (2015), section 4, where s is tanh. Unlike the GRU's gate u, z admits the
     candidate. Inputs of another width than `units` are projected.
-    Blocks: update (z), reset (r), candidate (c); `kernel` has the first two, `recurrent_kernel` the last two.
-    Arguments: those of `ProjectingCell`.
+    Weights: `kernel` `(units, 2 * units)` of the blocks update (z), reset (r), `recurrent_kernel` `(units, 2 * units)`
+    of reset, candidate (c), `bias` `(3 * units,)` of all three; `initial_state` `(1, units)`; perhaps `projection`
+    `(input_dim, units)`. Arguments: those of `ProjectingCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(MUT1Cell(4))(np.ones((32, 10, 8))).shape)
@@ -55,7 +56,9 @@ class MUT2Cell(ProjectingCell):
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
     Source: as `MUT1Cell`. Inputs of another width than `units` are projected.
-    Blocks: update (z), candidate (c), reset (r); `kernel` has the first two. Arguments: those of `ProjectingCell`.
+    Weights: `kernel` `(units, 2 * units)` of the blocks update (z), candidate (c), `recurrent_kernel`
+    `(units, 3 * units)` and `bias` `(3 * units,)` of these and reset (r); `initial_state` `(1, units)`; perhaps
+    `projection` `(input_dim, units)`. Arguments: those of `ProjectingCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(MUT2Cell(4))(np.ones((32, 10, 8))).shape)
@@ -87,7 +90,9 @@ class MUT3Cell(RecurrentCell):
         c_t = s(W^cx x_t + W^ch (r_t h_{t-1}) + b^c)
         h_t = z_t c_t + (1 - z_t) h_{t-1}
 
-    Source: as `MUT1Cell`. Blocks: update (z), reset (r), candidate (c). Arguments: those of `RecurrentCell`.
+    Source: as `MUT1Cell`. Weights: `kernel` `(input_dim, 3 * units)`, `recurrent_kernel` `(units, 3 * units)` and
+    `bias` `(3 * units,)` of the blocks update (z), reset (r), candidate (c); `initial_state` `(1, units)`. Arguments:
+    those of `RecurrentCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(MUT3Cell(4))(np.ones((32, 10, 8))).shape)

@@ -16,7 +16,8 @@ class RNNCell(RecurrentCell):
 
         h_t = s(W^h h_{t-1} + W^x x_t + b^h)
 
-    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1. Arguments: those of `RecurrentCell`.
+    Source: Collins, Sohl-Dickstein, Sussillo (2017), eq. 1. Weights: `kernel` `(input_dim, units)`, `recurrent_kernel`
+    `(units, units)`, `bias` `(units,)`, `initial_state` `(1, units)`. Arguments: those of `RecurrentCell`.
 
     Example:
     >>> tuple(keras.layers.RNN(RNNCell(4))(np.ones((32, 10, 8))).shape)
@@ -40,7 +41,8 @@ class IRNNCell(RNNCell):
 
         h_t = ReLU(W^h h_{t-1} + W^x x_t + b^h),  W^h = 1 and b^h = 0 at the start
 
-    Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it.
+    Source: Le, Jaitly, Hinton (2015); Collins, Sohl-Dickstein, Sussillo (2017), eq. 1 and the note below it. Weights:
+    those of `RNNCell`.
 
     Args:
         activation: ReLU and nothing else.
