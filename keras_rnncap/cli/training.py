@@ -1,6 +1,6 @@
 """`rnncap train` and `rnncap sweep`: one model, and the search for its best hyperparameters."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -104,26 +104,10 @@ def sweep(
     directory = out or default_directory(loaded, cell, params, depth, oracle, seed, objective)
     if resume and not (directory / IDENTITY).exists():
         raise InputError(f"there is nothing to resume in {directory}; leave --resume out to start there")
-    result = common.interruptible(
-        run_sweep,
-        loaded,
-        cell,
-        params=params,
-        depth=depth,
-        trials=trials,
-        steps=steps,
-        batch_size=batch_size,
-        oracle=oracle,
-        space=space,
-        changes=parse_changes(changes or []),
-        objective=objective,
-        profile=profile,
-        stop_early=stop_early,
-        seed=seed,
-        engine=engine,
-        out=directory,
-        overwrite=fresh,
-    )
+    options: dict[str, Any] = {"params": params, "depth": depth, "trials": trials, "steps": steps, "seed": seed}
+    options |= {"batch_size": batch_size, "oracle": oracle, "space": space, "changes": parse_changes(changes or [])}
+    options |= {"objective": objective, "profile": profile, "stop_early": stop_early, "engine": engine}
+    result = common.interruptible(run_sweep, loaded, cell, **options, out=directory, overwrite=fresh)
     table = common.new_table(f"The best of {result.trials} {result.cell} trials on {result.data}", "", "")
     score = "-" if result.best_score is None else f"{result.best_score:.4g}"
     for row in (
