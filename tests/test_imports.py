@@ -8,7 +8,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors", "defaults", "by_name"],
-    ["initializers", "dropout", "information", "quantization", "versions", "terminal", "docs", "saved_models"],
+    [
+        "initializers",
+        "dropout",
+        "optimizers",
+        "information",
+        "quantization",
+        "versions",
+        "terminal",
+        "docs",
+        "saved_models",
+    ],
     ["cells", "datasets", "metrics"],
     ["training", "models", "runs"],
     ["budget", "saving", "analysis"],

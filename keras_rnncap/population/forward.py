@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rnncap.cells import RecurrentCell
 from keras_rnncap.dropout import masks
+from keras_rnncap.optimizers import unit_blocks
 from keras_rnncap.population.slots import CannotShareError, layers_of, slots_of
 from keras_rnncap.population.weights import MemberWeights
 
@@ -54,6 +55,19 @@ class Template:
             slots = [slot for slot in self.slots if slot.layer == layer and slot.name != "initial_state"]
             widths.append(max((slot.shape[-1] for slot in slots if slot.shape), default=0))
         return self.input_dim + 3 * sum(widths)
+
+    def unit_rows(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """Returns the places in a row of all weights of each output unit, and which places weight decay is for."""
+        blocks = unit_blocks([(f"{slot.layer}/{slot.name}", slot.shape) for slot in self.slots])
+        sizes = [slot.size for slot in self.slots]
+        starts = np.cumsum([0, *sizes])[:-1]
+        sources = [
+            start + slot.to_row(np.arange(slot.size).reshape(slot.shape))
+            for start, slot in zip(starts, self.slots, strict=True)
+        ]
+        place_of = np.argsort(np.concatenate(sources)).astype("int32")
+        decayed = [slot.layer < len(self.cells) and slot.name != "initial_state" for slot in self.slots]
+        return [place_of[places] for places in blocks], np.repeat(decayed, sizes)
 
     def numbers(self, model: keras.Model, every_step: bool, patterns: int) -> np.ndarray:
         """Returns the numbers of a member besides its weights: the shared ones, then those of each layer's cell."""

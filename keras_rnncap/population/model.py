@@ -10,7 +10,7 @@ from keras import ops
 from keras_rnncap.errors import InputError, check_number
 from keras_rnncap.population.forward import SHARED_NUMBERS
 from keras_rnncap.population.member import Member
-from keras_rnncap.population.optimizer import RowOptimizer
+from keras_rnncap.population.optimizer import RefreshBases, RowOptimizer
 from keras_rnncap.population.rows import MemberRows, PatternTable
 from keras_rnncap.training import saturate
 
@@ -105,7 +105,7 @@ class Population(MemberRows):
         self._steps_per_call = steps_per_execution
         self._loss_of_one = loss  # not given to Keras, which on JAX would trace the model in every fit to build it
         self.compile(
-            RowOptimizer([member.settings for member in self.members], self._groups),
+            RowOptimizer([member.settings for member in self.members], self._groups, *self._template.unit_rows()),
             steps_per_execution=1 if self.table is not None else steps_per_execution,
             jit_compile=jit,
         )
@@ -116,6 +116,7 @@ class Population(MemberRows):
         array_batch = batch_size or (BATCH_SIZE if hasattr(x, "__array__") else None)
         if array_batch != self._batch_size:
             self._batch_size, self.train_function = array_batch, None  # it was traced for groups of another size
+        options["callbacks"] = [RefreshBases(), *(options.get("callbacks") or ())]
         return super().fit(x, y, batch_size=batch_size, **options)
 
     def fit_steps(self, steps: int, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
@@ -202,6 +203,8 @@ class Population(MemberRows):
             sample_weight = None if sample_weight is None else self._part_of(sample_weight, training)
         else:
             y = ops.broadcast_to(y, (y_pred.shape[0], *ops.shape(y)))
+        temperature = self._part_of(self._temperature, training)
+        y_pred = y_pred / ops.reshape(temperature, (-1, *[1] * (len(y_pred.shape) - 1)))
         saturation = self._part_of(self._saturation, training)
         losses = self.member_losses(y, y_pred, saturation, sample_weight)
         if training:

@@ -55,6 +55,7 @@ class MemberRows(keras.Model):
         state = functools.partial(self.add_weight, trainable=False, initializer="zeros")
         self._numbers = state(shape=(count, self._template.width), name="numbers")
         self._saturation = state(shape=(count, 1), name="saturation")
+        self._temperature = state(shape=(count, 1), name="temperature")
         self._position = state(shape=(count, 1), dtype="int32", name="position")
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
@@ -114,6 +115,7 @@ class MemberRows(keras.Model):
             (self.rows, rows),
             (self._numbers, numbers),
             (self._saturation, [[member.settings.loss_saturation] for member in members]),
+            (self._temperature, [[member.settings.loss_temperature] for member in members]),
             (self._steps_left, [[member.settings.steps] for member in members]),
             (self._position, 0),
             (self._loss_sum, 0.0),
@@ -129,9 +131,11 @@ class MemberRows(keras.Model):
 
     def replace(self, slot: int, member: Member) -> None:
         """Gives a member's place to a new one, with fresh weights and optimizer state; nothing is compiled again."""
-        self._enter([slot], [member], [self._build(member)])
+        model = self._build(member)
+        self._checked(member, model)  # before anything changes
         if self.compiled:
             self.optimizer.reset_row(slot, member.settings)
+        self._enter([slot], [member], [model])
         self.members[slot], self.schedules[slot] = member, member.settings.schedule_start
 
     def member(self, index: int) -> keras.Model:
@@ -162,6 +166,9 @@ class MemberRows(keras.Model):
         moments = {"first_moment": optimizer.first, "second_moment": optimizer.second}
         progress = (self._position, self._loss_sum, self._loss_count, self._steps_left)
         named = {variable.name: variable for variable in (*progress, *keras.tree.flatten(self._carried), *dropout)}
+        if optimizer.bases:
+            moments |= {variable.name: variable for variable in (*optimizer.moments, *optimizer.bases)}
+            moments["refreshed"] = optimizer.refreshed
         return {"row": self.rows, **moments, "steps": optimizer.row_steps, "alive": optimizer.alive, **named}
 
     def states(self) -> list[dict[str, np.ndarray]]:

@@ -37,9 +37,17 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
     if settings.l2:
         for weight in model.trainable_variables:
             weight.regularizer = AddedL2(settings.l2, weight.regularizer)
+    optimizer = settings.make_optimizer()
+    if settings.weight_decay:
+        cells = {
+            id(v) for layer in model.layers if isinstance(layer, keras.layers.RNN) for v in layer.trainable_variables
+        }
+        optimizer.exclude_from_weight_decay(
+            [v for v in model.trainable_variables if id(v) not in cells or v.name == "initial_state"]
+        )
     penalized = model.losses or any(getattr(layer, "activity_regularizer", None) for layer in model.layers)
     model.compile(
-        settings.make_optimizer(),
+        optimizer,
         loss,
         weighted_metrics=[DataLoss(loss)] if penalized else [],
         steps_per_execution=min(STEPS_PER_EXECUTION, settings.steps),

@@ -4,13 +4,62 @@ from typing import Any
 
 import keras
 
-from keras_rnncap.errors import check_number
+from keras_rnncap.errors import InputError, check_number
 
 
 def saturate(losses: Any, saturation: Any) -> Any:
     """Returns `(1 - exp(-q L)) / q` for losses L and saturations q; where q is 0, L itself."""
     positive = keras.ops.where(saturation > 0, saturation, 1.0)
     return keras.ops.where(saturation > 0, -keras.ops.expm1(-positive * losses) / positive, losses)
+
+
+@keras.saving.register_keras_serializable("keras_rnncap")
+class TemperedLoss(keras.losses.Loss):
+    """A loss of logits that are divided by a temperature: below 1, answers count as surer than they are.
+
+    Args:
+        loss: The loss, one of logits.
+        temperature: What the logits are divided by, above 0.
+        name: Its name.
+        reduction: As for Keras' losses; `None` takes that of `loss`.
+        dtype: As for Keras' losses.
+
+    Raises:
+        InputError: If the loss is not one of logits.
+    """
+
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        temperature: float,
+        name: str = "tempered_loss",
+        reduction: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.loss = keras.losses.get(loss)
+        super().__init__(name=name, reduction=reduction or self.loss.reduction, dtype=dtype)
+        self.temperature = check_temperature(self.loss, temperature)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the loss of each sample."""
+        return self.loss.call(y_true, y_pred / self.temperature)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the loss and the temperature."""
+        loss = keras.losses.serialize(self.loss)
+        return super().get_config() | {"loss": loss, "temperature": self.temperature}
+
+
+def takes_logits(loss: keras.losses.Loss) -> bool:
+    """Returns whether a loss is one of logits, of which a temperature makes sense."""
+    return bool(loss.get_config().get("from_logits", False))
+
+
+def check_temperature(loss: keras.losses.Loss, temperature: float) -> float:
+    """Returns the temperature; raises `InputError` if it is not 1 and the loss not one of logits."""
+    if temperature != 1.0 and not takes_logits(loss):
+        raise InputError(f"loss_temperature must be 1 where the loss is not one of logits; got {temperature}")
+    return check_number("loss_temperature", temperature, 1e-6)
 
 
 @keras.saving.register_keras_serializable("keras_rnncap")
