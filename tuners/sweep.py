@@ -14,6 +14,7 @@ from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, params_for, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import replacing, write_json
+from keras_rnncap.training import takes_logits
 from keras_rnncap.tuners.dashboards import SPACE_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
 from keras_rnncap.tuners.jobs import Job
@@ -147,7 +148,7 @@ def run_sweep(
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
     task = task.for_budget(params, seed)
     sizes = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
-    chosen = SPACES[space].for_search(factory, params, task.scored_steps)
+    chosen = SPACES[space].for_search(factory, params, task.scored_steps, takes_logits(task.loss()))
     job = Job(task, factory, space=chosen, changes=changes, objective=objective, **sizes)
     identity = {
         "command": "sweep",

@@ -2,7 +2,7 @@
 
 from contracts.space_contract import SpaceContract
 
-from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
+from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace, RowSOAPSpace
 
 
 class TestCollinsSpace(SpaceContract):
@@ -11,3 +11,7 @@ class TestCollinsSpace(SpaceContract):
 
 class TestJozefowiczSpace(SpaceContract):
     space = JozefowiczSpace
+
+
+class TestRowSOAPSpace(SpaceContract):
+    space = RowSOAPSpace

@@ -6,5 +6,6 @@ from keras_rnncap.tuners.spaces.edit import parse_changes as parse_changes
 from keras_rnncap.tuners.spaces.space import Space as Space
 from keras_rnncap.tuners.spaces.collins import CollinsSpace as CollinsSpace
 from keras_rnncap.tuners.spaces.jozefowicz import JozefowiczSpace as JozefowiczSpace
+from keras_rnncap.tuners.spaces.row_soap import RowSOAPSpace as RowSOAPSpace
 
 SPACES: dict[str, type[Space]] = _by_name(globals(), Space)

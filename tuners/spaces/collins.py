@@ -1,14 +1,16 @@
 """The search space of Collins et al. (2017), appendix A."""
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import keras_tuner as kt
 
 from keras_rnncap.cells import CellFactory, get_cell, searched_numbers
 from keras_rnncap.initializers import bias_initializer, matrix_initializer
-from keras_rnncap.training import OptimizerName, TrainingSettings
+from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners.spaces.space import Space, Values
+
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 
 
 class CollinsSpace(Space):
@@ -41,7 +43,7 @@ class CollinsSpace(Space):
         self._add_cell(hp)
         for name, (low, high, start) in self._numbers.items():
             hp.Float(name, low, high, default=start)
-        hp.Choice("optimizer", list(get_args(OptimizerName)), default="adam", ordered=False)
+        hp.Choice("optimizer", list(OPTIMIZERS), default="adam", ordered=False)
         hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=0.03)
         hp.Float("learning_rate_decay", 1e-3, 1.0, sampling="log", default=0.01)
         with hp.conditional_scope("optimizer", ["momentum", "rmsprop", "adam"]):

@@ -46,8 +46,9 @@ class JozefowiczSpace(Space):
         self._scored_steps = check_integer("scored_steps", scored_steps, 1)
 
     @classmethod
-    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> "JozefowiczSpace":
+    def for_search(cls, cell: CellFactory, params: int, scored_steps: int, logits: bool = False) -> "JozefowiczSpace":
         """Returns the space with one number of parameters."""
+        del logits
         return cls(cell, (params,), scored_steps)
 
     def hyperparameters(self) -> kt.HyperParameters:

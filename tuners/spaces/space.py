@@ -25,9 +25,12 @@ class Space(abc.ABC):
         self._options = constructor_options(get_cell(cell))
 
     @classmethod
-    def for_search(cls, cell: CellFactory, params: int, scored_steps: int) -> "Space":
-        """Returns the space for models of at most so many parameters, whose loss is a mean of so many time steps."""
-        del params, scored_steps
+    def for_search(cls, cell: CellFactory, params: int, scored_steps: int, logits: bool = False) -> "Space":
+        """Returns the space for models of at most so many parameters, whose loss is a mean of so many time steps.
+
+        `logits` says whether it is a loss of logits.
+        """
+        del params, scored_steps, logits
         return cls(cell)
 
     @abc.abstractmethod
