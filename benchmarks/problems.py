@@ -73,6 +73,13 @@ def _ackley(x: np.ndarray) -> float:
     return float(-20 * math.exp(-0.2 * math.sqrt(np.mean(x**2))) - waves + 20 + math.e)
 
 
+def _levy(x: np.ndarray) -> float:
+    w = 1 + (x - 1) / 4
+    waves = (w[:-1] - 1) ** 2 * (1 + 10 * np.sin(math.pi * w[:-1] + 1) ** 2)
+    last = (w[-1] - 1) ** 2 * (1 + math.sin(2 * math.pi * w[-1]) ** 2)
+    return float(math.sin(math.pi * w[0]) ** 2 + np.sum(waves) + last)
+
+
 def _mixed_space() -> kt.HyperParameters:
     hp = kt.HyperParameters()
     hp.Float("rate", 1e-5, 1e-1, sampling="log")
@@ -100,5 +107,6 @@ PROBLEMS = {
     "Hartmann 6": box([0] * 6, [1] * 6, _hartmann, -3.32237),
     "Rosenbrock 5": box([-2.0] * 5, [2.0] * 5, lambda x: float(optimize.rosen(x)), 0.0),
     "Ackley 10": box([-10.0] * 10, [15.0] * 10, _ackley, 0.0),
+    "Levy 6": box([-10.0] * 6, [10.0] * 6, _levy, 0.0),
     "mixed": Problem(_mixed_space, _mixed, 0.0),
 }

@@ -62,6 +62,18 @@ class SpaceEncoding:
                 active[:, place] &= met
         return active
 
+    @staticmethod
+    def _is_ordered(hp: Any) -> bool:
+        return not isinstance(hp, kinds.Boolean) and getattr(hp, "ordered", True)
+
+    def ordered_features(self) -> np.ndarray:
+        """Returns which of the features are ordered, `(features,)` of booleans; the others are one-hot."""
+        ordered: list[bool] = []
+        for hp in self.hyperparameters:
+            if (count := self._count(hp)) > 1:
+                ordered += [True] if self._is_ordered(hp) else [False] * int(count)
+        return np.array(ordered or [True])
+
     def features(self, points: np.ndarray) -> np.ndarray:
         """Returns what a Gaussian process sees, `(n, features)`."""
         active = self.active(points)
@@ -70,7 +82,7 @@ class SpaceEncoding:
             count, on = self._count(hp), active[:, place]
             if count == 1:
                 continue
-            if isinstance(hp, kinds.Boolean) or not getattr(hp, "ordered", True):
+            if not self._is_ordered(hp):
                 index = self._index(points[:, place], count)
                 columns.append((index[:, None] == np.arange(count)) * on[:, None] / math.sqrt(2))
             else:

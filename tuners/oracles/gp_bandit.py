@@ -11,7 +11,7 @@ from scipy import special, stats
 from keras_rnncap.errors import check_integer, check_seed
 from keras_rnncap.tuners.oracles.durable import DurableOracle
 from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
-from keras_rnncap.tuners.oracles.gaussian_process import GaussianProcess
+from keras_rnncap.tuners.oracles.gaussian_process import OTHERS, GaussianProcess
 from keras_rnncap.tuners.oracles.warping import NEAR_BEST, ROBUST, WARPINGS, is_telling, robust_scores
 
 FANTASIES = 8
@@ -21,26 +21,25 @@ MOST_TRIALS = 1000
 """Trials that the process sees: of more, the newest, half of this number, and the best of the others."""
 FIT_ALWAYS = 100
 """Trials up to which the process is fitted for each proposal; afterwards, when there are a tenth more than before."""
-EVIDENCE = 2.0
+LEAST_APART = 2e-3
+"""Points that are no farther from one in training, in any feature, are not proposed, unless the space is listed."""
+EVIDENCE = 3.0
 """By how much larger the log likelihood must be of scores warped near the best, for that to be done."""
 FEASIBLE = "feasible"
-FAILURE_NOISE = (-2.0, 2.0)
+FAILURE_NOISE = (0.0, 1.0)
 """Mean and deviation of the prior of the logarithm of the share of failures that no place explains."""
-CAUTION = 3
-"""Power of the feasibility that weighs the improvement: with more, fewer trials fail where some place fails, and chance
-failures cost more."""
 
 
 class GPBanditOracle(DurableOracle):
     """Proposes where a Gaussian process expects the largest improvement (Snoek et al., 2012; Desautels et al., 2014).
 
-    The process has a Matern 5/2 kernel with a length for each feature. Running trials are pending: the improvement is
-    averaged over values that the process expects of them. A second process learns where trials fail, or score absurdly:
-    failures that their place explains count as bad scores, others not at all, and the improvement is weighed with the
-    probability of success. Scores below the median are compressed; or, where that is likelier, all are taken by the
-    logarithm of their distance from the best. Of more than 1,000 trials it sees the newest 500 and the best 500 of the
-    others. No point is proposed twice; where none is left, the search stops. The same seed gives the same proposals,
-    also after `reload` in another process.
+    The process has a Matern 5/2 kernel with a length for each feature, and a bowl that spans the space. Running trials
+    are pending: the improvement is averaged over values that the process expects of them. A second process learns where
+    trials fail, or score absurdly: failures that their place explains count as bad scores, others not at all, and the
+    improvement is weighed with the probability of success. Scores below the median are compressed; or, where that is
+    likelier, all are taken by the logarithm of their distance from the best. Of more than 1,000 trials it sees the
+    newest 500 and the best 500 of the others. No point is proposed twice; where none is left, the search stops. The
+    same seed gives the same proposals, also after `reload` in another process.
 
     Args:
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
@@ -94,7 +93,8 @@ class GPBanditOracle(DurableOracle):
         listed = encoding.all_points()
         for _ in range(5 if listed is None else 1):
             points = self._candidates(encoding, rng) if listed is None else listed
-            for point in self._ranked(encoding, points, listed is not None, rng):
+            points = self._ranked(encoding, points, listed is not None, rng)
+            for point in points if listed is not None else self._apart(encoding, points):
                 values = encoding.values(point)
                 if self._compute_values_hash(values) not in self._tried_so_far:
                     return {"status": TrialStatus.RUNNING, "values": values}
@@ -109,6 +109,20 @@ class GPBanditOracle(DurableOracle):
         ended = self._trials(ended=True)
         count = self.initial_trials or min(max(encoding.dimensions + 1, 6), 40)
         return len(ended) < count or sum(trial.score is not None for trial in ended) < 2
+
+    def _apart(self, encoding: SpaceEncoding, points: np.ndarray) -> np.ndarray:
+        """Returns points without those beside one that is in training."""
+        if not (running := self._running_points(encoding)).size:
+            return points
+        features, there = encoding.features(points), encoding.features(running)
+        apart = np.ones(len(points), bool)
+        for place in there:
+            apart &= np.abs(features - place).max(axis=1) > LEAST_APART
+        return points[apart]
+
+    def _running_points(self, encoding: SpaceEncoding) -> np.ndarray:
+        running = [encoding.point(trial.hyperparameters.values) for trial in self._trials(ended=False)]
+        return np.array(running).reshape(-1, encoding.dimensions)
 
     def _candidates(self, encoding: SpaceEncoding, rng: np.random.Generator) -> np.ndarray:
         """Returns points of the cube, those to be tried first first where there is no process yet."""
@@ -149,16 +163,16 @@ class GPBanditOracle(DurableOracle):
         # Failures that their place explains are bad scores, or the border of such a region would be tried forever;
         # those by chance say nothing of the objective.
         taught = known | explained
-        process = self._process(features[taught], np.where(known, goodness, math.nan)[taught], ended, fit)
-        if running := self._trials(ended=False):
-            pending = np.stack([encoding.point(trial.hyperparameters.values) for trial in running])
+        taught_goodness = np.where(known, goodness, math.nan)[taught]
+        process = self._process(features[taught], taught_goodness, encoding.ordered_features(), ended, fit)
+        if (pending := self._running_points(encoding)).size:
             process = process.fantasies(encoding.features(pending), FANTASIES, rng)
         best = process.predict(process.x)[0].max(axis=0)
 
         def improvement(points: np.ndarray) -> np.ndarray:
             features = encoding.features(points)
             expected = expected_improvement(*process.predict(features), best).reshape(len(points), -1).mean(axis=1)
-            return expected * feasible(features) ** CAUTION
+            return expected * feasible(features)
 
         return improvement, places[known][np.argsort(-goodness[known])[:5]]
 
@@ -176,7 +190,7 @@ class GPBanditOracle(DurableOracle):
         return places, goodness, len(ended)
 
     def _is_fit_due(self, features: int, ended: int) -> bool:
-        if any(len(known) != 2 + features for known in self._log_parameters.values()):
+        if any(len(known) != OTHERS + features for known in self._log_parameters.values()):
             self._log_parameters, self._fitted_to = {}, 0
         if due := ended <= FIT_ALWAYS or ended >= 1.1 * self._fitted_to:
             self._fitted_to = ended
@@ -188,7 +202,9 @@ class GPBanditOracle(DurableOracle):
         self._log_parameters[name] = process.log_parameters
         return process
 
-    def _process(self, features: np.ndarray, goodness: np.ndarray, ended: int, fit: bool) -> GaussianProcess:
+    def _process(
+        self, features: np.ndarray, goodness: np.ndarray, in_bowl: np.ndarray, ended: int, fit: bool
+    ) -> GaussianProcess:
         """Returns the process of the likelier warping; NaN, a failure, is half a unit worse than the worst."""
         choose, processes, losses = ended <= FIT_ALWAYS, {}, {}
         known = np.isfinite(goodness)
@@ -196,7 +212,7 @@ class GPBanditOracle(DurableOracle):
             warped = WARPINGS[name](goodness[known])
             scores = np.full(len(goodness), warped.scores.min() - 0.5)
             scores[known] = warped.scores
-            process = processes[name] = self._fitted(name, features, scores, fit)
+            process = processes[name] = self._fitted(name, features, scores, fit, in_bowl=in_bowl)
             if choose:
                 losses[name] = process.loss(process.log_parameters)[0] - warped.log_slope
         if choose:
@@ -210,7 +226,9 @@ class GPBanditOracle(DurableOracle):
         share, spread = feasible.mean(), feasible.std()
         if not spread:
             return (lambda _: 1.0), ~feasible
-        process = self._fitted(FEASIBLE, features, (feasible - share) / spread, fit, log_noise=FAILURE_NOISE)
+        flat = np.zeros(features.shape[1], bool)
+        options: dict[str, Any] = {"log_noise": FAILURE_NOISE, "in_bowl": flat}
+        process = self._fitted(FEASIBLE, features, (feasible - share) / spread, fit, **options)
 
         def probability(features: np.ndarray) -> np.ndarray:
             mean, deviation = process.predict(features)
