@@ -1,0 +1,129 @@
+"""RowSOAP beside Adam and Muon. `python -m benchmarks.optimizers`.
+
+Each optimizer trains the same models by Keras' `fit`, with each of `--rates`, a warm-up over a twentieth of the steps
+and a fall of `0.05^f (1 - f)`, and a gradient norm of at most 1. The table has the median over seeds of the score at
+the best rate, that rate, and the time of a step as a multiple of Adam's. Tasks: perceptron capacity (bits per
+parameter, more is better), memory (mean squared error) and the documentation of Python (bits per character), less is
+better for both.
+
+Rows are kept in `--out`, to which the same command adds what is missing.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+from benchmarks.common import parser, show
+from keras_rnncap.budget import units_for_budget
+from keras_rnncap.datasets import make_task
+from keras_rnncap.models import sequence_model
+from keras_rnncap.optimizers import Decay, RowSOAP
+from keras_rnncap.runs import append_rows, read_rows
+from keras_rnncap.training import STEPS_PER_EXECUTION, SaturatedLoss
+
+RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+OPTIMIZERS: dict[str, Any] = {
+    "RowSOAP": RowSOAP,
+    "Adam": keras.optimizers.Adam,
+    "Muon": lambda rate, **options: keras.optimizers.Muon(rate, weight_decay=0.0, adam_weight_decay=0.0, **options),
+}
+
+
+class Trained(NamedTuple):
+    """A task, and the model that is trained on it."""
+
+    task: str
+    cell: str
+    params: int
+    steps: int
+    batch_size: int
+
+
+TASKS = {
+    "capacity-rnn": Trained("perceptron:patterns=1500,input_dim=11", "rnn", 300, 10_000, 256),
+    "capacity-ugrnn": Trained("perceptron:patterns=1500,input_dim=11", "ugrnn", 300, 10_000, 256),
+    "memory-rnn": Trained("memory", "rnn", 5_500, 2_500, 64),
+    "memory-gru": Trained("memory", "gru", 5_500, 2_500, 64),
+    "text-gru": Trained("python-docs", "gru", 5_000, 1_500, 64),
+}
+
+
+def train(name: str, optimizer: str, rate: float, seed: int) -> dict[str, Any]:
+    """Returns the row of a training."""
+    trained = TASKS[name]
+    task = make_task(trained.task)
+    shape: dict[str, Any] = {
+        "input_dim": task.input_dim, "output_dim": task.output_dim, "return_sequences": task.return_sequences
+    }  # fmt: skip
+
+    def build(units: int) -> keras.Model:
+        return sequence_model(trained.cell, units, seed=seed, **shape)
+
+    budget = units_for_budget(build, trained.params)
+    model = build(budget.units)
+    schedule = Decay(rate, trained.steps, 0.05, warmup=0.05, linear=True)
+    loss = SaturatedLoss(task.loss(), 0.4) if task.patterns else task.loss()
+    chunk = min(STEPS_PER_EXECUTION, trained.steps)
+    model.compile(OPTIMIZERS[optimizer](schedule, global_clipnorm=1.0), loss, steps_per_execution=chunk)
+    seconds = []
+    for start in range(0, trained.steps, chunk):
+        data = task.dataset(trained.batch_size, seed, start, start + chunk)
+        began = time.perf_counter()
+        model.fit(data, epochs=1, steps_per_epoch=chunk, verbose=0)
+        seconds.append(time.perf_counter() - began)
+    measured = task.measures(model, "validation", task.validation_limit)
+    score = measured[task.score_name] / (budget.parameters if task.patterns else 1)
+    row = {"task": name, "optimizer": optimizer, "rate": rate, "seed": seed, "score": score}
+    return row | {"step_ms": 1e3 * float(np.median(seconds)) / chunk}
+
+
+def table_of(rows: pd.DataFrame, name: str) -> list[dict[str, str]]:
+    """Returns the rows of a task's table."""
+    more = make_task(TASKS[name].task).score_direction == "max"
+    table = []
+    for optimizer in OPTIMIZERS:
+        of_task = rows[rows["task"] == name]
+        runs = of_task[of_task["optimizer"] == optimizer]
+        medians = runs.groupby("rate")["score"].median()
+        best = medians.idxmax() if more else medians.idxmin()
+        scores = runs[runs["rate"] == best]["score"]
+        adam = of_task[of_task["optimizer"] == "Adam"]["step_ms"].median()
+        table.append(
+            {"task": name, "optimizer": optimizer, "best rate": f"{best:g}", "score": f"{medians[best]:.4g}"}
+            | {"range": f"{scores.min():.4g} to {scores.max():.4g}"}
+            | {"time of a step / Adam's": f"{runs['step_ms'].median() / adam:.2f}"}
+        )
+    return table
+
+
+def main() -> None:
+    """Trains what is missing, and prints the tables."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    arguments.add_argument("--rates", nargs="+", type=float, default=RATES)
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-optimizers"))
+    options: argparse.Namespace = arguments.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "rows.csv"
+    for name in options.tasks:
+        for seed in range(options.seeds):
+            for rate in options.rates:
+                for optimizer in OPTIMIZERS:
+                    key = (name, optimizer, rate, seed)
+                    there = [
+                        tuple(row[part] for part in ("task", "optimizer", "rate", "seed")) for row in read_rows(file)
+                    ]
+                    if key not in there:
+                        append_rows(file, [train(*key)])
+        rows = pd.read_csv(file)
+        show("Scores at the best rate", table_of(rows[rows["rate"].isin(options.rates)], name), texts=2, width=120)
+
+
+if __name__ == "__main__":
+    main()
