@@ -1,7 +1,7 @@
 """What searches find, and what they cost. `python -m benchmarks.search cells|oracles|memory`.
 
-`cells`: for each cell, `rnncap capacity` (the +RNN with two layers), 300 parameters: the best bits per
-parameter after each minute, and a picture. `oracles`: the same task with `rnncap sweep`'s oracles, gp and random, at
+`cells`: for each cell (the +RNN with two layers) and seed, what `rnncap capacity CELL --minutes 3` finds: the best bits
+per parameter, their median and range, and a picture. `oracles`: the same task with the oracles gp and random, at
 equal numbers of trials, without starting points and without early stopping: the best bits per parameter for each seed.
 `memory`: a sweep of 200 short trials and one of 2,000: the largest memory of the process.
 
@@ -9,43 +9,54 @@ Folders in `--out` keep what is finished; the same command continues.
 """
 
 import argparse
+import dataclasses
 import multiprocessing
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.common import parser, show
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
-from keras_rnncap.defaults import Capacity
 from keras_rnncap.tuners import measure_capacity, run_sweep
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
 
 
+def _measured(cell: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
+    """Returns what a measurement of so many minutes finds."""
+    depth = CELLS[cell]
+    out /= f"capacity-{cell}-{params}x{depth}-seed{seed}"
+    result = measure_capacity(cell, minutes=minutes, params=params, depth=depth, seed=seed, out=out, progress="summary")
+    return dataclasses.asdict(result)
+
+
 def cells(options: argparse.Namespace) -> None:
-    """Measures every cell."""
-    curves = []
+    """Measures every cell with every seed, each in a process of its own."""
+    rows, found = [], {}
     for cell in options.cells:
-        out = options.out / f"capacity-{cell}-{CELLS[cell]}"
-        result = measure_capacity(cell, depth=CELLS[cell], trials=options.trials, out=out, progress=True)
-        trials = pd.read_csv(out / "trials.csv")
-        curves.append((result, trials["elapsed_s"].cumsum() / 60, trials["bits_per_parameter"].cummax().ffill()))
-    minutes = range(1, int(np.ceil(max(time.iloc[-1] for _, time, _ in curves))) + 1)
-    rows = []
+        results = []
+        for seed in range(options.seeds):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                task = (cell, options.minutes, options.params, seed, options.out)
+                results.append(pool.apply(_measured, task))
+        bits = found[cell] = [result["bits_per_parameter"] or 0.0 for result in results]
+        row = {"cell": cell, "depth": CELLS[cell], "parameters": results[0]["parameters"]}
+        row |= {f"seed {seed}": f"{value:.2f}" for seed, value in enumerate(bits)}
+        row |= {"median": f"{np.median(bits):.2f}", "range": f"{min(bits):.2f} to {max(bits):.2f}"}
+        row |= {name: f"{np.median([result[name] for result in results]):,.0f}" for name in ("trials", "steps")}
+        best = [result["best_proposed_by"] for result in results]
+        rows.append(row | {"best by": ", ".join(f"{best.count(way)} {way}" for way in dict.fromkeys(best))})
+        title = f"Best bits per parameter after {options.minutes:g} minutes, at most {options.params:,} parameters"
+        show(title, rows, width=200)
     figure, (axes,) = new_figure(1, width=6.0)
-    for result, time, best in curves:
-        row = {"cell": result.cell, "depth": result.depth, "trials": result.trials}
-        row["minutes in all"] = f"{result.elapsed_s / 60:.1f}"
-        rows.append(row | {str(minute): f"{best[time <= minute].max():.2f}" for minute in minutes})
-        label = plain(f"{result.cell} x {result.depth}")
-        axes.step(time, best, where="post", color=cell_color(result.cell), label=label)
-    axes.set(xlabel="minutes", ylabel="best bits per parameter", ylim=(0, None))
-    axes.legend(frameon=False, fontsize="small", loc="lower right")
+    for place, (cell, bits) in enumerate(found.items()):
+        axes.plot([place] * len(bits), bits, "o", color=cell_color(cell))
+    axes.set_xticks(range(len(found)), [plain(f"{cell} x {CELLS[cell]}") for cell in found])
+    axes.set(xlabel="cell, layers", ylabel="best bits per parameter, a point a seed", ylim=(0, None))
     figure.savefig(options.out / "capacity.png", dpi=150)
-    show("Best bits per parameter after minutes, 300 parameters, seed 0", rows, width=160)
 
 
 def oracles(options: argparse.Namespace) -> None:
@@ -82,12 +93,14 @@ def memory(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Prints a table."""
-    benchmarks = {"cells": (cells, Capacity.trials), "oracles": (oracles, 60), "memory": (memory, 2000)}
+    benchmarks = {"cells": (cells, 0), "oracles": (oracles, 60), "memory": (memory, 2000)}
     arguments = parser(__doc__)
     arguments.add_argument("what", choices=benchmarks)
     arguments.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))
     arguments.add_argument("--seeds", type=int, default=5)
-    arguments.add_argument("--trials", type=int, help="200 for cells, 60 for oracles, 2,000 for memory")
+    arguments.add_argument("--trials", type=int, help="60 for oracles, 2,000 for memory")
+    arguments.add_argument("--minutes", type=float, default=3.0, help="of a measurement, for cells")
+    arguments.add_argument("--params", type=int, default=300, help="of a model, for cells")
     arguments.add_argument("--steps", type=int, default=5_000)
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     options = arguments.parse_args()

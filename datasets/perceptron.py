@@ -34,6 +34,7 @@ class PerceptronCapacity(Task):
         length: Time steps before the answer, at least 1.
         every_step: Whether the input is given at every time step.
         seed: Seed of the patterns and labels.
+        centered: Whether inputs are -1/2 and 1/2; else they are 0 and 1, as in the paper.
 
     Example:
     >>> task = PerceptronCapacity(patterns=100, input_dim=16)
@@ -52,7 +53,15 @@ class PerceptronCapacity(Task):
     sized = True
     """Whether its number of patterns was chosen, rather than that of `load`."""
 
-    def __init__(self, patterns: int, input_dim: int, length: int = 5, every_step: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        patterns: int,
+        input_dim: int,
+        length: int = 5,
+        every_step: bool = False,
+        seed: int = 0,
+        centered: bool = False,
+    ) -> None:
         self.patterns = check_integer("patterns", patterns, 1)
         self.length, self.input_dim = check_sample(length, input_dim)
         if self.input_dim < 63 and 2**self.input_dim < patterns:
@@ -62,14 +71,16 @@ class PerceptronCapacity(Task):
             )
         check_set("patterns", self.patterns, self.length * self.input_dim)
         self.every_step = check_flag("every_step", every_step)
-        self.seed = check_seed(seed)
+        self.seed, self.centered = check_seed(seed), check_flag("centered", centered)
         sizes = f"{self.patterns:,} patterns of {self.input_dim}, {self.length} steps"
-        self.data = f"{self.name} ({sizes}{', at every step' if every_step else ''}, seed {self.seed})"
+        unusual = f"{', at every step' if every_step else ''}{', centered' if centered else ''}"
+        self.data = f"{self.name} ({sizes}{unusual}, seed {self.seed})"
 
     @functools.cached_property
     def vectors(self) -> np.ndarray:
         """The patterns, `(patterns, input_dim)`, float32."""
-        return _distinct_bits(np.random.default_rng([self.seed, 0]), self.patterns, self.input_dim).astype("float32")
+        bits = _distinct_bits(np.random.default_rng([self.seed, 0]), self.patterns, self.input_dim).astype("float32")
+        return bits - np.float32(0.5) if self.centered else bits
 
     @functools.cached_property
     def inputs(self) -> np.ndarray:
@@ -147,9 +158,10 @@ class PerceptronSearch(PerceptronCapacity):
     """Perceptron capacity whose number of patterns is a hyperparameter: a trial's are the first of one set.
 
     Args:
-        params: Largest number of parameters of a model; up to 10 patterns for each are tried.
+        params: Largest number of parameters of a model.
         input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
-        length, seed: As for `PerceptronCapacity`.
+        length, seed, centered: As for `PerceptronCapacity`.
+        per_parameter: Largest number of patterns for each parameter.
 
     Example:
     >>> task = PerceptronSearch(params=60)
@@ -157,29 +169,49 @@ class PerceptronSearch(PerceptronCapacity):
     'perceptron (100 patterns of 16, 5 steps, at every step, seed 0)'
     """
 
-    def __init__(self, params: int, input_dim: int | None = None, length: int = 5, seed: int = 0) -> None:
-        most = PER_PARAMETER * check_integer("params", params, 1)
+    def __init__(
+        self,
+        params: int,
+        input_dim: int | None = None,
+        length: int = 5,
+        seed: int = 0,
+        centered: bool = False,
+        per_parameter: int = PER_PARAMETER,
+    ) -> None:
+        self.per_parameter = check_integer("per_parameter", per_parameter, 1)
+        most = self.per_parameter * check_integer("params", params, 1)
         width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
         if width < (needed := (most - 1).bit_length()):
             raise InputError(
-                f"input_dim={width} allows {2**width} distinct patterns; up to {PER_PARAMETER} for each of {params} "
+                f"input_dim={width} allows {2**width} distinct patterns; up to {per_parameter} for each of {params} "
                 f"parameters are tried: it must be at least {needed}"
             )
         length, width = check_sample(length, width)
-        check_set(f"patterns ({PER_PARAMETER} for each of params={params:,})", most, length * width)
-        super().__init__(most, width, length, seed=seed)
+        check_set(f"patterns ({per_parameter} for each of params={params:,})", most, length * width)
+        super().__init__(most, width, length, seed=seed, centered=centered)
         self.data = self.name  # trials have sizes of their own
 
     def add_hyperparameters(self, hp: Any) -> None:
         """Adds b per parameter, whether the input is given at every step, and a loss saturation (not the paper's)."""
-        hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
+        hp.Float("patterns_per_parameter", 0.1, float(self.per_parameter), default=min(5.0, self.per_parameter))
         hp.Boolean("every_step", default=False)
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
+
+    @staticmethod
+    def starts(saturates: bool) -> list[dict[str, float]]:
+        """Returns where a search in the space of Collins et al. (2017) starts: what suits the task, whatever the cell.
+
+        `saturates` says whether the loss is saturated; more patterns are stored then.
+        """
+        patterns = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5) if saturates else (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
+        usual = {"learning_rate_decay": 0.014, "clip_norm": 2.5}
+        return [usual | {"patterns_per_parameter": density} for density in patterns]
 
     def with_values(self, values: Mapping[str, Any], parameters: int) -> "PerceptronCapacity":
         """Returns the task of a trial."""
         patterns = max(1, round(values["patterns_per_parameter"] * parameters))
-        return PerceptronCapacity(patterns, self.input_dim, self.length, bool(values["every_step"]), self.seed)
+        every_step = bool(values["every_step"])
+        return PerceptronCapacity(patterns, self.input_dim, self.length, every_step, self.seed, self.centered)
 
 
 def capacity_input_dim(parameters: int) -> int:

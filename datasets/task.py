@@ -200,7 +200,7 @@ class Task(abc.ABC):
 
     @property
     def infeasible_above(self) -> float:
-        """The loss above which a training run counts as diverged: by default 1 nat above that of chance."""
+        """The loss above which `rnncap train` counts a training as diverged: by default 1 nat above that of chance."""
         return math.log(self.output_dim) + 1
 
     def baselines(self, split: Split = "test") -> dict[str, float]:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 SEED = 0
 ENGINE = "inline"
@@ -13,7 +13,9 @@ ENGINE = "inline"
 class Capacity:
     """Of a measurement of what a cell stores."""
 
-    params, depth, trials, steps, batch_size, length = 300, 1, 200, 100_000, 128, 5
+    params, depth, length, space, minutes, steps = 300, 1, 5, "row-soap", 3.0, 100_000
+    batch_size: ClassVar = {"row-soap": 256, "collins": 128}
+    """For each space."""
 
 
 class Sweep:

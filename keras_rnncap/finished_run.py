@@ -13,7 +13,7 @@ from keras_rnncap.budget import trainable_parameters
 from keras_rnncap.cells import CellFactory, get_cell, make_cell
 from keras_rnncap.datasets import BITS
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import COMPLETED, IDENTITY, check_kinds, read_json, read_rows
+from keras_rnncap.runs import IDENTITY, SCORED, check_kinds, read_json, read_rows
 from keras_rnncap.runs.rows import values_of
 from keras_rnncap.zoo.handles import first_line
 from keras_rnncap.zoo.presets import check_modules
@@ -92,7 +92,7 @@ class FinishedRun(NamedTuple):
         if self.command == "capacity":
             result = {"objective": BITS, "direction": "max", "best_score": result.get(BITS)}
         objective = str(result.get("objective"))
-        feasible = [row for row in rows if row.get("status") == COMPLETED and _is_number(row.get(objective))]
+        feasible = [row for row in rows if row.get("status") in SCORED and _is_number(row.get(objective))]
         extreme = max if result.get("direction") == "max" else min
         best = extreme((row[objective] for row in feasible), default=math.nan)
         ties = [

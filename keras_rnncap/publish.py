@@ -201,6 +201,7 @@ def retrain(
     common |= {"steps": asked["steps"], "changes": later | facts.hyperparameters, "trials": trials}
     common["progress"] = progress
     if command == "capacity":
+        common["space"] = asked.get("space", "collins")
         measure_capacity(facts.cell, input_dim=asked["input_dim"], length=asked["length"], **common)
     else:
         common |= {"space": asked["space"], "objective": asked.get("objective")}
@@ -242,7 +243,9 @@ def _task(
     """Returns the task of a run's best model, and how `make_task` is asked for it."""
     spec = task or identity.get("task", PerceptronCapacity.name)
     if identity["command"] == "capacity":
-        searched: Task = PerceptronSearch(*(identity[key] for key in ("params", "input_dim", "length", "seed")))
+        of_run = (identity[key] for key in ("params", "input_dim", "length", "seed"))
+        more = {name: identity[name] for name in ("centered", "per_parameter") if name in identity}
+        searched: Task = PerceptronSearch(*of_run, **more)
     else:
         searched = make_task(spec, data)
     if identity["command"] == "sweep":

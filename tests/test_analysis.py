@@ -26,10 +26,10 @@ from keras_rnncap.zoo import PresetFacts
 
 NAN = math.nan
 TRIALS = [
-    {"trial": 0, "status": "infeasible", "patterns": 90},
+    {"trial": 0, "status": "diverged", "patterns": 90},
     {"trial": 1, "status": "completed", "patterns": 30, "bits_per_parameter": 1.0},
     {"trial": 2, "status": "completed", "patterns": 60, "bits_per_parameter": 0.5},
-    {"trial": 3, "status": "infeasible", "patterns": 300},
+    {"trial": 3, "status": "diverged", "patterns": 300},
     {"trial": 4, "status": "completed", "patterns": 75, "bits_per_parameter": 2.5},
 ]
 HISTORY = [
@@ -73,10 +73,19 @@ def test_capacity_figure_shows_bits_against_trials_and_against_patterns():
     assert (left.get_xlabel(), left.get_ylabel()) == ("trial", "bits per parameter")
     assert (right.get_xlabel(), right.get_ylabel()) == ("patterns per parameter", "bits per parameter")
     np.testing.assert_array_equal(line(left, "best so far").get_ydata(), [NAN, 1.0, 1.0, 1.0, 2.5])
-    np.testing.assert_array_equal(line(left, "infeasible").get_xdata(), [1, 4])
+    np.testing.assert_array_equal(line(left, "diverged").get_xdata(), [1, 4])
     np.testing.assert_allclose(right.lines[-1].get_xdata(), [3.0, 1.0, 2.0, 10.0, 2.5])
     assert {one.get_color() for one in (line(left, "trial"), right.lines[-1])} == {CELL_COLORS["ugrnn"]}
     assert PAPER_RANGE == (3.0, 6.0)
+
+
+def test_a_trial_that_was_stopped_has_no_score_in_the_figure_and_a_mark_of_its_own():
+    rows = [*TRIALS, {"trial": 5, "status": "stopped", "patterns": 80, "bits_per_parameter": 9.0}]
+    curve = compute_capacity(rows)
+    assert np.isnan(curve.bits_per_parameter[5])
+    assert curve.best[5] == 2.5
+    left, _ = draw(plot_capacity(rows, parameters=30, cell="ugrnn"))
+    np.testing.assert_array_equal(line(left, "stopped early").get_xdata(), [6])
 
 
 def test_capacity_figure_has_room_for_the_best_trial():

@@ -120,9 +120,10 @@ def test_trials_are_read_as_what_they_must_be_or_refused(data):
         assert len({row["trial"] for row in rows}) == len(rows) > 0
         for row in rows:
             assert all(isinstance(row[name], int) for name in ("trial", "seed"))
-            assert row["status"] in ("completed", "infeasible")
+            assert row["status"] in ("completed", "untrained", "stopped", "diverged")
             assert math.isfinite(row["elapsed_s"])
-            assert row["status"] == "infeasible" or math.isfinite(row["score"])
+            assert row["status"] not in ("completed", "untrained") or math.isfinite(row["score"])
+            assert row["status"] != "stopped" or math.isfinite(row["told"])
             assert row.get("hp.optimizer", "sgd") in ("sgd", "adam")
             assert isinstance(row.get("hp.layers", 1), int)
 
@@ -209,7 +210,7 @@ class NoPieces:
     [
         ("trial", "0.5", "line 3: trial is 0.5, not a whole number"),
         ("trial", "0", "lines 2 and 3 both have the trial 0"),
-        ("status", "compleded", "line 3: status is 'compleded', not completed or infeasible"),
+        ("status", "compleded", "line 3: status is 'compleded', not one of completed, untrained, stopped, diverged"),
         ("mean_squared_error", "", "line 3 has no mean_squared_error, a finite number"),
         ("mean_squared_error", "nan", "line 3 has no mean_squared_error"),
         ("mean_squared_error", "low", "line 3: mean_squared_error is 'low', not a finite number"),

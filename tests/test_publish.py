@@ -135,9 +135,12 @@ def test_what_cannot_be_published_or_trained_again_says_so(runs, presets, tmp_pa
         retrain(tmp_path / "evil")
 
 
+DIVERGED = {"measured": None, "status": "diverged"}
+
+
 def test_a_run_that_diverged_has_nothing_to_publish(tmp_path, monkeypatch):
     real = SearchRun.record
-    monkeypatch.setattr(SearchRun, "record", lambda run, ended: real(run, ended._replace(measured=None)))
+    monkeypatch.setattr(SearchRun, "record", lambda run, ended: real(run, ended._replace(**DIVERGED)))
     measure_capacity("rnn", params=60, trials=1, steps=5, out=tmp_path / "run")
     with pytest.raises(InputError, match="has no model to publish: training diverged"):
         pack(tmp_path / "run", tmp_path / "new", name="rnn-perceptron-60")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,21 +13,29 @@ from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
-from keras_rnncap.runs import IDENTITY, INFEASIBLE, replacing
+from keras_rnncap.errors import InputError
+from keras_rnncap.runs import IDENTITY, SCORED, replacing
+from keras_rnncap.training import takes_logits
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.population_tuner import SLOTS
 from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
-from keras_rnncap.tuners.search_run import SearchRun
-from keras_rnncap.tuners.spaces import in_words
+from keras_rnncap.tuners.search_run import SearchRun, in_a_word
+from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
+from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
 
-STOP_BELOW = {0.1: 0.5, 0.25: 0.6, 0.5: 0.75}
-"""After these parts of its steps a trial is stopped that stores less than these quantiles of trials did there."""
-START = {"learning_rate_decay": 0.014, "clip_norm": 2.5, "kernel_scale": 2.0}
-START_PATTERNS = (5.0, 4.0, 4.5, 5.5, 6.0, 6.5)
-"""Where a measurement starts: these values, with each of these numbers of patterns per parameter."""
-CROSS_ENTROPY_PATTERNS = (3.0, 2.5, 3.25, 3.5, 3.75, 4.0)
-"""The same where the loss is held to the cross-entropy."""
+NARROW: dict[str, Any] = {"patterns_per_parameter": (3.0, 8.0), "every_step": False, "loss_saturation": 0.4}
+"""What the space `row-soap` has of the task's own hyperparameters."""
+MOST_PATTERNS = {"row-soap": 8, "collins": 10}
+"""Patterns for each parameter, at most."""
+NEAR = (1.0, 0.93, 1.07)
+"""Where a measurement in the space `row-soap` starts: parts of the cell's usual number of patterns."""
+KERNEL_SCALE = 2.0
+"""Where one in the space `collins` starts, unless the cell's `start` says otherwise."""
+STEPS_PER_PARAMETER = 300
+"""Training steps with which a trial does well."""
+TRIALS = (12, 200)
+"""The fewest and the most trials that a measurement of given time divides it by, where it may choose their steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +43,9 @@ class CapacityResult(SearchResult):
     """What a capacity measurement found, besides what `SearchResult` names; `capacity.json` holds the same.
 
     Attributes:
+        space: Name of the search space.
         input_dim: Width n_in of the patterns.
+        centered: Whether the patterns are of -1/2 and 1/2; else they are of 0 and 1.
         length: Time steps.
         patterns: Number of patterns b in the best trial, `None` where no trial was feasible; so for the next three.
         accuracy: Fraction of them classified correctly.
@@ -42,7 +53,9 @@ class CapacityResult(SearchResult):
         bits_per_parameter: The same for each parameter: the answer.
     """
 
+    space: str
     input_dim: int
+    centered: bool
     length: int
     patterns: int | None
     accuracy: float | None
@@ -54,8 +67,8 @@ class _CapacityRun(SearchRun[CapacityResult]):
     result_class = CapacityResult
 
     def describe(self, row: Mapping[str, Any]) -> str:
-        if row["status"] == INFEASIBLE:
-            return "infeasible: training diverged"
+        if row["status"] not in SCORED:
+            return in_a_word(row)
         best = self.best() or row
         return (
             f"{row['patterns']:>6,} patterns  accuracy {row['accuracy']:.3f}  {row['bits_per_parameter']:5.2f} "
@@ -72,10 +85,12 @@ def measure_capacity(
     *,
     params: int = Capacity.params,
     depth: int = Capacity.depth,
-    trials: int = Capacity.trials,
-    steps: int = Capacity.steps,
-    batch_size: int = Capacity.batch_size,
+    minutes: float | None = None,
+    trials: int | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
     seed: int = SEED,
+    space: str = Capacity.space,
     input_dim: int | None = None,
     length: int = Capacity.length,
     changes: Mapping[str, Any] | None = None,
@@ -83,27 +98,35 @@ def measure_capacity(
     engine: str = ENGINE,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    progress: bool | Literal["bar"] = False,
+    progress: bool | Literal["bar", "summary"] = False,
 ) -> CapacityResult:
     """Measures how many bits a cell stores for each parameter, as Collins et al. (2017), section 2.1, do.
 
-    Models of at most `params` parameters learn b random patterns by heart. A `GPBanditOracle` chooses b and the paper's
-    hyperparameters (appendix A) for the largest mutual information, from the starting points `START` on, and trials
-    that store less than most others are stopped early. The best trial's bits are a lower bound on what the cell can
-    store, and rise with `trials` and `steps`.
+    Models of at most `params` parameters learn b random patterns by heart. A `GPBanditOracle` chooses b and
+    hyperparameters for the largest mutual information, from starting points on, and trials that store less than most
+    others are stopped early. The best trial's bits are a lower bound on what the cell can store, and rise with
+    `minutes`, or `trials` and `steps`.
 
     In `out` is `trials.csv` (a row for each trial), and at the end `capacity.json`, `capacity.png`, `best/model.keras`
-    and `best/saved_model/`. The same call again continues where the last one stopped; one with more trials adds to it.
+    and `best/saved_model/`. The same call again continues where the last one stopped; one with more trials or minutes
+    adds to it.
 
     Args:
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters.
         depth: Number of layers.
-        trials: Number of trials; where `changes` fix all hyperparameters, they differ in their weights alone.
-        steps: Training steps of a trial.
-        batch_size: Patterns in a step; all trials cycle through their own in the same order.
+        minutes: Time for all trials, after which those in training are left for the next call. `None` takes 3 minutes,
+            or as long as `trials` take where these are given.
+        trials: Number of trials; where `changes` fix all hyperparameters, they differ in their weights alone. `None`
+            takes as many as there is time for.
+        steps: Training steps of a trial. `None` takes those of the run in the folder, 100,000, or what suits the time.
+        batch_size: Patterns in a step; all trials cycle through their own in the same order. `None` takes 256, or 128
+            in the space `collins`.
         seed: Seed of patterns, weights and proposals.
-        input_dim: Width of the patterns; `None` takes 16, or what 10 distinct patterns for each parameter need.
+        space: `"row-soap"`: the optimizer `RowSOAP`, and a narrow search around what stores much; `"collins"`: the
+            paper's own space (appendix A), and patterns of 0 and 1.
+        input_dim: Width of the patterns; `None` takes what 8 distinct patterns for each parameter need or, in the space
+            `collins`, 16 or what 10 need.
         length: Time steps; the paper has 5.
         changes: Changes of the search space, as `edit_space` takes them.
         slots: Trials that train at the same time.
@@ -111,7 +134,7 @@ def measure_capacity(
             takes so many. Rows do not depend on it.
         out: The folder; `None` takes `runs/capacity-CELL-PARAMSxDEPTH-seedSEED`, with other settings in its name.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
-        progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
+        progress: Whether to show progress, as `WorkProgress` takes it.
 
     Raises:
         InputError: If the cell is unknown, a number is out of range, or the folder cannot be used.
@@ -119,38 +142,83 @@ def measure_capacity(
     Example:
     >>> result = measure_capacity("rnn", params=60, trials=1, steps=20, out=tmp_path / "rnn-60")
     >>> result.units, result.parameters, result.trials
-    (2, 43, 1)
+    (3, 46, 1)
     """
-    counts = {"params": params, "depth": depth, "trials": trials, "steps": steps, "length": length}
-    check_search(seed, **counts, batch_size=batch_size, slots=slots)
-    task, factory = PerceptronSearch(params, input_dim, length, seed), get_cell(cell)
-    sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
-    job = Job(task, factory, changes=changes, **sizes)
+    counts = {"params": params, "depth": depth, "length": length}
+    given = {"trials": trials, "steps": steps, "batch_size": batch_size}
+    check_search(seed, **counts, slots=slots, **{name: count for name, count in given.items() if count is not None})
+    if space not in MOST_PATTERNS:
+        raise InputError(f"space must be one of {', '.join(MOST_PATTERNS)}; got {space!r}")
+    factory = get_cell(cell)
+    if batch_size is None:
+        batch_size = Capacity.batch_size[space]
+    if minutes is None and trials is None:
+        minutes = Capacity.minutes
     if out is None:
-        out = default_directory(cell, **sizes, length=length, input_dim=input_dim, changes=changes)
+        sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length, "input_dim": input_dim}
+        out = default_directory(cell, params, depth, seed, space=space, changes=changes, **sizes)
+    task = _task(factory, params, input_dim, length, seed, space)
+    narrow = NARROW if space == "row-soap" else {}
+
+    def make_job(steps: int) -> Job:
+        chosen = SPACES[space].for_search(factory, params, task.scored_steps, takes_logits(task.loss()))
+        sizes: dict[str, Any] = {"params": params, "depth": depth, "batch_size": batch_size, "seed": seed}
+        return Job(task, factory, space=chosen, changes=narrow | dict(changes or {}), steps=steps, **sizes)
+
+    spent, deadline = Spent() if overwrite else spent_in(out), None
+    if minutes is not None:
+        make_job(1).check()
+        usual = STEPS_PER_PARAMETER * params
+        plan = make_plan(make_job, minutes, slots, engine, steps, usual, TRIALS, spent)
+        trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
+    assert trials
+    job = make_job(steps or spent.steps or Capacity.steps)
     identity = {"command": "capacity", "input_dim": task.input_dim, "length": length}
+    if space != "collins":
+        identity |= {"space": space, "centered": task.centered, "per_parameter": task.per_parameter}
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
     # Where all hyperparameters are fixed, trials differ in their weights alone.
-    proposals = {"oracle": "repeat"} if job.all_fixed else {"starts": _starts(job)}
-    options = SearchOptions(**proposals, rule=QuantileRule(STOP_BELOW), slots=slots, engine=engine, progress=progress)
-    return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity)
+    proposals: dict[str, Any] = {"oracle": "repeat"} if job.all_fixed else {"starts": _starts(job)}
+    proposals |= {"rule": QuantileRule(), "deadline": deadline}
+    options = SearchOptions(**proposals, slots=slots, engine=engine, progress=progress)
+    facts = {"space": space, "centered": task.centered}
+    return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
+
+
+def _task(
+    cell: CellFactory, params: int, input_dim: int | None, length: int, seed: int, space: str
+) -> PerceptronSearch:
+    most = MOST_PATTERNS[space]
+    if space == "collins":
+        return PerceptronSearch(params, input_dim, length, seed)
+    width = math.ceil(math.log2(most * params)) if input_dim is None else input_dim
+    centered = bool(getattr(cell, "start", {}).get("centered", False))
+    return PerceptronSearch(params, width, length, seed, centered, most)
 
 
 def _starts(job: Job) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
     values = job.hyperparameters.values
-    start = {name: START[name.split(".")[-1]] for name in values if name.split(".")[-1] in START}
-    saturates = job.nearest("loss_saturation", 1.0) > 0
-    patterns = START_PATTERNS if saturates else CROSS_ENTROPY_PATTERNS
-    points = [start | {"patterns_per_parameter": density} for density in patterns]
-    return [{name: job.nearest(name, value) for name, value in point.items()} for point in points]
+    of_cell = getattr(job.cell, "start", {})
+    if isinstance(job.space, RowSOAPSpace):
+        points = [{"patterns_per_parameter": job.space.start["patterns_per_parameter"] * part} for part in NEAR]
+    else:
+        saturates = job.nearest("loss_saturation", 1.0) > 0
+        scales = {name: of_cell.get("kernel_scale", KERNEL_SCALE) for name in values if name.endswith("kernel_scale")}
+        points = [start | scales for start in PerceptronSearch.starts(saturates)]
+    known = [{name: value for name, value in point.items() if name in values} for point in points]
+    return [{name: job.nearest(name, value) for name, value in point.items()} for point in known]
 
 
-def default_directory(cell: str | CellFactory, params: int, depth: int, seed: int, **settings: Any) -> Path:
+def default_directory(
+    cell: str | CellFactory, params: int, depth: int, seed: int, *, space: str = Capacity.space, **settings: Any
+) -> Path:
     """Returns the folder of a measurement that was given none; what is not as by default is in its name."""
-    changes = settings.pop("changes", None)
-    unusual = [f"{key}{value}" for key, value in settings.items() if value and value != getattr(Capacity, key, None)]
+    changes, kind = settings.pop("changes", None), [] if space == "collins" else [space]
+    usual = {"steps": Capacity.steps, "batch_size": Capacity.batch_size[space], "length": Capacity.length}
+    named = {key: settings.get(key) for key in ("steps", "batch_size", "length", "input_dim")}
+    unusual = kind + [f"{key}{value}" for key, value in named.items() if value and value != usual.get(key)]
 
     def folder(words: Callable[[Any], str]) -> Path:
         text = json.dumps({key: words(changes[key]) for key in sorted(changes)}) if changes else ""

@@ -17,12 +17,13 @@ from keras_rnncap.datasets import BITS, Judged, Task
 from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.information import bits_per_parameter
 from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population, fit_epochs, validation_scores
+from keras_rnncap.runs import COMPLETED, DIVERGED, UNTRAINED
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
 from keras_rnncap.tuners.spaces import CollinsSpace, Space, edit_space
 from keras_rnncap.tuners.spaces.space import Values
 
 Measured: TypeAlias = dict[str, Any] | None
-"""What is known of a trained member, the objective and the `loss` among it; `None` where it is infeasible."""
+"""What is known of a trained member, the objective and the `loss` among it; `None` where it diverged."""
 
 
 class Job:
@@ -30,8 +31,8 @@ class Job:
 
     Where the space has `depth` or `params`, they take the place of the arguments. Members learn the first of the task's
     patterns in order, where it has a table of them, and are measured on these; else each sees batches that follow from
-    its own seed and steps, and is measured on the validation split. A trial is infeasible whose loss is not finite, or
-    at last above what the task allows.
+    its own seed and steps, and is measured on the validation split. A trial diverged if its loss is not finite; it is
+    untrained if its score is no better than chance.
 
     Args:
         task: The task.
@@ -162,8 +163,16 @@ class Job:
             patterns=max(task.patterns, 1),
         )
 
+    def status(self, measured: Measured) -> str:
+        """Returns the status of a trial that made its steps or diverged, given what was measured."""
+        if measured is None:
+            return DIVERGED
+        score, chance = measured.get(self.task.score_name, math.nan), self.task.chance_score
+        learned = score > chance if self.task.score_direction == "max" else score < chance
+        return COMPLETED if learned else UNTRAINED
+
     def facts(self, member: Member) -> dict[str, Any]:
-        """Returns what rows say besides hyperparameters, also of infeasible trials."""
+        """Returns what rows say besides hyperparameters, also of trials without a score."""
         return {"patterns": member.patterns} if self.task.patterns else {}
 
     def builder(self, values: Values) -> Callable[[Member], keras.Model]:
@@ -253,17 +262,13 @@ class Job:
 
     def _measured(self, population: Any, slot: int, judged: Judged | None, values: Values, loss: float) -> Measured:
         """Measures a member on its own patterns, if it is judged by these, or on the validation split."""
-        task, settings, minimized = self.task, population.members[slot].settings, loss
+        task = self.task
         if judged:
-            minimized = float(settings.minimized(task.loss())(*judged[:2]))
             loss = float(task.loss()(*judged[:2]))  # not saturated, to compare trials by
-        if not minimized <= settings.saturated(task.infeasible_above):
-            return None
-        if judged:
             measured = task.measures_of([judged])
         else:
             measured = task.measures(population.member(slot), "validation", task.validation_limit)
-        if not all(map(math.isfinite, measured.values())):
+        if not all(map(math.isfinite, (loss, *measured.values()))):
             return None
         per_parameter = bits_per_parameter(measured[BITS], self.budget(values).parameters)
         return {**measured, "bits_per_parameter": per_parameter, "loss": loss}

@@ -15,7 +15,7 @@ import numpy as np
 from keras_tuner.engine.hyperparameters import Float, Int
 
 from keras_rnncap.errors import InputError
-from keras_rnncap.runs import COMPLETED, RunDirectory, columns, read_rows, replacing
+from keras_rnncap.runs import SCORED, STOPPED, RunDirectory, columns, read_rows, replacing
 from keras_rnncap.runs.columns import Column, checked_rows
 from keras_rnncap.runs.rows import HYPERPARAMETER, Row, damaged
 
@@ -28,6 +28,7 @@ COLUMNS = {
     "seed": columns.SEED,
     "values": columns.OBJECT,
     "oracle": columns.optional(columns.OBJECT),
+    "proposed_by": columns.optional(columns.TEXT),
 }
 START = b'{"trial": '
 """What a line of `asked.jsonl` holds, and how it begins."""
@@ -51,7 +52,9 @@ def read_trials(path: Path, space: kt.HyperParameters, objective: str) -> list[R
         "seed": columns.SEED,
         "steps": columns.optional(columns.COUNT),
         "elapsed_s": columns.NUMBER,
-        objective: columns.NUMBER._replace(needed=lambda row: row.get("status") == COMPLETED),
+        objective: columns.NUMBER._replace(needed=lambda row: row.get("status") in SCORED),
+        "told": columns.NUMBER._replace(needed=lambda row: row.get("status") == STOPPED),
+        "proposed_by": columns.optional(columns.TEXT),
         **_value_columns(rows, space, HYPERPARAMETER),
     }
     return checked_rows(path, rows, known, unique="trial")
@@ -116,6 +119,7 @@ class AskedTrial:
     seed: int  # of its weights and batches
     values: dict[str, Any]  # of its active hyperparameters
     oracle: dict[str, Any] = dataclasses.field(default_factory=dict)  # what later proposals depend on
+    proposed_by: str | None = None  # as `ContinuedOracle` has it; unknown in earlier versions
 
 
 @dataclasses.dataclass
@@ -127,6 +131,7 @@ class TrialState:
     slot: int  # among all trials of its shape
     arrays: dict[str, np.ndarray]  # what its population restores it from
     size: int = 0  # slots of its population; 0 where that was not kept
+    told: float | None = None  # of a trial that was stopped: what the oracle was told of it
 
 
 class Journal:
@@ -158,9 +163,11 @@ class Journal:
             raise damaged(self._asked, f"line {number}: {error}") from error
         return row
 
-    def note(self, trial: int, seed: int, values: dict[str, Any], oracle: dict[str, Any]) -> None:
+    def note(
+        self, trial: int, seed: int, values: dict[str, Any], oracle: dict[str, Any], proposed_by: str | None = None
+    ) -> None:
         """Keeps a trial that was asked for."""
-        self.asked[trial] = asked = AskedTrial(trial, seed, values, oracle)
+        self.asked[trial] = asked = AskedTrial(trial, seed, values, oracle, proposed_by)
         with self._asked.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(dataclasses.asdict(asked)) + "\n")
 
@@ -204,6 +211,6 @@ class Journal:
         return states, spent_s
 
 
-def _state(done: Any, history: Any, slot: Any, size: Any = 0) -> TrialState:
+def _state(done: Any, history: Any, slot: Any, size: Any = 0, told: Any = None) -> TrialState:
     entries = [(int(step), float(loss), float(progress)) for step, loss, progress in history]
-    return TrialState(int(done), entries, int(slot), {}, int(size))
+    return TrialState(int(done), entries, int(slot), {}, int(size), None if told is None else float(told))

@@ -3,7 +3,8 @@
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.population.devices import populations_at_once
+from keras_rnncap.runs import STOPPED
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
 from keras_rnncap.tuners.journal import TrialState
-from keras_rnncap.tuners.rounds import Rounds, Running
+from keras_rnncap.tuners.oracles.durable import DurableOracle
+from keras_rnncap.tuners.rounds import Rounds, Running, looks
 from keras_rnncap.tuners.stopping import QuantileRule
 from keras_rnncap.tuners.worker import Ended
 
@@ -38,7 +41,9 @@ class EndedTrial(NamedTuple):
         number: Its number; the first is 0.
         values: Values of the active hyperparameters.
         member: The member of a population that has these.
-        measured: Its scores, `None` if it is infeasible.
+        status: One of `keras_rnncap.runs.rows.STATUSES`.
+        measured: Its scores; `None` if it diverged or was stopped early.
+        told: What the oracle was told of it if it was stopped early, else `None`.
         steps: Training steps that it made; fewer than asked for if it diverged or was stopped early.
         history: `(step, mean training loss since the entry before, progress where the stopping rule looked or NaN)`.
         model: Returns the trained model.
@@ -48,22 +53,26 @@ class EndedTrial(NamedTuple):
     number: int
     values: dict[str, Any]
     member: Member
+    status: str
     measured: Measured
+    told: float | None
     steps: int
     history: list[tuple[int, float, float]]
     model: Callable[[], keras.Model]
 
 
-def _looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
-    """Returns what the stopping rule saw of a trial, in order."""
-    return [progress for _, _, progress in history if not math.isnan(progress)]
+def is_over(deadline: float | None) -> bool:
+    """Returns whether a time, as `time.monotonic()` has it, has come."""
+    return deadline is not None and time.monotonic() >= deadline
 
 
 class PopulationTuner(BaseTuner):
     """Runs the trials of any KerasTuner oracle as members of populations, one population for each model shape.
 
-    A trial that ends gives its place to the next. Cells that populations do not take (`CannotShareError`) are trained
-    one model after another.
+    A trial that ends gives its place to the next. One that the rule stops gives it too, and the oracle is told the
+    final score that it would have by its rank (`QuantileRule.told`); it goes on when others that come later do worse,
+    and has ended when all others have. Cells that populations do not take (`CannotShareError`) are trained one model
+    after another.
 
     Args:
         oracle: The oracle; its objective is the job's.
@@ -77,6 +86,8 @@ class PopulationTuner(BaseTuner):
         on_round: Called between rounds, when `states` can be kept.
         bar: Shows progress; interrupts of its user end the search.
         engine: Where trials train, as `make_engine` takes it; they are the same everywhere.
+        deadline: When the search ends, as `time.monotonic()` has it: no trial begins that would not have ended by then,
+            and those in training are left as they are, unless none has ended.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
 
     Raises:
@@ -110,6 +121,7 @@ class PopulationTuner(BaseTuner):
         on_round: Callable[[], None] | None = None,
         bar: WorkProgress | None = None,
         engine: str = ENGINE,
+        deadline: float | None = None,
         **options: Any,
     ) -> None:
         if oracle.objective != job.kt_objective:
@@ -123,9 +135,12 @@ class PopulationTuner(BaseTuner):
         # As many slots in a population as all populations that train at the same time need.
         largest = math.ceil(min(self.slots, oracle.max_trials or self.slots) / populations_at_once())
         self._rounds = Rounds(job, largest, engine)
+        self._deadline, self._round_s = deadline, 0.0
         self._resumed: list[Running] = []
         self._askers = itertools.count()
-        self.ended = self.infeasible = 0
+        self._stopped: list[Running] = []
+        self._told: set[str] = set()
+        self.ended = self.diverged = 0
         self.seeds_taken: set[int] = set()
 
     def search(self, *arguments: Any, **options: Any) -> None:
@@ -135,11 +150,20 @@ class PopulationTuner(BaseTuner):
         self.oracle.verbose = 0
         self.oracle.max_consecutive_failed_trials = 10**9  # infeasible trials are results, not failures
         for running in sorted(self._resumed, key=lambda running: not running.state.arrays):
-            self._rounds.put(running)
+            if (told := running.state.told) is None:
+                self._rounds.put(running)
+            else:
+                running.state.told = None
+                self._stop(running, told)
         try:
-            while self._fill():
+            while self._fill() and not (self.ended and is_over(self._deadline)):
+                began = time.monotonic()
                 self._round()
                 self._on_round()
+                self._round_s = time.monotonic() - began
+            with self._bar.held():
+                while self._stopped:
+                    self._end_stopped(self._stopped[0])
         finally:
             self._resumed = []
             self._rounds.cancel()
@@ -147,7 +171,7 @@ class PopulationTuner(BaseTuner):
     @property
     def states(self) -> dict[int, TrialState]:
         """The trials that have not ended, by number, as they were after their last round; for `resume`."""
-        return {running.number: running.state for running in self._rounds if running.state.done}
+        return {running.number: running.state for running in (*self._rounds, *self._stopped) if running.state.done}
 
     def resume(self, trial: Trial, seed: int, state: TrialState | None) -> None:
         """Takes up a trial that the oracle knows to be running, as an earlier process left it, or from its start."""
@@ -155,16 +179,23 @@ class PopulationTuner(BaseTuner):
         running = Running(trial, values, self.job.member(values, seed))
         running.state = state or running.state
         self._resumed.append(running)
-        for checkpoint, progress in enumerate(_looks(running.state.history)):
-            self.remember(checkpoint, progress)
+        self.remember(running.looks)
 
-    def remember(self, checkpoint: int, progress: float) -> None:
-        """Tells the stopping rule what a trial did at a checkpoint in an earlier process."""
+    def remember(self, looks: Sequence[float], score: float | None = None) -> None:
+        """Tells the stopping rule what a trial did at its checkpoints in an earlier process, and its final score."""
         if self.rule:
-            self.rule.hopeless(checkpoint, [progress])
+            for checkpoint, progress in enumerate(looks):
+                self.rule.hopeless(checkpoint, [progress])
+            if score is not None:
+                self.rule.complete(looks, self._sign * score)
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.job.direction == "max" else -1
 
     def _fill(self) -> bool:
         """Has a trial in each slot while the oracle has some; returns whether there are any trials."""
+        self._go_on()
         self._ask_up_to(1)
         # Found out before others are asked for beside the first.
         if self._rounds.alone is None and self._rounds and (reason := self._rounds.find_out_whether_alone()):
@@ -173,7 +204,26 @@ class PopulationTuner(BaseTuner):
         self._show()
         return bool(self._rounds)
 
+    def _go_on(self) -> None:
+        """Has stopped trials go on that are not hopeless any more, beside those that came since; the best first."""
+        assert self.rule or not self._stopped
+        for running in sorted(self._stopped, key=lambda each: (-len(each.looks), -each.looks[-1], each.number)):
+            if len(self._rounds) >= (1 if self._rounds.alone else self.slots) or not self.rule:
+                return
+            promising = not self.rule.is_hopeless(len(running.looks) - 1, running.looks[-1])
+            if promising and self._has_time_for(self.job.steps - running.state.done):
+                self._stopped.remove(running)
+                running.state.told = None
+                self._rounds.put(running)
+
+    def _has_time_for(self, steps: int) -> bool:
+        """Returns whether so many steps are made before the deadline, at the pace of the last round."""
+        seconds = math.ceil(steps / self.job.round_steps) * self._round_s
+        return self._deadline is None or not self.ended or time.monotonic() + seconds <= self._deadline
+
     def _ask_up_to(self, count: int) -> None:
+        if not self._has_time_for(self.job.steps):
+            return
         while len(self._rounds) < count:
             # An asker with a running trial would be given that again.
             trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._askers)}")
@@ -201,8 +251,8 @@ class PopulationTuner(BaseTuner):
             self._bar.say(f"training one model after another: {error}")
             self._rounds.train_alone()
             return
-        hopeless = self._hopeless(trials)
-        ends = [running for running in trials if running.over or running in hopeless]
+        stops = [running for running in self._hopeless(trials) if not running.over]
+        ends = [running for running in trials if running.over]
         measured = self._rounds.measure(ends)
         self._show()
         with self._bar.held():
@@ -211,39 +261,82 @@ class PopulationTuner(BaseTuner):
                 self._rounds.drop(running)
             for running in trials:
                 running.state = running.new_state
+            for running in stops:
+                self._rounds.drop(running)
+                self._stop(running)
+            for running in self._stopped if ends else ():
+                self._expect(running)  # as the trials that ended say
         self._show()
 
     def _is_looked_at(self, running: Running, step: int) -> bool:
         """Whether the stopping rule looks at a trial after so many steps, at the end of a round."""
-        looks = len(_looks(running.state.history))
+        looks = len(running.looks)
         if not self.rule or looks >= len(self.rule.parts) or step >= self.job.steps:
             return False
         rounds = math.ceil(self.rule.parts[looks] * self.job.steps / self.job.round_steps)
         return step >= rounds * self.job.round_steps
 
-    def _hopeless(self, trials: Sequence[Running]) -> list[Running]:
+    def _hopeless(self, trials: Sequence[Running]) -> Iterator[Running]:
+        """Yields the trials to be stopped."""
         if self.rule is None:
-            return []
+            return
         looked_at = [running for running in trials if not math.isnan(running.new_state.history[-1][2])]
-        hopeless: list[Running] = []
         for checkpoint in range(len(self.rule.parts)):
-            if here := [each for each in looked_at if len(_looks(each.new_state.history)) == checkpoint + 1]:
-                verdicts = self.rule.hopeless(checkpoint, [running.new_state.history[-1][2] for running in here])
-                hopeless += itertools.compress(here, verdicts)
-        return hopeless
+            if here := [each for each in looked_at if len(looks(each.new_state.history)) == checkpoint + 1]:
+                values = [running.new_state.history[-1][2] for running in here]
+                yield from itertools.compress(here, self.rule.hopeless(checkpoint, values))
+
+    def _stop(self, running: Running, told: float | None = None) -> None:
+        """Has a trial wait; the oracle is told what to expect of it."""
+        self._stopped.append(running)
+        self._told.add(running.trial.trial_id)
+        self._expect(running, told)
+
+    def _expect(self, running: Running, told: float | None = None) -> None:
+        """Tells the oracle what to expect of a trial that waits, if that is not what it was told."""
+        if told is None and self.rule:
+            seen = running.looks
+            told = self._sign * self.rule.told(len(seen) - 1, seen[-1])
+        if told is not None and told != running.state.told:
+            running.state.told = told
+            self._tell(running.trial, told)
+
+    def _end_stopped(self, running: Running) -> None:
+        """Has a trial recorded that waited to the end."""
+        state = running.state
+        facts = (running.trial.trial_id, running.number, running.values, running.member)
+        self.ended += 1
+        self._on_end(EndedTrial(*facts, STOPPED, None, state.told, state.done, state.history, self._no_model))
+        self._stopped.remove(running)
+
+    def _no_model(self) -> keras.Model:
+        raise InputError("a trial that was stopped early has no model")
 
     def _end(self, running: Running, ended: Ended) -> None:
-        """Has an ended trial recorded, then tells the oracle."""
+        """Has an ended trial recorded, then tells the oracle and the rule."""
         measured, trial, state = ended.measured, running.trial, running.new_state
+        status = self.job.status(measured)
         self.ended += 1
-        self.infeasible += measured is None
-        facts = (trial.trial_id, running.number, running.values, running.member, measured, state.done, state.history)
-        self._on_end(EndedTrial(*facts, functools.partial(self._model, running, ended.weights)))
-        if measured is None:
-            trial.status = TrialStatus.FAILED
-        else:
-            self.oracle.update_trial(trial.trial_id, {self.job.objective: measured[self.job.objective]})
-            trial.status = TrialStatus.COMPLETED
+        self.diverged += measured is None
+        facts = (trial.trial_id, running.number, running.values, running.member, status, measured, None)
+        self._on_end(
+            EndedTrial(*facts, state.done, state.history, functools.partial(self._model, running, ended.weights))
+        )
+        score = None if measured is None else measured[self.job.objective]
+        if self.rule and score is not None:
+            self.rule.complete(looks(state.history), self._sign * score)
+        self._told.discard(trial.trial_id)
+        self._tell(trial, score)
+
+    def _tell(self, trial: Trial, score: float | None) -> None:
+        """Tells the oracle the score of a trial, `None` if it diverged; also once more of one that was stopped."""
+        trial.status = TrialStatus.FAILED if score is None else TrialStatus.COMPLETED
+        if trial.trial_id in self.oracle.end_order and not isinstance(self.oracle, DurableOracle):
+            return  # KerasTuner's own oracles hear of a trial once
+        if score is not None:
+            known = self.oracle.trials[trial.trial_id]
+            known.metrics = type(known.metrics)()  # KerasTuner takes the mean of what it is told
+            self.oracle.update_trial(trial.trial_id, {self.job.objective: score})
         self.oracle.end_trial(trial)
 
     def _model(self, running: Running, weights: Sequence[np.ndarray]) -> keras.Model:
@@ -273,13 +366,15 @@ class PopulationTuner(BaseTuner):
         return [model]
 
     def _best(self) -> Trial | None:
-        best = self.oracle.get_best_trials(1)  # where none is completed, another
-        return best[0] if best and best[0].status == TrialStatus.COMPLETED else None
+        best = self.oracle.get_best_trials(1 + len(self._told))  # where none is completed, others
+        completed = (trial for trial in best if trial.status == TrialStatus.COMPLETED)
+        return next((trial for trial in completed if trial.trial_id not in self._told), None)
 
     def _show(self) -> None:
         """Moves the bar; raises `KeyboardInterrupt` if there was one."""
-        done = [running.state.done for running in self._rounds]
+        done = [running.state.done for running in (*self._rounds, *self._stopped)]
         best = self._best()
         score = f"  best {best.score:.4g}" if best else ""
-        trials = f"{self.ended} trials done, {len(done)} running, {self.infeasible} infeasible"
+        running, stopped = len(self._rounds), len(self._stopped)
+        trials = f"{self.ended} trials done, {running} running, {stopped} stopped, {self.diverged} diverged"
         self._bar.to(self.ended * self.job.steps + sum(done), trials + score)

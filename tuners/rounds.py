@@ -16,6 +16,11 @@ from keras_rnncap.tuners.scheduling import Key, Schedule
 from keras_rnncap.tuners.worker import Ended, Piece, Placed, Trained, Worker
 
 
+def looks(history: Sequence[tuple[int, float, float]]) -> list[float]:
+    """Returns what the stopping rule saw of a trial, in order."""
+    return [progress for _, _, progress in history if not math.isnan(progress)]
+
+
 @dataclasses.dataclass(eq=False)
 class Running:
     """A trial in training, or about to be."""
@@ -26,6 +31,11 @@ class Running:
     state: TrialState = dataclasses.field(default_factory=lambda: TrialState(0, [], 0, {}))
     new_state: TrialState = dataclasses.field(init=False)  # after a round, which may not count yet
     over: bool = False  # as of `Trained`
+
+    @property
+    def looks(self) -> list[float]:
+        """What the stopping rule saw of it, in order."""
+        return looks(self.state.history)
 
     @property
     def number(self) -> int:

@@ -19,9 +19,13 @@ class SearchResult:
         depth: Number of layers of the best trial.
         parameters: Its trainable parameters.
         units: Units of each of its layers.
-        trials: Trials that ended, infeasible ones included.
-        infeasible: Trials that diverged.
-        stopped_early: Trials that were stopped because others did better.
+        trials: All trials that ended.
+        diverged: Those whose loss became infinite or NaN: they are infeasible.
+        untrained: Those that ended no better than chance.
+        stopped_early: Those that were stopped because others did better: they have no score.
+        proposed_by: How many trials were starting points (`"start"`), spread over the space (`"initial"`), or proposed
+            by a model of the objective (`"process"`) or by chance (`"random"`).
+        best_proposed_by: Which of these the best trial is.
         steps: Training steps of a whole trial.
         batch_size: Samples in a step.
         seed: Seed of data, weights and proposals.
@@ -35,8 +39,11 @@ class SearchResult:
     parameters: int
     units: int
     trials: int
-    infeasible: int
+    diverged: int
+    untrained: int
     stopped_early: int
+    proposed_by: dict[str, int]
+    best_proposed_by: str | None
     steps: int
     batch_size: int
     seed: int
@@ -57,7 +64,8 @@ class SearchOptions:
     rule: QuantileRule | None = None  # when to stop a trial early
     slots: int = SLOTS  # trials that train at the same time
     engine: str = ENGINE  # as `make_engine` takes it
-    progress: bool | Literal["bar"] = False  # "bar" shows the bar without a line for each trial
+    progress: bool | Literal["bar", "summary"] = False  # as `WorkProgress` takes it
+    deadline: float | None = None  # when it ends, as `time.monotonic()` has it
 
 
 def check_search(seed: int, **counts: int) -> None:

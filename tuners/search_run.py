@@ -1,5 +1,6 @@
 """One search: its folder, its rows, its result and its best model."""
 
+import collections
 import dataclasses
 import functools
 import os
@@ -14,7 +15,17 @@ import pandas as pd
 
 from keras_rnncap.cells import CellFactory, one_name
 from keras_rnncap.engines import check_engine
-from keras_rnncap.runs import COMPLETED, INFEASIBLE, RunDirectory, append_rows, temporary_folder, write_json, write_rows
+from keras_rnncap.runs import (
+    DIVERGED,
+    SCORED,
+    STOPPED,
+    UNTRAINED,
+    RunDirectory,
+    append_rows,
+    temporary_folder,
+    write_json,
+    write_rows,
+)
 from keras_rnncap.runs.fingerprint import code_of
 from keras_rnncap.runs.rows import value_columns, values_of
 from keras_rnncap.saving import save_model, write_weights
@@ -25,10 +36,16 @@ from keras_rnncap.tuners.oracles.continued import PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner
 from keras_rnncap.tuners.search import Result, SearchOptions
 from keras_rnncap.tuners.spaces import as_today
+from keras_rnncap.tuners.timing import at_once
 from keras_rnncap.versions import versions
 
 INITIAL_TRIALS = 16
-"""Trials that end before the Gaussian process is asked; those after the starting points are spread evenly."""
+"""Trials that end before the Gaussian process is asked, at most; those after the starting points are spread evenly."""
+
+
+def in_a_word(row: Mapping[str, Any]) -> str:
+    """Returns what became of a trial that has no score."""
+    return f"stopped early after {row['steps']:,} steps" if row["status"] == STOPPED else "diverged: infeasible"
 
 
 class SearchRun(Generic[Result]):
@@ -46,6 +63,7 @@ class SearchRun(Generic[Result]):
         journal.check_values(
             directory / journal.ASKED, [trial.values for trial in self.journal.asked.values()], job.hyperparameters
         )
+        self.rows = [self._as_today(row) for row in self.rows]
         best = self.best()
         for weights in directory.path.glob("best-trial-*.weights.h5"):  # of trials that never got their row
             if best is None or weights != self._weights_file(best):
@@ -85,22 +103,28 @@ class SearchRun(Generic[Result]):
                     write_json(directory / f"{identity['command']}.json", dataclasses.asdict(result))
         return result
 
+    def _as_today(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row; in earlier versions one that was stopped early had the score that it had reached."""
+        stopped = row["status"] in SCORED and row.get("steps", self.job.steps) < self.job.steps
+        if "proposed_by" in row or not stopped or self.job.space.settings(self.values_of(row), 1).schedule:
+            return row
+        return row | {"status": STOPPED, "told": row[self.job.objective]}
+
     def values_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the hyperparameter values of a row."""
         return values_of(row, [hp.name for hp in self.job.hyperparameters.space])
 
     def best(self) -> dict[str, Any] | None:
         """Returns the best row so far."""
-        feasible = [row for row in self.rows if row["status"] == COMPLETED]
+        feasible = [row for row in self.rows if row["status"] in SCORED]
         sign = 1 if self.job.direction == "max" else -1
         return max(feasible, key=lambda row: sign * row[self.job.objective], default=None)
 
     def result(self, facts: Mapping[str, Any]) -> Result:
         """Returns the result: each field from the rows, from what was asked for, or from `facts`."""
-        best, identity, steps = self.best() or {}, self.directory.identity, self.job.steps
+        best, identity = self.best() or {}, self.directory.identity
         values = self.values_of(best)
         budget = self.job.budget(values)
-        completed = [row for row in self.rows if row["status"] == COMPLETED]
         known = {
             **best,
             **identity,
@@ -109,8 +133,10 @@ class SearchRun(Generic[Result]):
             "parameters": budget.parameters,
             "units": budget.units,
             "trials": len(self.rows),
-            "infeasible": len(self.rows) - len(completed),
-            "stopped_early": sum(row.get("steps", steps) < steps for row in completed),
+            **{status: sum(row["status"] == status for row in self.rows) for status in (DIVERGED, UNTRAINED)},
+            "proposed_by": dict(collections.Counter(row["proposed_by"] for row in self.rows if row.get("proposed_by"))),
+            "best_proposed_by": best.get("proposed_by"),
+            "stopped_early": sum(row["status"] == STOPPED for row in self.rows),
             "elapsed_s": round(sum(row["elapsed_s"] for row in self.rows), 1),
             "hyperparameters": values,
             "versions": versions(),
@@ -122,7 +148,8 @@ class SearchRun(Generic[Result]):
     def describe(self, row: Mapping[str, Any]) -> str:
         """Returns what to tell of a trial that ended."""
         best, name = self.best(), self.job.objective
-        outcome = "infeasible: diverged" if row["status"] == INFEASIBLE else f"{row[name]:.4g} {name.replace('_', ' ')}"
+        scored = row["status"] in SCORED
+        outcome = f"{row[name]:.4g} {name.replace('_', ' ')}" if scored else in_a_word(row)
         return f"{outcome}  best {best[name]:.4g}" if best else outcome
 
     def write_files(self, result: Result) -> None:
@@ -144,6 +171,8 @@ class SearchRun(Generic[Result]):
                 ended = len(self.rows)
                 self._run(options)
                 self._drop_best_without_model()
+                if options.deadline:
+                    break
 
     def _missing(self) -> list[int]:
         return sorted({*range(self.trials)} - {row["trial"] for row in self.rows})
@@ -161,6 +190,7 @@ class SearchRun(Generic[Result]):
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
         seed, past, job = self.directory.identity["seed"], self._past(), self.job
         last = self.journal.asked.get(len(past) - 1)
+        initial = at_once(self.trials, self.trials)
         oracle = make_oracle(
             options.oracle,
             job.kt_objective,
@@ -168,29 +198,33 @@ class SearchRun(Generic[Result]):
             self.trials,
             seed,
             past,
-            options.starts,
-            INITIAL_TRIALS,
+            options.starts[:initial],
+            min(initial, INITIAL_TRIALS),
             last.oracle if last else None,
         )
         scratch = temporary_folder(self.directory.path)  # for KerasTuner's files, which nobody reads
         tuner = PopulationTuner(
             oracle,
             job,
-            slots=options.slots,
+            slots=at_once(options.slots, self.trials) if options.oracle == "gp" else options.slots,
             rule=options.rule,
             seed=seed,
             on_end=self.record,
-            on_ask=lambda number, seed, values: self.journal.note(number, seed, values, oracle.proposal_state()),
+            on_ask=lambda number, seed, values: self.journal.note(
+                number, seed, values, oracle.proposal_state(), oracle.last_proposed_by
+            ),
             on_round=lambda: self._keep(tuner) if self.journal.is_due() else None,
             bar=self._bar,
             engine=options.engine,
+            deadline=options.deadline,
             directory=scratch,
         )
         tuner.ended = len(self.rows)
-        tuner.infeasible = sum(row["status"] == INFEASIBLE for row in self.rows)
+        tuner.diverged = sum(row["status"] == DIVERGED for row in self.rows)
         tuner.seeds_taken = {row["seed"] for row in self.rows}
-        for checkpoint, progress in self._mended_looks():
-            tuner.remember(checkpoint, progress)
+        looks, rows = self._mended_looks(), {row["trial"]: row for row in self.rows}
+        for number, row in rows.items():
+            tuner.remember(looks.get(number, []), row[job.objective] if row["status"] in SCORED else None)
         states, spent_s = self.journal.kept()
         self._since = time.monotonic() - spent_s
         for trial in list(oracle.ongoing_trials.values()):
@@ -206,15 +240,18 @@ class SearchRun(Generic[Result]):
         with self._bar.held():
             self.journal.keep(tuner.states, time.monotonic() - self._since)
 
-    def _mended_looks(self) -> list[tuple[int, float]]:
-        """Takes trials without rows out of the history; returns the checkpoints and progress of the others."""
+    def _mended_looks(self) -> dict[int, list[float]]:
+        """Takes trials without rows out of the history; returns what the rule saw of the others, by trial."""
         file = self.directory / journal.HISTORY_FILE
         if kept := journal.read_history(file, self.rows):
             write_rows(file, kept)
         else:
             file.unlink(missing_ok=True)
         looks = pd.DataFrame(kept, columns=list(journal.HISTORY)).dropna(subset="progress")
-        return list(zip(looks.groupby("trial").cumcount(), looks["progress"], strict=True))
+        seen: dict[int, list[float]] = {}
+        for trial, progress in zip(looks["trial"], looks["progress"], strict=True):
+            seen.setdefault(int(trial), []).append(float(progress))
+        return seen
 
     def _drop_best_without_model(self) -> None:
         """Has the best trial trained again if its weights are missing or damaged; the same seed gives the same."""
@@ -228,7 +265,7 @@ class SearchRun(Generic[Result]):
             self._bar.say(f"{file}, the model of the best trial, is {wrong}: trial {number} is trained again")
             file.unlink(missing_ok=True)
             if number not in self.journal.asked:
-                self.journal.note(number, best["seed"], self.values_of(best), {})
+                self.journal.note(number, best["seed"], self.values_of(best), {}, best.get("proposed_by"))
             self.rows.remove(best)
             self.trials = max(self.trials, number + 1)
 
@@ -237,9 +274,11 @@ class SearchRun(Generic[Result]):
         with self._bar.held():
             row: dict[str, Any] = {
                 "trial": ended.number,
-                "status": INFEASIBLE if ended.measured is None else COMPLETED,
+                "status": ended.status,
+                "proposed_by": self.journal.asked[ended.number].proposed_by,
                 **self.job.facts(ended.member),
                 **(ended.measured or {}),
+                **({} if ended.told is None else {"told": ended.told}),
                 **value_columns(ended.values),
                 "steps": ended.steps,
                 "seed": ended.member.seed,
@@ -262,7 +301,7 @@ class SearchRun(Generic[Result]):
             if improved and before is not None:
                 self._weights_file(before).unlink(missing_ok=True)
             progress = f"trial {len(self.rows):>3}/{self.trials}  {self.describe(row)}"
-            self._bar.say(f"{progress}  {self._bar.time_left()} left")
+            self._bar.say(f"{progress}  {self._bar.time_left()} left", detail=True)
 
     def _weights_file(self, row: Mapping[str, Any]) -> Path:
         return self.directory / f"best-trial-{row['trial']}.weights.h5"

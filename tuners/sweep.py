@@ -13,7 +13,7 @@ from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import BITS, PerceptronCapacity, Task
 from keras_rnncap.defaults import ENGINE, SEED, Sweep, params_for, run_folder, task_words
 from keras_rnncap.errors import InputError, check_integer
-from keras_rnncap.runs import replacing, write_json
+from keras_rnncap.runs import SCORED, replacing, write_json
 from keras_rnncap.training import takes_logits
 from keras_rnncap.tuners.dashboards import SPACE_FILE, write_hparams
 from keras_rnncap.tuners.importance import compute_importance
@@ -26,6 +26,10 @@ from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import SPACES, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
+from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
+
+TRIALS = (12, 100)
+"""The fewest and the most trials that a sweep of given time divides it by, where it may choose their steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,8 @@ class _SweepRun(SearchRun[SweepResult]):
         write_json(folder / SPACE_FILE, space.get_config())
         encoding = SpaceEncoding(space)
         values = [self.values_of(row) for row in self.rows]
-        scores = pd.Series([row.get(result.objective) for row in self.rows], dtype=float, name=result.objective)
+        known = [row.get(result.objective) if row["status"] in SCORED else None for row in self.rows]
+        scores = pd.Series(known, dtype=float, name=result.objective)
         places, ticks = encoding.places(values), encoding.ticks()
         figures = {
             "parallel_coordinates.png": plot_parallel_coordinates(places, ticks, scores, result.direction),
@@ -84,6 +89,7 @@ def run_sweep(
     *,
     params: int | None = None,
     depth: int = Sweep.depth,
+    minutes: float | None = None,
     trials: int | None = None,
     steps: int | None = None,
     batch_size: int = Sweep.batch_size,
@@ -98,7 +104,7 @@ def run_sweep(
     seed: int = SEED,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    progress: bool | Literal["bar"] = False,
+    progress: bool | Literal["bar", "summary"] = False,
 ) -> SweepResult:
     """Searches the hyperparameters with which a cell does best on a task.
 
@@ -111,8 +117,9 @@ def run_sweep(
         cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
         params: Largest number of trainable parameters; `None` takes 300, or more where the task says so.
         depth: Number of layers.
-        trials: Number of trials; `None` takes the profile's.
-        steps: Training steps of a trial; `None` takes the profile's.
+        minutes: Time for all trials, after which those in training are left for the next call; `None` sets no limit.
+        trials: Number of trials; `None` takes the profile's, or as many as there is time for.
+        steps: Training steps of a trial; `None` takes the profile's, or what suits the time.
         batch_size: Samples in a step.
         oracle: What proposes trials: `"gp"`, `"random"`, `"bayesian"` (KerasTuner's own), or `"repeat"`, always the
             default values of the space, so that only weights and batches differ.
@@ -127,7 +134,7 @@ def run_sweep(
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/sweep-TASK-CELL-PARAMSxDEPTH-ORACLE-seedSEED`, with any other objective.
         overwrite: Whether to start anew where the folder holds a run, which is removed.
-        progress: Whether to show progress; `"bar"` shows the bar without a line for each trial.
+        progress: Whether to show progress, as `WorkProgress` takes it.
 
     Raises:
         InputError: If a name is unknown, a number is out of range, or the folder cannot be used.
@@ -139,17 +146,34 @@ def run_sweep(
     """
     task = task or PerceptronCapacity.load()
     params, spent, factory = params_for(task, params, Sweep.params), get_profile(profile), get_cell(cell)
-    trials = check_integer("trials", spent.trials if trials is None else trials, 1)
-    steps = check_integer("steps", spent.steps if steps is None else steps, 1)
+    if minutes is None:
+        trials = spent.trials if trials is None else trials
+        steps = spent.steps if steps is None else steps
+    for name, count in (("trials", trials), ("steps", steps)):
+        if count is not None:
+            check_integer(name, count, 1)
     stop_early = spent.stop_early if stop_early is None else stop_early
     check_search(seed, params=params, depth=depth, batch_size=batch_size, slots=slots)
     check_oracle(oracle)
     if space not in SPACES:
         raise InputError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
     task = task.for_budget(params, seed)
-    sizes = {"params": params, "depth": depth, "steps": steps, "batch_size": batch_size, "seed": seed}
+    sizes = {"params": params, "depth": depth, "batch_size": batch_size, "seed": seed}
     chosen = SPACES[space].for_search(factory, params, task.scored_steps, takes_logits(task.loss()))
-    job = Job(task, factory, space=chosen, changes=changes, objective=objective, **sizes)
+    out = out or default_directory(task, cell, params, depth, oracle, seed, objective)
+
+    def make_job(steps: int) -> Job:
+        return Job(task, factory, space=chosen, changes=changes, objective=objective, steps=steps, **sizes)
+
+    deadline = None
+    if minutes is not None:
+        make_job(1).check()
+        done = Spent() if overwrite else spent_in(out)
+        plan = make_plan(make_job, minutes, slots, engine, steps, spent.steps, TRIALS, done)
+        trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
+    assert trials
+    assert steps
+    job = make_job(steps)
     identity = {
         "command": "sweep",
         **task.identity,
@@ -162,8 +186,7 @@ def run_sweep(
     chance_score = 0.0 if job.objective == BITS else task.chance_score
     facts = {"profile": profile, "objective": job.objective, "direction": job.direction, "chance_score": chance_score}
     rule = QuantileRule() if stop_early else None
-    options = SearchOptions(oracle, rule=rule, slots=slots, engine=engine, progress=progress)
-    out = out or default_directory(task, cell, params, depth, oracle, seed, objective)
+    options = SearchOptions(oracle, rule=rule, slots=slots, engine=engine, progress=progress, deadline=deadline)
     return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.runs import DIVERGED, STOPPED
 
 PAPER_RANGE = (3.0, 6.0)
 """Bits per parameter of all cells, depths and sizes in Collins et al. (2017), section 2.1.2."""
@@ -15,7 +16,7 @@ PAPER_ESTIMATE = 5.0
 
 
 class CapacityCurve(NamedTuple):
-    """The trials of a measurement, from 1; NaN where one was infeasible, and for the best so far before the first."""
+    """The trials of a measurement, from 1; NaN where one has no score, and for the best so far before the first."""
 
     trial: np.ndarray
     patterns: np.ndarray
@@ -25,7 +26,9 @@ class CapacityCurve(NamedTuple):
 
 def compute_capacity(rows: Sequence[Mapping[str, Any]]) -> CapacityCurve:
     """Computes the curve from the rows of `trials.csv`."""
+    scored = [row.get("status") not in (DIVERGED, STOPPED) for row in rows]
     bits = np.array([row.get("bits_per_parameter", np.nan) for row in rows], dtype=float)
+    bits = np.where(scored, bits, np.nan)
     best = np.fmax.accumulate(bits) if len(bits) else bits
     patterns = np.array([row["patterns"] for row in rows], dtype=float)
     return CapacityCurve(np.arange(1, len(rows) + 1), patterns, bits, best)
@@ -46,8 +49,9 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
         axes.set(ylabel="bits per parameter", ylim=(0, highest + 0.2))
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
-    infeasible = np.isnan(curve.bits_per_parameter)
-    left.plot(curve.trial[infeasible], np.zeros(infeasible.sum()), "x", color="0.5", label="infeasible", clip_on=False)
+    for marker, status, label in (("x", DIVERGED, "diverged"), ("|", STOPPED, "stopped early")):
+        there = curve.trial[[row.get("status") == status for row in rows]]
+        left.plot(there, np.zeros(len(there)), marker, color="0.5", label=label, clip_on=False)
     left.set_xlabel("trial")
     left.legend(frameon=False, fontsize="small", loc="upper left")
     per_parameter = curve.patterns / parameters

@@ -8,6 +8,7 @@ from scipy import stats
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.statistics import LEVEL, compute_share
+from keras_rnncap.runs import SCORED
 
 FEASIBLE = ("feasible", "feasible_low", "feasible_high")
 
@@ -74,7 +75,7 @@ def compute_settings(trials: pd.DataFrame, objective: str, direction: str) -> pd
     """
     rows, worst = [], np.inf if direction == "min" else -np.inf
     for cell, settings in trials.groupby("cell"):
-        completed = settings["status"] == "completed"
+        completed = settings["status"].isin(SCORED)
         share = compute_share(completed)
         scores = settings.get(objective, pd.Series(np.nan, settings.index))
         median = float(np.median(scores.where(completed, worst).fillna(worst)))

@@ -19,6 +19,7 @@ from keras_rnncap.analysis.style import (
     sort_by_cell,
     unit_name,
 )
+from keras_rnncap.runs import SCORED, STOPPED
 
 PAPER_INFEASIBLE = {
     "+rnn": (None, 8.8),
@@ -49,7 +50,7 @@ def with_pieces(rows: StudyRows, part: str) -> pd.DataFrame:
     trials = rows.trials.merge(pieces[keys], on="piece").assign(score=np.nan)
     for objective, scored in trials.groupby("objective"):
         trials.loc[scored.index, "score"] = scored.get(objective, np.nan)
-    return trials.assign(score=trials["score"].where(trials["status"] == "completed"))
+    return trials.assign(score=trials["score"].where(trials["status"].isin(SCORED)))
 
 
 def of_one_budget(trials: pd.DataFrame) -> pd.DataFrame:
@@ -57,11 +58,16 @@ def of_one_budget(trials: pd.DataFrame) -> pd.DataFrame:
     return trials if trials.empty else trials[trials["params"] == trials["params"].mode().iloc[0]]
 
 
+def is_infeasible(trials: pd.DataFrame) -> pd.Series:
+    """Returns which trials diverged; rows of earlier versions call these infeasible, and those that learned nothing."""
+    return ~trials["status"].isin((*SCORED, STOPPED))
+
+
 def compute_infeasible(trials: pd.DataFrame) -> pd.DataFrame:
     """Returns the share of infeasible settings of each cell and depth, with Wilson's interval, beside the paper's."""
     rows = []
     for (depth, cell), settings in trials.groupby(["depth", "cell"]):
-        share = compute_share(settings["status"] != "completed")
+        share = compute_share(is_infeasible(settings))
         paper = PAPER_INFEASIBLE.get(str(cell), (None, None))[0 if depth == 1 else 1]
         rows.append(
             {"depth": depth, "cell": cell, "settings": len(settings)}
@@ -127,7 +133,7 @@ def plot_random(trials: pd.DataFrame) -> Figure:
         )
         for place, (box, cell) in enumerate(zip(boxes["boxes"], cells, strict=True), 1):
             box.set_facecolor(cell_color(cell))
-            share = (groups[cell]["status"] != "completed").mean()
+            share = is_infeasible(groups[cell]).mean()
             axes.annotate(
                 f"{share:.0%}", (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7
             )

@@ -81,6 +81,8 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     searched: ClassVar[Mapping[str, tuple[float, float] | None]] = {}
     """Ranges of numbers to search, which members of a population have their own of: arguments of the constructor, kept
     as attributes. Those of base classes are searched too, unless they are `None` here."""
+    start: ClassVar[Mapping[str, float]] = {}
+    """Values of hyperparameters from which a search in `RowSOAPSpace` starts, where they are not the usual ones."""
     tunes_bias: ClassVar[bool] = True
     """Whether that search space draws the biases; they stay zero if not."""
 

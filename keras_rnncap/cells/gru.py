@@ -1,6 +1,6 @@
 """Gated units: the update gate RNN, and the gated recurrent unit, reset before and after the matrix."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -28,6 +28,13 @@ class UGRNNCell(GatedCell):
     """
 
     blocks = ("candidate", "gate")
+    start: ClassVar = {
+        "recurrent_scale": 1.2,
+        "bias_scale": -0.3,
+        "forget_bias": 0.0,
+        "weight_decay": 2e-3,
+        "patterns_per_parameter": 6.0,
+    }
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 2-4."""
@@ -59,6 +66,7 @@ class GRUCell(GatedCell):
     """
 
     blocks = ("update", "reset", "candidate")
+    start: ClassVar = GatedCell.start | {"centered": 1}
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 5-8."""

@@ -27,6 +27,13 @@ class RNNCell(RecurrentCell):
     blocks = ("hidden",)
     # Appendix A leaves the identity to the IRNN.
     recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = ("orthogonal", "normal")
+    start: ClassVar = {
+        "kernel_scale": 1.5,
+        "recurrent_scale": 1.0,
+        "weight_decay": 1e-2,
+        "patterns_per_parameter": 6.5,
+        "centered": 1,
+    }
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equation 1."""
@@ -55,6 +62,7 @@ class IRNNCell(RNNCell):
 
     activations = ("relu",)
     recurrent_kinds = ("identity",)
+    start: ClassVar = {"patterns_per_parameter": 5.0}
     tunes_bias = False
 
     def __init__(

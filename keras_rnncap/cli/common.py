@@ -58,15 +58,30 @@ def say(line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
 
 
+def ends(result: Any) -> str:
+    """Returns how many trials of a search there are, and what became of those without a good score."""
+    counts = {"diverged": result.diverged, "untrained": result.untrained, "stopped early": result.stopped_early}
+    return ", ".join([f"{result.trials}", *(f"{count} {how}" for how, count in counts.items() if count)])
+
+
+def proposals(result: Any) -> str:
+    """Returns how many trials of a search each way of proposing gave, and which gave the best."""
+    counts = ", ".join(f"{count} by {way}" for way, count in result.proposed_by.items()) or "unknown"
+    best = result.best_proposed_by
+    return f"{counts}; the best by {best}" if best else counts
+
+
 def split(text: str | None) -> list[str] | None:
     """Returns the words of a text with commas between them."""
     return None if text is None else [word.strip() for word in text.split(",")]
 
 
-def interruptible(work: Callable[..., Any], *arguments: Any, out: Path, **options: Any) -> Any:
+def interruptible(
+    work: Callable[..., Any], *arguments: Any, out: Path, progress: bool | str = True, **options: Any
+) -> Any:
     """Returns what a run's work returns; an interrupt ends the program and says how to go on."""
     try:
-        return work(*arguments, **options, out=out, progress=True)
+        return work(*arguments, **options, out=out, progress=progress)
     except KeyboardInterrupt:
         fail(f"stopped. What was finished is in {out}; the same command continues from there", code=130)
 

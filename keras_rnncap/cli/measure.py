@@ -12,11 +12,19 @@ def capacity(
     cell: common.Cell,
     params: common.Params = Capacity.params,
     depth: common.Depth = Capacity.depth,
-    trials: Annotated[int, typer.Option(help="Number of trials; more continue a finished run")] = Capacity.trials,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial")] = Capacity.steps,
-    batch_size: Annotated[int, typer.Option(help="Patterns in a step")] = Capacity.batch_size,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for all trials; 3 if no number of --trials is given; more add to it")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished run")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Training steps of a trial; 100,000, or what suits the --minutes, if not given")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Patterns in a step; 256, or 128 in the space collins")] = None,
     seed: common.Seed = SEED,
-    input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; 16 or more if not given")] = None,
+    space: Annotated[
+        str, typer.Option(help="Search space: row-soap, around what stores much, or collins, the paper's own")
+    ] = Capacity.space,
+    input_dim: Annotated[int | None, typer.Option(help="Width of the patterns; what they need if not given")] = None,
     length: Annotated[int, typer.Option(help="Time steps")] = Capacity.length,
     changes: common.Changes = None,
     engine: common.Engine = ENGINE,
@@ -29,12 +37,12 @@ def capacity(
     from keras_rnncap.tuners.capacity import default_directory, measure_capacity
     from keras_rnncap.tuners.spaces import parse_changes
 
-    settings: dict[str, Any] = {"params": params, "depth": depth, "seed": seed, "steps": steps}
+    settings: dict[str, Any] = {"params": params, "depth": depth, "seed": seed, "steps": steps, "space": space}
     settings |= {"batch_size": batch_size, "length": length, "input_dim": input_dim}
     settings["changes"] = parse_changes(changes or [])
     directory = out or default_directory(cell, **settings)
-    search = {"trials": trials, "engine": engine, "overwrite": fresh}
-    result = common.interruptible(measure_capacity, cell, **settings, **search, out=directory)
+    search = {"minutes": minutes, "trials": trials, "engine": engine, "overwrite": fresh}
+    result = common.interruptible(measure_capacity, cell, **settings, **search, out=directory, progress="summary")
     table = common.new_table(f"What the {result.cell} stores", "", "here", "Collins et al. 2017", left=(0, 2))
     low, high = PAPER_RANGE
     bits, feasible = result.bits_per_parameter, result.bits_per_parameter is not None
@@ -45,8 +53,8 @@ def capacity(
         ("of them right", f"{result.accuracy:.1%}" if feasible else "-", ""),
         ("parameters", f"{result.parameters:,} (budget {params:,})", "several orders of magnitude"),
         ("units x depth", f"{result.units} x {result.depth}", ""),
-        ("trials", f"{result.trials}, {result.infeasible} infeasible", "over 1,000"),
-        ("stopped early", f"{result.stopped_early}", ""),
+        ("trials", common.ends(result), "over 1,000"),
+        ("proposed by", common.proposals(result), ""),
         ("training steps", f"{result.steps:,} of {result.batch_size:,} patterns", "50,000 to 20 million"),
         ("time", f"{result.elapsed_s:,.0f} s", "CPU-millennia for all figures"),
     ]

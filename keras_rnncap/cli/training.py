@@ -45,7 +45,13 @@ def train(
     loaded = make_task(task, data)
     params = params_for(loaded, params, Train.params)
     directory = out or default_directory(loaded, cell, params, depth, seed)
-    options = {"params": params, "depth": depth, "settings": settings, "batch_size": batch_size, "seed": seed}
+    options: dict[str, Any] = {
+        "params": params,
+        "depth": depth,
+        "settings": settings,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
     result = common.interruptible(train_model, loaded, cell, **options, out=directory, overwrite=fresh)
     unit = result.score_name.replace("_", " ")
     table = common.new_table(f"{unit} on held-out data: {result.data}", "model", unit)
@@ -69,6 +75,9 @@ def sweep(
         int | None, typer.Option(help="Largest number of trainable parameters; default 300 or what the task needs")
     ] = None,
     depth: common.Depth = Sweep.depth,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time for all trials: as many, and of as many steps, as there is time for")
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials; more continue a finished sweep")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps of a trial")] = None,
     batch_size: common.BatchSize = Sweep.batch_size,
@@ -107,6 +116,7 @@ def sweep(
     options: dict[str, Any] = {"params": params, "depth": depth, "trials": trials, "steps": steps, "seed": seed}
     options |= {"batch_size": batch_size, "oracle": oracle, "space": space, "changes": parse_changes(changes or [])}
     options |= {"objective": objective, "profile": profile, "stop_early": stop_early, "engine": engine}
+    options |= {"minutes": minutes, "progress": "summary"}
     result = common.interruptible(run_sweep, loaded, cell, **options, out=directory, overwrite=fresh)
     table = common.new_table(f"The best of {result.trials} {result.cell} trials on {result.data}", "", "")
     score = "-" if result.best_score is None else f"{result.best_score:.4g}"
@@ -115,7 +125,8 @@ def sweep(
         ("that of chance", f"{result.chance_score:.4g}"),
         ("parameters", f"{result.parameters:,} (budget {params:,})"),
         ("units x depth", f"{result.units} x {result.depth}"),
-        ("trials", f"{result.trials}, {result.infeasible} infeasible, {result.stopped_early} stopped early"),
+        ("trials", common.ends(result)),
+        ("proposed by", common.proposals(result)),
         ("training steps", f"{result.steps:,} of {result.batch_size:,} samples"),
         ("time", f"{result.elapsed_s:,.0f} s"),
     ):

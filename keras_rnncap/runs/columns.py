@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_rnncap.errors import MOST
-from keras_rnncap.runs.rows import COMPLETED, INFEASIBLE, Row, damaged
+from keras_rnncap.runs.rows import BEFORE, STATUSES, Row, damaged
 
 
 class Column(NamedTuple):
@@ -64,7 +64,7 @@ ANY_NUMBER = Column("a number", float)
 TEXT = _where("a text", lambda value: isinstance(value, str))
 OBJECT = _where("an object", lambda value: isinstance(value, dict))
 JSON = _where("a JSON object", lambda value: isinstance(json.loads(value), dict))
-STATUS = _where(f"{COMPLETED} or {INFEASIBLE}", (COMPLETED, INFEASIBLE).__contains__)
+STATUS = _where(f"one of {', '.join(STATUSES)}", STATUSES.__contains__, lambda value: BEFORE.get(value, value))
 
 
 def checked_rows(

@@ -12,8 +12,14 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.runs.files import replacing
 
 Row: TypeAlias = dict[str, Any]
-COMPLETED, INFEASIBLE = "completed", "infeasible"
-"""The `status` of a row: the trial ended with a score, or diverged."""
+COMPLETED, UNTRAINED, STOPPED, DIVERGED = "completed", "untrained", "stopped", "diverged"
+"""The `status` of a row. The trial ended with a score; with the score of one that learned nothing; was stopped early,
+and has none; or its loss became infinite or NaN, which alone is infeasible."""
+STATUSES = (COMPLETED, UNTRAINED, STOPPED, DIVERGED)
+SCORED = (COMPLETED, UNTRAINED)
+"""Of the trials that have a score."""
+BEFORE = {"infeasible": DIVERGED}
+"""What earlier versions called a status."""
 HYPERPARAMETER = "hp."
 """What the columns of hyperparameters begin with."""
 

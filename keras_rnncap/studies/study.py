@@ -68,7 +68,7 @@ class Piece:
             options["changes"] = json.loads(best.get("hyperparameters", "{}"))
             if not options["changes"]:
                 return None
-        search: Callable[..., Any] = measure_capacity
+        search: Callable[..., Any] = functools.partial(measure_capacity, space="collins")
         if "task" in options:
             search = functools.partial(run_sweep, make_task(options.pop("task")))
         columns = dataclasses.asdict(search(options.pop("cell"), **options))

@@ -13,9 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from keras_rnncap.terminal.texts import PlainConsole
 
+SUMMARY_S = 30.0
+"""Seconds between two summaries in a pipe."""
+
 
 class WorkProgress:
-    """A bar over the steps of a piece of work, and lines of news above it; in a pipe only the lines.
+    """A bar over the steps of a piece of work, and lines of news above it; in a pipe only lines.
 
     While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`: Python drops one that comes while
     an object is being deleted, as TensorFlow's often are. Outside of the main thread no handler can be set.
@@ -23,12 +26,15 @@ class WorkProgress:
     Args:
         total: Steps in all.
         done: Steps that an earlier run did.
-        enabled: Whether anything is shown; `"bar"` shows the bar without the lines.
+        enabled: Whether anything is shown; `"bar"` shows the bar without the lines, `"summary"` the bar with those
+            lines alone that concern the whole work and, in a pipe, how far it is, every `SUMMARY_S` seconds.
     """
 
-    def __init__(self, total: int, done: int = 0, enabled: bool | Literal["bar"] = True) -> None:
+    def __init__(self, total: int, done: int = 0, enabled: bool | Literal["bar", "summary"] = True) -> None:
         console = PlainConsole(quiet=not enabled)
-        self._console, self._says = console, enabled is True
+        self._console, self._says, self._details = console, enabled in (True, "summary"), enabled is True
+        self._sums_up = enabled == "summary" and not console.is_terminal
+        self._summed_up = time.monotonic()
         self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
@@ -72,9 +78,9 @@ class WorkProgress:
         if self._interrupted and not before:
             raise KeyboardInterrupt
 
-    def say(self, line: str) -> None:
-        """Prints a line above the bar."""
-        if self._says:
+    def say(self, line: str, detail: bool = False) -> None:
+        """Prints a line above the bar; a detail only where all lines are shown."""
+        if self._details or (self._says and not detail):
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def to(self, done: int, description: str = "") -> None:
@@ -83,6 +89,9 @@ class WorkProgress:
             raise KeyboardInterrupt
         self._done = done
         self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
+        if self._sums_up and time.monotonic() - self._summed_up > SUMMARY_S:
+            self._summed_up = time.monotonic()
+            self.say(f"{done / max(self._total, 1):4.0%}  {self.time_left()} left  {description}")
 
     def time_left(self) -> str:
         """Returns the time left at the pace so far, as `m:ss`, or `?` before there is a pace."""

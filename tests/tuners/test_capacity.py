@@ -12,6 +12,7 @@ import traceback
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -28,7 +29,7 @@ from keras_rnncap.tuners.capacity import _starts, default_directory
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import JozefowiczSpace
 
-SMALL = {"params": 60, "steps": 20, "length": 2, "batch_size": 64}
+SMALL = {"params": 60, "space": "collins", "steps": 20, "length": 2, "batch_size": 64}
 FILES = {"asked.jsonl", "best", "capacity.json", "capacity.png", "history.csv", "run.json", "trials.csv"}
 
 
@@ -79,7 +80,7 @@ def test_the_result_is_in_the_folder_with_all_that_tells_it_apart(finished):
     written = json.loads((folder / "capacity.json").read_text())
     assert written == json.loads(json.dumps(vars(result)))
     assert (written["cell"], written["depth"], written["steps"], written["seed"]) == ("rnn", 1, 20, 0)
-    assert (written["input_dim"], written["length"], written["trials"], written["infeasible"]) == (16, 2, 3, 0)
+    assert (written["input_dim"], written["length"], written["trials"], written["diverged"]) == (16, 2, 3, 0)
     assert (written["units"], written["parameters"]) == (2, 2 * 16 + 4 + 2 + 2 + 3)
     assert written["bits_per_parameter"] == written["mutual_information_bits"] / written["parameters"]
     assert {"python", "keras", "tensorflow", "keras-tuner", "keras-rnncap", "backend"} <= set(written["versions"])
@@ -97,10 +98,27 @@ def test_each_row_is_consistent_with_equation_22_and_the_sum_of_times_with_the_r
         assert float(row["bits_per_parameter"]) == pytest.approx(b * (1 - entropy) / 43, abs=1e-9)
         assert round(p * b) == pytest.approx(p * b, abs=1e-9)
     assert result.elapsed_s == pytest.approx(sum(float(row["elapsed_s"]) for row in rows), abs=0.1)
-    assert [row["hp.patterns_per_parameter"] for row in rows] == ["5.0", "4.0", "4.5"]  # the starting points
-    assert {(row["hp.learning_rate"], row["hp.hidden.kernel_scale"], row["hp.clip_norm"]) for row in rows} == {
-        ("0.03", "2.0", "2.5")
-    }
+    start = rows[0]
+    assert (start["hp.learning_rate"], start["hp.hidden.kernel_scale"], start["hp.clip_norm"]) == ("0.03", "1.5", "2.5")
+    assert start["hp.patterns_per_parameter"] == "5.0"
+    # A third of the trials, at most, are asked for before the process is.
+    assert [row["proposed_by"] for row in rows] == ["start", "initial", "process"]
+    assert result.proposed_by == {"start": 1, "initial": 1, "process": 1}
+    assert result.best_proposed_by == max(rows, key=lambda row: float(row["bits_per_parameter"]))["proposed_by"]
+
+
+def test_rows_of_before_that_were_stopped_have_no_score(copy, finished):
+    rows, history = (pd.read_csv(copy / name) for name in ("trials.csv", "history.csv"))
+    best = rows["bits_per_parameter"].idxmax()
+    rows.loc[best, "steps"] = 10
+    rows.drop(columns="proposed_by").to_csv(copy / "trials.csv", index=False)
+    history.loc[history["trial"] == rows.loc[best, "trial"], "step"] = 10
+    history.to_csv(copy / "history.csv", index=False)
+    result = measure_capacity("rnn", trials=3, out=copy, **SMALL)
+    assert (result.trials, result.stopped_early) == (3, 1)
+    others = rows.drop(index=best)["bits_per_parameter"]
+    assert result.bits_per_parameter == pytest.approx(others.max())
+    assert result.bits_per_parameter < finished[1].bits_per_parameter
 
 
 def test_the_saved_model_scores_what_is_reported_with_keras_and_with_tensorflow_alone(finished):
@@ -289,20 +307,24 @@ class NaNAlways(RecurrentCell):
         return (self.activation(a) * math.nan,)
 
 
-@pytest.mark.parametrize(
-    ("cell", "fit"), [(keras.layers.GRUCell, diverge), (keras.layers.GRUCell, explode), (NaNAlways, None)]
-)
+@pytest.mark.parametrize(("cell", "fit"), [(keras.layers.GRUCell, diverge), (NaNAlways, None)])
 def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path, monkeypatch, cell, fit):
     monkeypatch.setattr(alone_module, "fit", fit)
-    changes = {"loss_saturation": 0.3}  # at 1, a saturated loss of random answers is no more than that of none
-    result = measure_capacity(cell, trials=7, slots=4, changes=changes, out=tmp_path / "run", **SMALL | {"params": 100})
-    assert (result.trials, result.infeasible) == (7, 7)
+    result = measure_capacity(cell, trials=7, slots=4, out=tmp_path / "run", **SMALL | {"params": 100})
+    assert (result.trials, result.diverged) == (7, 7)
     assert result.bits_per_parameter is result.patterns is result.accuracy is result.mutual_information_bits is None
     rows = rows_in(tmp_path / "run")
-    assert [row["status"] for row in rows] == ["infeasible"] * 7
+    assert [row["status"] for row in rows] == ["diverged"] * 7
     assert all(row["hp.learning_rate"] and row["patterns"] and "accuracy" not in row for row in rows)
     assert json.loads((tmp_path / "run" / "capacity.json").read_text())["bits_per_parameter"] is None
     assert visible(tmp_path / "run") == FILES - {"best"}
+
+
+def test_weights_that_exploded_and_are_finite_have_the_score_of_chance(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone_module, "fit", explode)
+    result = measure_capacity(keras.layers.GRUCell, trials=3, out=tmp_path / "run", **SMALL | {"params": 100})
+    assert result.diverged == 0
+    assert result.bits_per_parameter < 0.1
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -318,11 +340,11 @@ class NaNWithReLU(RecurrentCell):
 def test_infeasible_trials_are_counted_and_learned_around_and_survive_a_restart(tmp_path, monkeypatch):
     result = measure_capacity(NaNWithReLU, trials=8, out=tmp_path / "run", **SMALL)
     rows = rows_in(tmp_path / "run")
-    assert [row["status"] == "infeasible" for row in rows] == [row["hp.activation"] == "relu" for row in rows]
-    assert result.infeasible == sum(row["hp.activation"] == "relu" for row in rows)
-    assert 0 < result.infeasible < 8
+    assert [row["status"] == "diverged" for row in rows] == [row["hp.activation"] == "relu" for row in rows]
+    assert result.diverged == sum(row["hp.activation"] == "relu" for row in rows)
+    assert 0 < result.diverged < 8
     assert result.hyperparameters["activation"] == "tanh"
-    assert all((row["accuracy"] == "") == (row["status"] == "infeasible") for row in rows)
+    assert all((row["accuracy"] == "") == (row["status"] == "diverged") for row in rows)
     again = measure_capacity(NaNWithReLU, trials=8, out=tmp_path / "run", **SMALL)
     assert again == result
 
@@ -352,7 +374,7 @@ class Broken(Leaky):
 def test_a_cell_of_the_user_and_a_stock_keras_cell_are_measured(tmp_path, monkeypatch, name):
     (tmp_path / "my_cells.py").write_text(CELL)
     monkeypatch.syspath_prepend(tmp_path)
-    result = measure_capacity(name, trials=1, out=tmp_path / "run", params=80, steps=5, length=2)
+    result = measure_capacity(name, trials=1, out=tmp_path / "run", params=80, steps=5, length=2, input_dim=16)
     assert result.cell == name
     assert result.parameters <= 80
     model = keras.saving.load_model(tmp_path / "run" / "best" / "model.keras")
@@ -432,14 +454,15 @@ def test_without_a_folder_there_is_one_for_each_measurement(tmp_path, monkeypatc
     measure_capacity("+rnn", trials=1, seed=2, depth=2, params=200, steps=1)
     measure_capacity("keras.layers:GRUCell", trials=1, params=200, steps=1)
     assert sorted(os.listdir("runs")) == [
-        "capacity-+rnn-200x2-steps1-seed2",
-        "capacity-keras.layers.GRUCell-200x1-steps1-seed0",
+        "capacity-+rnn-200x2-row-soap-steps1-seed2",
+        "capacity-keras.layers.GRUCell-200x1-row-soap-steps1-seed0",
     ]
 
 
 def test_what_differs_from_the_default_is_in_the_folders_name():
-    assert str(default_directory("rnn", 300, 1, 0)) == "runs/capacity-rnn-300x1-seed0"
-    usual = {"steps": 100_000, "batch_size": 128, "length": 5, "input_dim": None, "changes": {}}
+    assert str(default_directory("rnn", 300, 1, 0)) == "runs/capacity-rnn-300x1-row-soap-seed0"
+    assert str(default_directory("rnn", 300, 1, 0, space="collins")) == "runs/capacity-rnn-300x1-seed0"
+    usual = {"steps": 100_000, "batch_size": 256, "length": 5, "input_dim": None, "changes": {}}
     assert default_directory("rnn", 300, 1, 0, **usual) == default_directory("rnn", 300, 1, 0)
     found = {
         default_directory("rnn", 300, 1, 0, **usual | more)

@@ -89,7 +89,7 @@ def test_a_sweep_interrupted_again_and_again_has_the_rows_of_one_that_was_not(
     assert len({row["seed"] for row in parts}) == options["trials"]
     assert not (tmp_path / "parts" / RUNNING).exists()
     if oracle == "random" and cell is RNNCell:
-        assert 2 <= sum(row["status"] == "infeasible" for row in whole) <= 5
+        assert 2 <= sum(row["status"] in ("diverged", "untrained") for row in whole) <= 5
 
 
 def test_a_measurement_interrupted_again_and_again_has_the_rows_of_one_that_was_not(tmp_path, monkeypatch):

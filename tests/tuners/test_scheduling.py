@@ -71,6 +71,9 @@ class FakeJob:
     def shape(self, values):
         return values["shape"]
 
+    def status(self, measured):
+        return "completed" if measured else "diverged"
+
     def member(self, _, seed):
         return Member(TrainingSettings(self.steps), seed=seed)
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import shutil
 
 import keras
@@ -265,6 +266,53 @@ def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_pat
 
     best = max(bits(whole), key=bits(whole).get)
     assert bits(stopped)[best] == pytest.approx(bits(whole)[best], rel=0.1)
+    for one in stopped:  # who was stopped has no score, and the oracle was told no more than the best had
+        assert (one.steps == 100) == (one.status == "stopped") == (one.measured is None) == (one.told is not None)
+        if one.told is not None:
+            assert one.told <= max(bits(stopped).values())
+            assert oracle.trials[one.trial_id].score <= max(bits(stopped).values())
+
+
+class StopsAll(QuantileRule):
+    """Stops every trial at its checkpoint once four are whole; lets them go on when all have come."""
+
+    def hopeless(self, checkpoint, values):
+        super().hopeless(checkpoint, values)
+        return [True] * len(values)
+
+    def is_hopeless(self, checkpoint, value):
+        del value
+        return len(self._seen[checkpoint]) < 12
+
+
+def test_stopped_trials_go_on_where_they_were_and_the_oracle_is_told_once_more(tmp_path):
+    changes = {"patterns_per_parameter": (0.5, 3.0)}
+    whole, _ = search(job(changes=changes), tmp_path / "a", trials=12, slots=4)
+    rule = StopsAll({0.5: 0.5})
+    stopped, _ = search(job(changes=changes), tmp_path / "b", rule, trials=12, slots=4)
+    expected = {one.number: one.measured for one in whole}
+    assert [one.status for one in stopped] == ["completed"] * 12
+    assert [one.number for one in stopped] != sorted(one.number for one in stopped)  # some waited
+    for one in stopped:
+        assert one.steps == 200
+        assert one.measured == pytest.approx(expected[one.number], rel=1e-3, abs=1e-3)
+
+
+def test_what_the_oracle_is_told_of_a_stopped_trial_is_the_score_of_its_rank():
+    rule = QuantileRule({0.25: 0.5, 0.5: 0.5})
+    rule.hopeless(0, [1.0, 4.0])
+    assert rule.told(0, 1.5) == 1.5  # none made all its steps
+    rule.complete([2.0], 12.0)
+    assert rule.told(0, 1.5) == 11.5
+    assert rule.told(0, 9.0) == 12.0
+    assert rule.told(1, 1.5) == 1.5
+    for look, final in ((1.0, 10.0), (4.0, 50.0), (3.0, 20.0), (-math.inf, 3.0)):
+        rule.complete([look], final)
+    assert rule.told(0, 2.0) == 12.0
+    assert rule.told(0, 2.5) == 16.0
+    assert rule.told(0, 0.4) == pytest.approx(10.0 - 0.6 * 40 / 3)
+    assert rule.told(0, -math.inf) == 10.0
+    assert rule.told(0, 100.0) == 50.0
 
 
 def test_a_rule_compares_with_all_that_came_so_far_and_names_bad_parts():

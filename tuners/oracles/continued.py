@@ -10,11 +10,13 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.initializers import derived_seed
-from keras_rnncap.runs import COMPLETED
+from keras_rnncap.runs import STOPPED
 from keras_rnncap.tuners.oracles import ORACLES
 
 INITIAL_OPTIONS = {"gp": "initial_trials", "bayesian": "num_initial_points"}
 """What oracles call the number of trials that end before they have a model of the objective."""
+START = "start"
+"""What proposed a trial that took given values."""
 
 
 def check_oracle(name: str) -> str:
@@ -32,7 +34,7 @@ class PastTrial:
 
     number: int
     values: Mapping[str, Any]
-    row: Mapping[str, Any] | None  # with `status` and, where that is `COMPLETED`, the objective; `None` if it runs
+    row: Mapping[str, Any] | None  # with `status`, and the objective or `told` if it has one; `None` if it runs
 
 
 def make_oracle(
@@ -77,13 +79,22 @@ class ContinuedOracle(kt.Oracle):
     def __init__(self, starts: Sequence[Mapping[str, Any]], **options: Any) -> None:
         super().__init__(**options)
         self._starts = starts
+        self._was_start = False
+
+    @property
+    def last_proposed_by(self) -> str:
+        """What proposed the last trial: `"start"` where it has given values, else what the oracle says."""
+        proposed_by: str = getattr(self, "proposed_by", "oracle")
+        return START if self._was_start else proposed_by
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the first starting point that no trial has, or a proposal."""
         for start in self._starts:
             values = {**self.get_space().values, **start}
-            if all(trial.hyperparameters.values != values for trial in self.trials.values()):
+            self._was_start = all(trial.hyperparameters.values != values for trial in self.trials.values())
+            if self._was_start:
                 return {"status": TrialStatus.RUNNING, "values": values}
+        self._was_start = False
         return super().populate_space(trial_id)
 
     def proposal_state(self) -> dict[str, Any]:
@@ -103,10 +114,10 @@ class ContinuedOracle(kt.Oracle):
             self.ongoing_trials[f"trial-{trial.trial_id}"] = trial
             return
         trial.status = TrialStatus.FAILED
-        if past.row["status"] == COMPLETED:
-            name = self.objective.name
+        name = self.objective.name
+        if (score := past.row.get("told" if past.row["status"] == STOPPED else name)) is not None:
             trial.metrics.register(name, self.objective.direction)
-            trial.metrics.update(name, past.row[name])
+            trial.metrics.update(name, score)
             trial.status = TrialStatus.COMPLETED
             self.score_trial(trial)
         self.end_order.append(trial.trial_id)

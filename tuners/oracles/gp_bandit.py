@@ -26,6 +26,8 @@ LEAST_APART = 2e-3
 EVIDENCE = 3.0
 """By how much larger the log likelihood must be of scores warped near the best, for that to be done."""
 FEASIBLE = "feasible"
+INITIAL, PROCESS = "initial", "process"
+"""What proposed a trial: a sequence that fills the space, before the process is asked, or the process."""
 FAILURE_NOISE = (0.0, 1.0)
 """Mean and deviation of the prior of the logarithm of the share of failures that no place explains."""
 
@@ -44,8 +46,8 @@ class GPBanditOracle(DurableOracle):
     Args:
         objective: As for `keras_tuner.Oracle`, which takes all further arguments too.
         max_trials: Number of trials.
-        initial_trials: Trials that end before the process is asked; until then points are Sobol's. `None` takes one
-            more than there are hyperparameters, at least 6 and at most 40.
+        initial_trials: Trials that are asked for before the process is, or more until two have scores; their points are
+            Sobol's. `None` takes one more than there are hyperparameters, at least 6 and at most 40.
         seed: Seed of all proposals; 0 is a seed. `None` draws one.
         **options: Further arguments of `keras_tuner.Oracle`: after `max_consecutive_failed_trials`, 3 failures in a
             row, the search ends with an error. Where failures are results, say `10**9`.
@@ -79,6 +81,7 @@ class GPBanditOracle(DurableOracle):
         if seed is not None:
             self.seed = check_seed(seed)  # KerasTuner takes 0 for none
         self.initial_trials = initial_trials
+        self.proposed_by = INITIAL
         self._log_parameters: dict[str, np.ndarray] = {}
         self._warping = ROBUST
         self._fitted_to = 0
@@ -89,6 +92,7 @@ class GPBanditOracle(DurableOracle):
         encoding = SpaceEncoding(self.get_space())
         if not encoding.dimensions:
             return {"status": TrialStatus.STOPPED} if self.trials else {"status": TrialStatus.RUNNING, "values": {}}
+        self.proposed_by = INITIAL if self._is_initial(encoding) else PROCESS
         rng = np.random.default_rng([self.seed, len(self.trials)])
         listed = encoding.all_points()
         for _ in range(5 if listed is None else 1):
@@ -106,9 +110,8 @@ class GPBanditOracle(DurableOracle):
         return [trial for name, trial in self.trials.items() if (name in end_order) == ended]
 
     def _is_initial(self, encoding: SpaceEncoding) -> bool:
-        ended = self._trials(ended=True)
         count = self.initial_trials or min(max(encoding.dimensions + 1, 6), 40)
-        return len(ended) < count or sum(trial.score is not None for trial in ended) < 2
+        return len(self.trials) < count or sum(trial.score is not None for trial in self._trials(ended=True)) < 2
 
     def _apart(self, encoding: SpaceEncoding, points: np.ndarray) -> np.ndarray:
         """Returns points without those beside one that is in training."""

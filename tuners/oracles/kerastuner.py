@@ -5,11 +5,13 @@ from typing import Any
 import keras_tuner as kt
 from keras_tuner.engine.trial import TrialStatus
 
+from keras_rnncap.tuners.oracles.gp_bandit import INITIAL, PROCESS
+
 
 class RandomOracle(kt.oracles.RandomSearchOracle):
     """KerasTuner's random search."""
 
-    name = "random"
+    name = proposed_by = "random"
 
 
 class BayesianOracle(kt.oracles.BayesianOptimizationOracle):
@@ -17,11 +19,17 @@ class BayesianOracle(kt.oracles.BayesianOptimizationOracle):
 
     name = "bayesian"
 
+    @property
+    def proposed_by(self) -> str:
+        """What proposed the last trial: chance, before the process is asked, or the process."""
+        completed = sum(trial.status == TrialStatus.COMPLETED for trial in self.trials.values())
+        return INITIAL if completed < (self.num_initial_points or 3 * len(self.hyperparameters.space)) else PROCESS
+
 
 class RepeatOracle(kt.Oracle):
     """Proposes the default values of the space, again and again: trials differ in their seeds alone."""
 
-    name = "repeat"
+    name = proposed_by = "repeat"
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the default values."""

@@ -18,7 +18,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "bias_scale": (-1.0, 1.0),
 }
 """Of the hyperparameters of a cell and its readout, of each block where a cell has several."""
-START = {"kernel_scale": 2.0, "recurrent_scale": 1.2, "projection_scale": 1.0, "readout_scale": 1.6, "bias_scale": 0.0}
+START = {
+    "kernel_scale": 2.0,
+    "recurrent_scale": 1.2,
+    "projection_scale": 1.0,
+    "readout_scale": 1.6,
+    "bias_scale": 0.0,
+    "patterns_per_parameter": 5.0,
+}
 """Where the search starts, unless the cell's `start` says otherwise."""
 
 
@@ -39,7 +46,7 @@ class RowSOAPSpace(CollinsSpace):
     def __init__(self, cell: str | CellFactory, logits: bool = True) -> None:
         super().__init__(cell)
         self._logits = logits
-        self._start: dict[str, float] = START | getattr(get_cell(cell), "start", {})
+        self.start: dict[str, float] = START | dict(getattr(get_cell(cell), "start", {}))
 
     @classmethod
     def for_search(cls, cell: CellFactory, params: int, scored_steps: int, logits: bool = False) -> "RowSOAPSpace":
@@ -62,12 +69,12 @@ class RowSOAPSpace(CollinsSpace):
                 changes[hp.name] = self._activations[0]
         hp = kt.HyperParameters()
         for edited in edit_space(cell, changes).space:
-            start = self._start.get(edited.name.split(".")[-1])
+            start = self.start.get(edited.name.split(".")[-1])
             hp.merge([type(edited).from_config(edited.get_config() | {"default": start}) if start else edited])
         for name, (low, high, start) in self._numbers.items():
-            hp.Float(name, low, high, default=self._start.get(name, start))
+            hp.Float(name, low, high, default=self.start.get(name, start))
         hp.Float("learning_rate", 3e-3, 1e-1, sampling="log", default=0.03)
-        hp.Float("weight_decay", 1e-4, 3e-2, sampling="log", default=self._start.get("weight_decay", 1e-3))
+        hp.Float("weight_decay", 1e-4, 3e-2, sampling="log", default=self.start.get("weight_decay", 1e-3))
         if self._logits:
             hp.Float("loss_temperature", 0.25, 1.0, sampling="log", default=0.5)
         return hp

@@ -1,0 +1,70 @@
+"""Searches of a given time: how many trials of how many steps, and that they end."""
+
+import time
+
+import pandas as pd
+import pytest
+
+import keras_rnncap.tuners.timing as timing_module
+from keras_rnncap.errors import InputError
+from keras_rnncap.tuners import measure_capacity
+from keras_rnncap.tuners.timing import Pace, Spent, at_once, make_plan
+
+
+@pytest.mark.parametrize(("slots", "trials", "expected"), [(16, 12, 4), (16, 2, 1), (4, 60, 4), (16, 48, 16)])
+def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials, expected):
+    assert at_once(slots, trials) == expected
+
+
+def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None):
+    asked = []
+
+    def measure_pace(job, slots, engine):
+        asked.append(slots)
+        return Pace(0.0, step_s)
+
+    monkeypatch.setattr(timing_module, "measure_pace", measure_pace)
+    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, 10_000, (12, 64), spent or Spent())
+    return made, asked
+
+
+def test_a_plan_spends_its_time_on_trials_of_the_usual_steps_or_of_fewer_or_more(monkeypatch):
+    usual, _ = plan(monkeypatch, 2e-4)
+    assert usual.steps == pytest.approx(10_000, rel=0.1)
+    assert usual.trials * usual.steps * 2e-4 * timing_module.WHOLE == pytest.approx(55, rel=0.1)
+    assert 0 < usual.deadline - time.monotonic() <= 55
+    few, slots = plan(monkeypatch, 2e-2)
+    assert 12 <= few.trials <= 15
+    assert few.steps < 1000
+    assert slots == [16, 4]  # timed once more with as many as then train at the same time
+    many, _ = plan(monkeypatch, 1e-6)
+    assert many.trials == 64
+    assert many.steps > 100_000
+    given, _ = plan(monkeypatch, 2e-4, steps=2_000)
+    assert (given.steps, given.trials > 100) == (2_000, True)
+
+
+def test_a_plan_counts_what_was_done_before(monkeypatch):
+    more, _ = plan(monkeypatch, 2e-4, minutes=2.0, spent=Spent(20, 60.0, 5_000))
+    assert more.steps == 5_000
+    assert more.trials > 20
+    over, slots = plan(monkeypatch, 2e-4, spent=Spent(20, 60.0, 5_000))
+    assert (over.trials, over.steps, slots) == (20, 5_000, [])
+    with pytest.raises(InputError, match="minutes must be"):
+        plan(monkeypatch, 2e-4, minutes=0)
+
+
+def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_about(tmp_path):
+    began = time.monotonic()
+    result = measure_capacity("rnn", params=60, minutes=0.3, out=tmp_path / "run")
+    assert time.monotonic() - began < 120  # compiling and saving are not counted on a busy machine
+    rows = pd.read_csv(tmp_path / "run" / "trials.csv")
+    assert result.trials == len(rows) >= 4
+    assert sum(result.proposed_by.values()) == result.trials
+    assert (result.space, result.centered, result.batch_size) == ("row-soap", True, 256)
+    assert 1.0 < result.bits_per_parameter < 6.0
+    again = measure_capacity("rnn", params=60, minutes=0.3, out=tmp_path / "run")
+    assert again.trials >= result.trials
+    assert again.steps == result.steps
+    more = measure_capacity("rnn", params=60, trials=again.trials + 2, steps=again.steps, out=tmp_path / "run")
+    assert more.trials == again.trials + 2

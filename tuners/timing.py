@@ -1,0 +1,152 @@
+"""How many trials of how many steps a search can make in a given time on this machine."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_tuner.engine.trial import Trial
+
+from keras_rnncap.errors import check_number
+from keras_rnncap.initializers import derived_seed
+from keras_rnncap.population.devices import populations_at_once
+from keras_rnncap.runs import IDENTITY, read_json, read_rows
+from keras_rnncap.tuners.jobs import Job
+from keras_rnncap.tuners.rounds import Rounds, Running
+
+TIMED_STEPS = 20_000
+"""Steps of the trials that are timed; each round of them has a fortieth."""
+WHOLE = 0.45
+"""The part of its steps that a trial makes on average where bad ones are stopped early."""
+INITIAL_SHARE = 3
+"""A third of all trials, at most, are asked for before the process is; so no more train at the same time."""
+ENDING_S = 5.0
+"""Seconds for what comes after the last trial: the best model is saved, and figures are drawn."""
+
+
+class Pace(NamedTuple):
+    """How fast trials train.
+
+    Attributes:
+        start_s: Seconds until the first round has ended: compiling.
+        step_s: Seconds for a step of one trial, where as many as allowed train at the same time.
+    """
+
+    start_s: float
+    step_s: float
+
+
+def at_once(slots: int, trials: int) -> int:
+    """Returns how many of so many trials train at the same time: at most a third, so that most can be proposed."""
+    return min(slots, max(1, trials // INITIAL_SHARE))
+
+
+class Plan(NamedTuple):
+    """What a search is to make.
+
+    Attributes:
+        trials: Trials in all, should the time suffice.
+        steps: Training steps of each.
+        deadline: When it ends, as `time.monotonic()` has it.
+    """
+
+    trials: int
+    steps: int
+    deadline: float
+
+
+def measure_pace(job: Job, slots: int, engine: str) -> Pace:
+    """Returns how fast as many trials as there are slots train at the same time, by a few seconds of training."""
+    rounds = Rounds(job, math.ceil(slots / populations_at_once()), engine)
+    values = dict(job.hyperparameters.values)
+    for number in range(slots):
+        trial = Trial(job.hyperparameters.copy(), trial_id=str(number))
+        rounds.put(Running(trial, values, job.member(values, derived_seed(job.seed, number))))
+    try:
+        started = time.monotonic()
+        rounds.find_out_whether_alone()
+        count = 1 if rounds.alone else slots
+        times = []
+        for _ in range(3):  # the first one compiles
+            began = time.monotonic()
+            for running in rounds.train(lambda *_: False):
+                running.state = running.new_state
+            times.append(time.monotonic() - began)
+            if time.monotonic() - started > 20 and len(times) > 1:
+                break
+    finally:
+        rounds.cancel()
+    step_s = min(times[1:]) / (count * job.round_steps)
+    return Pace(max(times[0] - min(times[1:]), 0.0), step_s)
+
+
+class Spent(NamedTuple):
+    """What an earlier process left in a folder.
+
+    Attributes:
+        trials: Trials that ended.
+        elapsed_s: Seconds that they took.
+        steps: Training steps of a trial; `None` where the folder holds no run.
+    """
+
+    trials: int = 0
+    elapsed_s: float = 0.0
+    steps: int | None = None
+
+
+def spent_in(folder: str | os.PathLike[str]) -> Spent:
+    """Returns what a folder holds of a search."""
+    folder = Path(folder)
+    if not (folder / IDENTITY).exists():
+        return Spent()
+    rows = read_rows(folder / "trials.csv")
+    steps = read_json(folder / IDENTITY, "restore it, or delete its folder").get("steps")
+    return Spent(len(rows), sum(float(row.get("elapsed_s", 0.0)) for row in rows), steps)
+
+
+def make_plan(
+    make_job: Callable[[int], Job],
+    minutes: float,
+    slots: int,
+    engine: str,
+    steps: int | None,
+    usual_steps: int,
+    trials: tuple[int, int],
+    spent: Spent,
+) -> Plan:
+    """Returns how many trials of how many steps to make in so many minutes, those included that have ended.
+
+    As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
+    allows, they get more or fewer steps.
+
+    Args:
+        make_job: Returns the job with so many steps.
+        minutes: The time.
+        slots: Trials that train at the same time.
+        engine: Where they train.
+        steps: Training steps of a trial, where they are given.
+        usual_steps: Those with which a trial does well.
+        trials: The fewest and the most trials.
+        spent: What an earlier process did.
+
+    Raises:
+        InputError: If `minutes` is not a number above 0.
+    """
+    began, total = time.monotonic(), 60 * check_number("minutes", minutes, 1e-3)
+    steps = steps or spent.steps
+    if spent.steps and total < 1.05 * spent.elapsed_s + ENDING_S:
+        return Plan(spent.trials, int(spent.steps), began)
+    deadline = began + max(total - spent.elapsed_s - ENDING_S, 0.5 * total)
+    given = steps
+    while True:
+        pace = measure_pace(make_job(TIMED_STEPS), slots, engine)
+        left = max(deadline - time.monotonic() - pace.start_s, 0.2 * (deadline - began))
+        whole = left / (WHOLE * pace.step_s)
+        share = whole / min(max(whole / usual_steps, trials[0]), trials[1])
+        steps = given or max(math.floor(share / 100) * 100, 100)
+        count = max(1, math.floor(whole / steps))
+        if (fewer := at_once(slots, spent.trials + count)) >= slots:
+            return Plan(spent.trials + count, int(steps), deadline)
+        slots = fewer  # populations of fewer take longer for each
