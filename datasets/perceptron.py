@@ -49,6 +49,8 @@ class PerceptronCapacity(Task):
     score_direction = "max"
     output_dim = 1
     chance_score = 0.0
+    guessed_score = 10.83 / (2 * math.log(2))
+    """7.8 bits: of b guesses, the bits times 2 ln 2 are chi-squared of one degree, above 10.83 once in a thousand."""
     infeasible_above = 2 * math.log(2)
     sized = True
     """Whether its number of patterns was chosen, rather than that of `load`."""

@@ -194,6 +194,11 @@ class Task(abc.ABC):
         return self.score_of(math.log(self.output_dim))
 
     @property
+    def guessed_score(self) -> float:
+        """The score up to which a model may have guessed: by default, that of chance."""
+        return self.chance_score
+
+    @property
     def perfect_score(self) -> float:
         """The best score that a model could have, or a bound on it: by default no error, or all answers right."""
         return 0.0 if self.score_direction == "min" else 1.0

@@ -89,7 +89,7 @@ def test_a_trial_that_was_stopped_has_no_score_in_the_figure_and_a_mark_of_its_o
 
 
 def test_capacity_figure_has_room_for_the_best_trial():
-    rows = [{"patterns": 240, "bits_per_parameter": 7.5}]
+    rows = [{"status": "completed", "patterns": 240, "bits_per_parameter": 7.5}]
     for axes in draw(plot_capacity(rows, parameters=30, cell="rnn")):
         assert axes.get_ylim()[1] >= 7.5
 

@@ -32,7 +32,7 @@ class Job:
     Where the space has `depth` or `params`, they take the place of the arguments. Members learn the first of the task's
     patterns in order, where it has a table of them, and are measured on these; else each sees batches that follow from
     its own seed and steps, and is measured on the validation split. A trial diverged if its loss is not finite; it is
-    untrained if its score is no better than chance.
+    untrained if its score is no better than that of guessing.
 
     Args:
         task: The task.
@@ -167,8 +167,8 @@ class Job:
         """Returns the status of a trial that made its steps or diverged, given what was measured."""
         if measured is None:
             return DIVERGED
-        score, chance = measured.get(self.task.score_name, math.nan), self.task.chance_score
-        learned = score > chance if self.task.score_direction == "max" else score < chance
+        score, guessed = measured.get(self.task.score_name, math.nan), self.task.guessed_score
+        learned = score > guessed if self.task.score_direction == "max" else score < guessed
         return COMPLETED if learned else UNTRAINED
 
     def facts(self, member: Member) -> dict[str, Any]:

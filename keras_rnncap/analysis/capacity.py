@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
-from keras_rnncap.runs import DIVERGED, STOPPED
+from keras_rnncap.runs import DIVERGED, SCORED, STOPPED
 
 PAPER_RANGE = (3.0, 6.0)
 """Bits per parameter of all cells, depths and sizes in Collins et al. (2017), section 2.1.2."""
@@ -26,7 +26,7 @@ class CapacityCurve(NamedTuple):
 
 def compute_capacity(rows: Sequence[Mapping[str, Any]]) -> CapacityCurve:
     """Computes the curve from the rows of `trials.csv`."""
-    scored = [row.get("status") not in (DIVERGED, STOPPED) for row in rows]
+    scored = [row["status"] in SCORED for row in rows]
     bits = np.array([row.get("bits_per_parameter", np.nan) for row in rows], dtype=float)
     bits = np.where(scored, bits, np.nan)
     best = np.fmax.accumulate(bits) if len(bits) else bits
@@ -50,7 +50,7 @@ def plot_capacity(rows: Sequence[Mapping[str, Any]], parameters: int, cell: str)
     left.plot(curve.trial, curve.bits_per_parameter, "o", color=color, markersize=4, label="trial")
     left.step(curve.trial, curve.best, where="post", color=color, label="best so far")
     for marker, status, label in (("x", DIVERGED, "diverged"), ("|", STOPPED, "stopped early")):
-        there = curve.trial[[row.get("status") == status for row in rows]]
+        there = curve.trial[[row["status"] == status for row in rows]]
         left.plot(there, np.zeros(len(there)), marker, color="0.5", label=label, clip_on=False)
     left.set_xlabel("trial")
     left.legend(frameon=False, fontsize="small", loc="upper left")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 import keras_rnncap.population.alone as alone_module
 import keras_rnncap.saving as saving_module
@@ -23,7 +24,7 @@ from keras_rnncap.cells import get_cell
 from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import Population
-from keras_rnncap.runs import temporary_folder
+from keras_rnncap.runs import SCORED, temporary_folder
 from keras_rnncap.tuners import Job, measure_capacity
 from keras_rnncap.tuners.capacity import _starts, default_directory
 from keras_rnncap.tuners.search_run import SearchRun
@@ -52,7 +53,7 @@ def check_complete(folder, trials):
     rows, result = rows_in(folder), json.loads((folder / "capacity.json").read_text())
     assert [int(row["trial"]) for row in rows] == list(range(trials))
     assert result["trials"] == trials
-    best = max((row for row in rows if row["status"] == "completed"), key=lambda row: float(row["bits_per_parameter"]))
+    best = max((row for row in rows if row["status"] in SCORED), key=lambda row: float(row["bits_per_parameter"]))
     assert result["bits_per_parameter"] == float(best["bits_per_parameter"])
     assert visible(folder) == FILES | {f"best-trial-{best['trial']}.weights.h5"}
     assert {item.name for item in (folder / "best").iterdir()} == {"model.keras", "saved_model"}
@@ -320,11 +321,20 @@ def test_a_run_of_infeasible_trials_only_counts_them_and_has_no_answer(tmp_path,
     assert visible(tmp_path / "run") == FILES - {"best"}
 
 
-def test_weights_that_exploded_and_are_finite_have_the_score_of_chance(tmp_path, monkeypatch):
+def test_weights_that_exploded_and_are_finite_are_untrained_with_the_score_of_guessing(tmp_path, monkeypatch):
     monkeypatch.setattr(alone_module, "fit", explode)
     result = measure_capacity(keras.layers.GRUCell, trials=3, out=tmp_path / "run", **SMALL | {"params": 100})
-    assert result.diverged == 0
-    assert result.bits_per_parameter < 0.1
+    assert (result.diverged, result.untrained) == (0, 3)
+    assert [row["status"] for row in rows_in(tmp_path / "run")] == ["untrained"] * 3
+    assert 0 < result.mutual_information_bits <= PerceptronCapacity.guessed_score
+
+
+def test_one_guesser_in_a_thousand_stores_more_than_the_score_of_guessing():
+    assert PerceptronCapacity.guessed_score == pytest.approx(stats.chi2.ppf(0.999, 1) / (2 * math.log(2)), rel=1e-3)
+    right = stats.binom(1000, 0.5).ppf(1 - 0.0005) / 1000
+    assert 1000 * (1 + right * math.log2(right) + (1 - right) * math.log2(1 - right)) == pytest.approx(
+        PerceptronCapacity.guessed_score, rel=0.05
+    )
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -391,7 +401,7 @@ def test_a_bug_in_a_users_cell_shows_with_its_own_traceback_and_earlier_trials_s
     assert "buggy_cells.py" in "".join(traceback.format_exception(caught.value))
     rows = rows_in(tmp_path / "run")
     assert rows
-    assert all(row["status"] == "completed" for row in rows)
+    assert all(row["status"] in SCORED for row in rows)
     check_complete(tmp_path / "run", len(rows))
 
 
