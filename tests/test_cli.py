@@ -304,11 +304,11 @@ def test_capacity_prints_the_answer_beside_the_papers_and_writes_its_files(invok
     assert done.exit_code == 0, done.output
     folder = Path("runs/capacity-cli_cells.Mine-60x1-row-soap-steps5-seed3")
     result, output = json.loads((folder / "capacity.json").read_text()), words(done.output)
-    assert output.startswith(f"1 trials of 5 steps, 16 at a time, in {folder}")
+    assert output.startswith(f"1 trials of 5 steps, 1 at a time, in {folder}")
     assert f"bits per parameter {result['bits_per_parameter']:.2f} 3 to 6, about 5" in output
     assert f"patterns {result['patterns']:,}" in output
     assert f"parameters {result['parameters']} (budget 60)" in output
-    assert "trials 1 over 1,000" in output
+    assert f"trials 1{', 1 untrained' if result['untrained'] else ''} over 1,000" in output
     assert "proposed by 1 by start; the best by start" in output
     assert str(folder) in output
     again = invoke(*arguments)
@@ -394,7 +394,8 @@ def test_a_sweep_prints_its_best_trial_and_goes_on_with_more_trials(invoke, tmp_
     done = invoke(*arguments, "--trials", 2)
     assert done.exit_code == 0, done.output
     said, result = words(done.stdout), json.loads((tmp_path / "run" / "sweep.json").read_text())
-    assert "trials 2 proposed by 1 by initial, 1 by process" in said or "trials 2 proposed by 2 by initial" in said
+    ended = f"2, {result['untrained']} untrained" if result["untrained"] else "2"
+    assert f"trials {ended} proposed by 2 by initial; the best by initial" in said
     assert "optimizer adam" in said
     assert f"mutual information bits {result['best_score']:.4g}" in said
     assert 0.01 <= result["hyperparameters"]["learning_rate"] <= 0.02

@@ -21,7 +21,7 @@ class SearchResult:
         units: Units of each of its layers.
         trials: All trials that ended.
         diverged: Those whose loss became infinite or NaN: they are infeasible.
-        untrained: Those that ended no better than chance.
+        untrained: Those that ended no better than by guessing.
         stopped_early: Those that were stopped because others did better: they have no score.
         proposed_by: How many trials were starting points (`"start"`), spread over the space (`"initial"`), or proposed
             by a model of the objective (`"process"`) or by chance (`"random"`).

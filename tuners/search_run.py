@@ -40,7 +40,7 @@ from keras_rnncap.tuners.timing import at_once
 from keras_rnncap.versions import versions
 
 INITIAL_TRIALS = 16
-"""Trials that end before the Gaussian process is asked, at most; those after the starting points are spread evenly."""
+"""Trials that are asked for before the Gaussian process is, at most; those after the starts are spread evenly."""
 
 
 def in_a_word(row: Mapping[str, Any]) -> str:
@@ -158,10 +158,13 @@ class SearchRun(Generic[Result]):
     def search(self, options: SearchOptions) -> None:
         """Runs the trials that are missing."""
         steps = self.job.steps
-        with WorkProgress(self.trials * steps, len(self.rows) * steps, enabled=options.progress) as self._bar:
+        done = len(self.rows) * steps
+        with WorkProgress(self.trials * steps, done, options.progress, options.deadline) as self._bar:
             self._drop_best_without_model()
             going_on = sum(number in self.journal.asked for number in self._missing())
-            start = f"{self.trials:,} trials of {steps:,} steps, {options.slots} at a time, in {self.directory.path}"
+            most = "at most " if options.deadline else ""
+            start = f"{most}{self.trials:,} trials of {steps:,} steps, {self._slots(options)} at a time"
+            start = f"{start}, in {self.directory.path}"
             if self.rows or going_on:
                 trials = f"{len(self.rows)} trials are there, {going_on} were in training"
                 start = f"continuing in {self.directory.path}: {trials}"
@@ -173,6 +176,10 @@ class SearchRun(Generic[Result]):
                 self._drop_best_without_model()
                 if options.deadline:
                     break
+
+    def _slots(self, options: SearchOptions) -> int:
+        """Returns how many trials train at the same time."""
+        return at_once(options.slots, self.trials) if options.oracle == "gp" else options.slots
 
     def _missing(self) -> list[int]:
         return sorted({*range(self.trials)} - {row["trial"] for row in self.rows})
@@ -190,7 +197,7 @@ class SearchRun(Generic[Result]):
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
         seed, past, job = self.directory.identity["seed"], self._past(), self.job
         last = self.journal.asked.get(len(past) - 1)
-        initial = at_once(self.trials, self.trials)
+        initial = at_once(INITIAL_TRIALS, self.trials)
         oracle = make_oracle(
             options.oracle,
             job.kt_objective,
@@ -199,14 +206,14 @@ class SearchRun(Generic[Result]):
             seed,
             past,
             options.starts[:initial],
-            min(initial, INITIAL_TRIALS),
+            initial,
             last.oracle if last else None,
         )
         scratch = temporary_folder(self.directory.path)  # for KerasTuner's files, which nobody reads
         tuner = PopulationTuner(
             oracle,
             job,
-            slots=at_once(options.slots, self.trials) if options.oracle == "gp" else options.slots,
+            slots=self._slots(options),
             rule=options.rule,
             seed=seed,
             on_end=self.record,

@@ -12,7 +12,8 @@ from keras_tuner.engine.trial import Trial
 from keras_rnncap.errors import check_number
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population.devices import populations_at_once
-from keras_rnncap.runs import IDENTITY, read_json, read_rows
+from keras_rnncap.runs import IDENTITY, columns, read_json, read_rows
+from keras_rnncap.runs.columns import checked_rows
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.rounds import Rounds, Running
 
@@ -101,9 +102,11 @@ def spent_in(folder: str | os.PathLike[str]) -> Spent:
     folder = Path(folder)
     if not (folder / IDENTITY).exists():
         return Spent()
-    rows = read_rows(folder / "trials.csv")
+    table = folder / "trials.csv"
+    rows = checked_rows(table, read_rows(table), {"elapsed_s": columns.NUMBER})
     steps = read_json(folder / IDENTITY, "restore it, or delete its folder").get("steps")
-    return Spent(len(rows), sum(float(row.get("elapsed_s", 0.0)) for row in rows), steps)
+    elapsed_s = sum(row["elapsed_s"] for row in rows)
+    return Spent(len(rows), elapsed_s, steps if isinstance(steps, int) and steps > 0 else None)
 
 
 def make_plan(

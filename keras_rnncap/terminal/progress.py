@@ -1,6 +1,7 @@
 """The progress of long work, and interrupts that lose none of it."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -28,13 +29,20 @@ class WorkProgress:
         done: Steps that an earlier run did.
         enabled: Whether anything is shown; `"bar"` shows the bar without the lines, `"summary"` the bar with those
             lines alone that concern the whole work and, in a pipe, how far it is, every `SUMMARY_S` seconds.
+        deadline: When the work ends, as `time.monotonic()` has it, if not before.
     """
 
-    def __init__(self, total: int, done: int = 0, enabled: bool | Literal["bar", "summary"] = True) -> None:
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        enabled: bool | Literal["bar", "summary"] = True,
+        deadline: float | None = None,
+    ) -> None:
         console = PlainConsole(quiet=not enabled)
         self._console, self._says, self._details = console, enabled in (True, "summary"), enabled is True
         self._sums_up = enabled == "summary" and not console.is_terminal
-        self._summed_up = time.monotonic()
+        self._summed_up, self._deadline = time.monotonic(), deadline
         self._start, self._total, self._done, self._started_at = done, total, done, time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
@@ -91,14 +99,16 @@ class WorkProgress:
         self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
         if self._sums_up and time.monotonic() - self._summed_up > SUMMARY_S:
             self._summed_up = time.monotonic()
-            self.say(f"{done / max(self._total, 1):4.0%}  {self.time_left()} left  {description}")
+            self.say(f"{done:,} steps  {self.time_left()} left  {description}")
 
     def time_left(self) -> str:
-        """Returns the time left at the pace so far, as `m:ss`, or `?` before there is a pace."""
-        steps = self._done - self._start
-        if steps <= 0:
+        """Returns the time left, to the deadline or at the pace so far, as `m:ss`, or `?` before there is either."""
+        steps, now = self._done - self._start, time.monotonic()
+        left = math.inf if self._deadline is None else max(self._deadline - now, 0.0)
+        if steps > 0:
+            left = min(left, (now - self._started_at) / steps * max(self._total - self._done, 0))
+        if math.isinf(left):
             return "?"
-        left = (time.monotonic() - self._started_at) / steps * max(self._total - self._done, 0)
         return f"{int(left) // 60}:{int(left) % 60:02d}"
 
 

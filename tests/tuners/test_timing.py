@@ -7,6 +7,7 @@ import pytest
 
 import keras_rnncap.tuners.timing as timing_module
 from keras_rnncap.errors import InputError
+from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners import measure_capacity
 from keras_rnncap.tuners.timing import Pace, Spent, at_once, make_plan
 
@@ -68,3 +69,27 @@ def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_a
     assert again.steps == result.steps
     more = measure_capacity("rnn", params=60, trials=again.trials + 2, steps=again.steps, out=tmp_path / "run")
     assert more.trials == again.trials + 2
+
+
+@pytest.mark.parametrize("wrong", ["soon", "nan", ""])
+def test_a_time_that_is_damaged_is_named_before_any_work(tmp_path, wrong):
+    options = {"params": 60, "steps": 5, "length": 2, "out": tmp_path / "run"}
+    measure_capacity("rnn", trials=1, **options)
+    file = tmp_path / "run" / "trials.csv"
+    rows = pd.read_csv(file, dtype=str)
+    rows["elapsed_s"] = wrong
+    rows.to_csv(file, index=False)
+    with pytest.raises(InputError, match=r"trials.csv is damaged .*elapsed_s"):
+        measure_capacity("rnn", minutes=1, **options)
+
+
+def test_the_time_left_is_never_more_than_to_the_deadline():
+    now = time.monotonic()
+    assert WorkProgress(100, enabled=False).time_left() == "?"
+    progress = WorkProgress(100, enabled=False, deadline=now + 90.5)
+    assert progress.time_left() in ("1:30", "1:29")
+    progress.to(1)
+    progress._started_at = now - 50
+    assert progress.time_left() in ("1:30", "1:29")  # the pace says more than an hour
+    progress.to(99)
+    assert progress.time_left() == "0:00"

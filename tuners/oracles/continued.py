@@ -14,7 +14,7 @@ from keras_rnncap.runs import STOPPED
 from keras_rnncap.tuners.oracles import ORACLES
 
 INITIAL_OPTIONS = {"gp": "initial_trials", "bayesian": "num_initial_points"}
-"""What oracles call the number of trials that end before they have a model of the objective."""
+"""What oracles call the number of trials before they ask a model of the objective."""
 START = "start"
 """What proposed a trial that took given values."""
 
@@ -50,7 +50,7 @@ def make_oracle(
 ) -> "ContinuedOracle":
     """Returns an oracle of `ORACLES` that knows of the past trials, which count among its trials.
 
-    The first trials have the default values of the space but for `starts`; `initial_trials` end before a model of the
+    The first trials have the default values of the space but for `starts`; `initial_trials` come before a model of the
     objective is asked; `state` is what `proposal_state` returned after the last of the past trials, if it is known.
     """
     oracle_class = ORACLES[check_oracle(name)]
