@@ -9,53 +9,66 @@ Folders in `--out` keep what is finished; the same command continues.
 """
 
 import argparse
-import dataclasses
 import multiprocessing
 import resource
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.common import parser, show
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners import measure_capacity, run_sweep
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
+KEY = ("cell", "minutes", "params", "seed")
+FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "steps", "best_proposed_by", "elapsed_s")
+MEASURED = Path(__file__).parent / "measured" / "cells.csv"
 
 
-def _measured(cell: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
-    """Returns what a measurement of so many minutes finds."""
+def _measure(cell: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
+    """Returns the row of a measurement."""
     depth = CELLS[cell]
-    out /= f"capacity-{cell}-{params}x{depth}-seed{seed}"
+    out /= f"capacity-{cell}-{params}x{depth}-{minutes:g}min-seed{seed}"
     result = measure_capacity(cell, minutes=minutes, params=params, depth=depth, seed=seed, out=out, progress="summary")
-    return dataclasses.asdict(result)
+    facts = {name: getattr(result, name) for name in FACTS}
+    return {"cell": cell, "params": params, "minutes": minutes, "seed": seed, **facts}
 
 
 def cells(options: argparse.Namespace) -> None:
     """Measures every cell with every seed, each in a process of its own."""
-    rows, found = [], {}
+    options.rows.parent.mkdir(parents=True, exist_ok=True)
+    for seed in range(options.seeds):
+        for cell in options.cells:
+            task = (cell, options.minutes, options.params, seed)
+            there = {tuple(row[name] for name in KEY) for row in read_rows(options.rows)}
+            if task not in there:
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    append_rows(options.rows, [pool.apply(_measure, (*task, options.out))])
+    rows = pd.DataFrame(read_rows(options.rows))
+    rows = rows[(rows["params"] == options.params) & (rows["minutes"] == options.minutes)]
+    rows = rows[rows["cell"].isin(options.cells) & (rows["seed"] < options.seeds)]
+    table = []
     for cell in options.cells:
-        results = []
-        for seed in range(options.seeds):
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                task = (cell, options.minutes, options.params, seed, options.out)
-                results.append(pool.apply(_measured, task))
-        bits = found[cell] = [result["bits_per_parameter"] or 0.0 for result in results]
-        row = {"cell": cell, "depth": CELLS[cell], "parameters": results[0]["parameters"]}
-        row |= {f"seed {seed}": f"{value:.2f}" for seed, value in enumerate(bits)}
-        row |= {"median": f"{np.median(bits):.2f}", "range": f"{min(bits):.2f} to {max(bits):.2f}"}
-        row |= {name: f"{np.median([result[name] for result in results]):,.0f}" for name in ("trials", "steps")}
-        best = [result["best_proposed_by"] for result in results]
-        rows.append(row | {"best by": ", ".join(f"{best.count(way)} {way}" for way in dict.fromkeys(best))})
-        title = f"Best bits per parameter after {options.minutes:g} minutes, at most {options.params:,} parameters"
-        show(title, rows, width=200)
+        found = rows[rows["cell"] == cell].sort_values("seed")
+        bits, best = found["bits_per_parameter"], list(found["best_proposed_by"])
+        row = {"cell": cell, "depth": CELLS[cell], "parameters": found["parameters"].iloc[0]}
+        row |= {f"seed {seed}": f"{value:.2f}" for seed, value in zip(found["seed"], bits, strict=True)}
+        row |= {"median": f"{bits.median():.2f}", "range": f"{bits.min():.2f} to {bits.max():.2f}"}
+        row |= {name: f"{found[name].median():,.0f}" for name in ("trials", "steps")}
+        table.append(row | {"best by": ", ".join(f"{best.count(way)} {way}" for way in dict.fromkeys(best))})
+    title = f"Best bits per parameter after {options.minutes:g} minutes, at most {options.params:,} parameters"
+    show(title, table, width=200)
     figure, (axes,) = new_figure(1, width=6.0)
-    for place, (cell, bits) in enumerate(found.items()):
+    for place, cell in enumerate(options.cells):
+        bits = rows[rows["cell"] == cell]["bits_per_parameter"]
         axes.plot([place] * len(bits), bits, "o", color=cell_color(cell))
-    axes.set_xticks(range(len(found)), [plain(f"{cell} x {CELLS[cell]}") for cell in found])
+    axes.set_xticks(range(len(options.cells)), [plain(f"{cell} x {CELLS[cell]}") for cell in options.cells])
     axes.set(xlabel="cell, layers", ylabel="best bits per parameter, a point a seed", ylim=(0, None))
+    options.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.out / "capacity.png", dpi=150)
 
 
@@ -102,6 +115,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3.0, help="of a measurement, for cells")
     arguments.add_argument("--params", type=int, default=300, help="of a model, for cells")
     arguments.add_argument("--steps", type=int, default=5_000)
+    arguments.add_argument("--rows", type=Path, default=MEASURED, help="what was measured, for cells")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     options = arguments.parse_args()
     benchmark, trials = benchmarks[options.what]

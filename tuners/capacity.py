@@ -150,20 +150,15 @@ def measure_capacity(
     if space not in MOST_PATTERNS:
         raise InputError(f"space must be one of {', '.join(MOST_PATTERNS)}; got {space!r}")
     factory = get_cell(cell)
-    if batch_size is None:
-        batch_size = Capacity.batch_size[space]
     if minutes is None and trials is None:
         minutes = Capacity.minutes
     if out is None:
         sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "length": length, "input_dim": input_dim}
         out = default_directory(cell, params, depth, seed, space=space, changes=changes, **sizes)
-    task = _task(factory, params, input_dim, length, seed, space)
-    narrow = NARROW if space == "row-soap" else {}
+    task = capacity_task(factory, params, input_dim, length, seed, space)
 
     def make_job(steps: int) -> Job:
-        chosen = SPACES[space].for_search(factory, params, task.scored_steps, takes_logits(task.loss()))
-        sizes: dict[str, Any] = {"params": params, "depth": depth, "batch_size": batch_size, "seed": seed}
-        return Job(task, factory, space=chosen, changes=narrow | dict(changes or {}), steps=steps, **sizes)
+        return capacity_job(factory, task, params, depth, steps, batch_size, seed, space, changes)
 
     spent, deadline = Spent() if overwrite else spent_in(out), None
     if minutes is not None:
@@ -179,16 +174,22 @@ def measure_capacity(
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
     # Where all hyperparameters are fixed, trials differ in their weights alone.
-    proposals: dict[str, Any] = {"oracle": "repeat"} if job.all_fixed else {"starts": _starts(job)}
+    proposals: dict[str, Any] = {"oracle": "repeat"} if job.all_fixed else {"starts": capacity_starts(job)}
     proposals |= {"rule": QuantileRule(), "deadline": deadline}
     options = SearchOptions(**proposals, slots=slots, engine=engine, progress=progress)
     facts = {"space": space, "centered": task.centered}
     return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 
-def _task(
-    cell: CellFactory, params: int, input_dim: int | None, length: int, seed: int, space: str
+def capacity_task(
+    cell: CellFactory,
+    params: int,
+    input_dim: int | None = None,
+    length: int = Capacity.length,
+    seed: int = SEED,
+    space: str = Capacity.space,
 ) -> PerceptronSearch:
+    """Returns the task of a measurement; the arguments are those of `measure_capacity`."""
     most = MOST_PATTERNS[space]
     if space == "collins":
         return PerceptronSearch(params, input_dim, length, seed)
@@ -197,7 +198,26 @@ def _task(
     return PerceptronSearch(params, width, length, seed, centered, most)
 
 
-def _starts(job: Job) -> list[dict[str, float]]:
+def capacity_job(
+    cell: CellFactory,
+    task: PerceptronSearch,
+    params: int,
+    depth: int,
+    steps: int,
+    batch_size: int | None = None,
+    seed: int = SEED,
+    space: str = Capacity.space,
+    changes: Mapping[str, Any] | None = None,
+) -> Job:
+    """Returns what a measurement trains; the arguments are those of `measure_capacity`."""
+    chosen = SPACES[space].for_search(cell, params, task.scored_steps, takes_logits(task.loss()))
+    sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "seed": seed}
+    sizes["batch_size"] = Capacity.batch_size[space] if batch_size is None else batch_size
+    narrow = NARROW if space == "row-soap" else {}
+    return Job(task, cell, space=chosen, changes=narrow | dict(changes or {}), **sizes)
+
+
+def capacity_starts(job: Job) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
     values = job.hyperparameters.values
     of_cell = getattr(job.cell, "start", {})

@@ -10,7 +10,7 @@ class Profile(NamedTuple):
 
     trials: int
     steps: int  # training steps of each
-    stop_early: bool  # whether trials that do worse than the median are stopped
+    stop_early: bool  # whether trials are stopped that are not in the best third
 
 
 PROFILES = {

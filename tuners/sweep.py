@@ -127,7 +127,7 @@ def run_sweep(
         changes: Changes of the space, as `edit_space` takes them.
         objective: What to search for: `"mutual_information_bits"`, or `None` for the task's score.
         profile: `"smoke"`, `"laptop"` or `"paper"`.
-        stop_early: Whether to stop trials that do worse than the median; `None` takes the profile's.
+        stop_early: Whether to stop trials that are not in the best third; `None` takes the profile's.
         slots: Trials that train at the same time.
         engine: Where they train: `"inline"`, in this process, or `"processes"`, a process on each core; `"processes:4"`
             takes so many. Rows do not depend on it.

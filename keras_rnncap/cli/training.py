@@ -92,7 +92,7 @@ def sweep(
     ] = None,
     profile: common.Profile = Sweep.profile,
     stop_early: Annotated[
-        bool | None, typer.Option(help="Stop trials that do worse than the median; the profile says if not given")
+        bool | None, typer.Option(help="Stop trials that are not in the best third; the profile says if not given")
     ] = None,
     seed: common.Seed = SEED,
     data: common.Data = None,

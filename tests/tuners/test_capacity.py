@@ -26,7 +26,7 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.population import Population
 from keras_rnncap.runs import SCORED, temporary_folder
 from keras_rnncap.tuners import Job, measure_capacity
-from keras_rnncap.tuners.capacity import _starts, default_directory
+from keras_rnncap.tuners.capacity import capacity_starts, default_directory
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import JozefowiczSpace
 
@@ -146,7 +146,7 @@ def small_job(**options):
 @pytest.mark.parametrize(("changes", "first"), [({}, 5.0), ({"loss_saturation": 0}, 3.0)])
 def test_by_cross_entropy_a_measurement_starts_at_fewer_patterns(changes, first):
     job = small_job(changes=changes)
-    assert _starts(job)[0]["patterns_per_parameter"] == first
+    assert capacity_starts(job)[0]["patterns_per_parameter"] == first
 
 
 @pytest.mark.parametrize("space", [None, JozefowiczSpace(get_cell("rnn"), [60])])

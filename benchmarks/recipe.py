@@ -1,0 +1,128 @@
+"""What moves the bits that a cell stores. `python -m benchmarks.recipe`.
+
+Models are trained with the values from which `rnncap capacity` starts (the space `row-soap`), and with one of them
+changed at a time; no search. The table has the bits per parameter of each, the median and the range over seeds of the
+weights, and the difference of the medians from that of the unchanged values. The patterns are of `--data-seed`.
+
+Rows are kept in `--out`, to which the same command adds what is missing.
+"""
+
+import argparse
+import multiprocessing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from benchmarks.common import parser, show
+from keras_rnncap.cells import get_cell
+from keras_rnncap.information import bits_per_parameter
+from keras_rnncap.population.devices import cores
+from keras_rnncap.runs import append_rows, read_rows
+from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
+
+FACTORS: dict[str, tuple[float, ...]] = {
+    "learning_rate": (0.5, 2.0),
+    "weight_decay": (1 / 3, 3.0),
+    "loss_temperature": (0.5, 0.7, 1.4),
+    "loss_saturation": (0.75, 1.25),
+    "patterns_per_parameter": (0.93, 1.07, 1.14),
+    "kernel_scale": (0.7, 1.4),
+    "recurrent_scale": (0.7, 1.4),
+    "readout_scale": (0.7, 1.4),
+}
+"""What values are multiplied by, one at a time; `*_scale` of all blocks of a cell."""
+
+
+class Variant(NamedTuple):
+    """Which value is changed, and by what it is multiplied."""
+
+    changed: str = "none"
+    factor: float = 1.0
+
+    def of(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Returns changed values."""
+        return {
+            name: value * self.factor if name.split(".")[-1] == self.changed else value
+            for name, value in values.items()
+        }
+
+
+def one_thread() -> None:
+    """Has TensorFlow use one core in this process."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]]) -> list[dict[str, Any]]:
+    """Returns the rows of some variants with weights of some seeds, trained as one population."""
+    factory = get_cell(cell)
+    task = capacity_task(factory, options.params, seed=options.data_seed)
+    job = capacity_job(factory, task, options.params, 1, options.steps, seed=options.data_seed)
+    start = job.hyperparameters.values | capacity_starts(job)[0]
+    values = [variant.of(start) for variant, _ in runs]
+    members = [job.member(each, seed) for each, (_, seed) in zip(values, runs, strict=True)]
+    population = job.population(start, members)
+    losses = job.advance(population, options.steps)
+    measured = job.measure(population, range(len(runs)), values, losses)
+    parameters = job.budget(start).parameters
+    rows = []
+    for (variant, seed), result, member in zip(runs, measured, members, strict=True):
+        bits = bits_per_parameter(result["mutual_information_bits"], parameters) if result else 0.0
+        identity = {"cell": cell, "params": options.params, "steps": options.steps, "data_seed": options.data_seed}
+        row = identity | variant._asdict() | {"seed": seed, "patterns": member.patterns}
+        rows.append(row | {"accuracy": result["accuracy"] if result else np.nan, "bits_per_parameter": bits})
+    return rows
+
+
+def table_of(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Returns the rows of the table of a cell."""
+    groups = rows.groupby(["changed", "factor"])["bits_per_parameter"]
+    base = groups.get_group(("none", 1.0)).median()
+    table = [
+        {"changed": f"{changed}", "times": f"{factor:.3g}", "bits per parameter": f"{bits.median():.2f}"}
+        | {"range": f"{bits.min():.2f} to {bits.max():.2f}", "difference": f"{bits.median() - base:+.2f}"}
+        for (changed, factor), bits in groups
+    ]
+    return sorted(table, key=lambda row: -float(row["difference"]))
+
+
+def main() -> None:
+    """Trains what is missing, and prints a table for each cell."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--cells", nargs="+", default=["rnn", "ugrnn"])
+    arguments.add_argument("--params", type=int, default=1000)
+    arguments.add_argument("--steps", type=int, default=100_000)
+    arguments.add_argument("--changed", nargs="+", choices=list(FACTORS), default=list(FACTORS))
+    arguments.add_argument("--seeds", type=int, default=2)
+    arguments.add_argument("--data-seed", type=int, default=0)
+    arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")
+    arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-recipe"))
+    options: argparse.Namespace = arguments.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "rows.csv"
+    identity = {name: getattr(options, name) for name in ("params", "steps", "data_seed")}
+    variants = [Variant(), *(Variant(name, factor) for name in options.changed for factor in FACTORS[name])]
+    for cell in options.cells:
+        there = {
+            (row["changed"], row["factor"], row["seed"])
+            for row in read_rows(file)
+            if row["cell"] == cell and all(row[name] == value for name, value in identity.items())
+        }
+        missing = [
+            (variant, seed) for seed in range(options.seeds) for variant in variants if (*variant, seed) not in there
+        ]
+        groups = [missing[first : first + options.at_once] for first in range(0, len(missing), options.at_once)]
+        with multiprocessing.get_context("spawn").Pool(cores(), one_thread) as pool:
+            for rows in [pool.apply_async(train, (cell, options, runs)) for runs in groups]:
+                append_rows(file, rows.get())
+        rows = pd.read_csv(file)
+        for name, value in {"cell": cell, **identity}.items():
+            rows = rows[rows[name] == value]
+        title = f"{cell}, at most {options.params:,} parameters, {options.steps:,} steps, data seed {options.data_seed}"
+        show(title, table_of(rows), width=100)
+
+
+if __name__ == "__main__":
+    main()
