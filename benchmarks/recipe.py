@@ -24,11 +24,12 @@ from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
 
 FACTORS: dict[str, tuple[float, ...]] = {
-    "learning_rate": (0.5, 2.0),
+    "learning_rate": (1 / 3, 0.5, 2.0, 3.0, 4.0),
     "weight_decay": (1 / 3, 3.0),
     "loss_temperature": (0.5, 0.7, 1.4),
     "loss_saturation": (0.75, 1.25),
-    "patterns_per_parameter": (0.93, 1.07, 1.14),
+    "projection_scale": (0.7, 1.4),
+    "patterns_per_parameter": (0.7, 0.8, 0.93, 1.07, 1.14, 1.21),
     "kernel_scale": (0.7, 1.4),
     "recurrent_scale": (0.7, 1.4),
     "readout_scale": (0.7, 1.4),
@@ -55,11 +56,16 @@ def one_thread() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
+def identity_of(options: argparse.Namespace) -> dict[str, int]:
+    """Returns what rows must have in common to be compared."""
+    return {name: getattr(options, name) for name in ("params", "depth", "steps", "data_seed")}
+
+
 def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]]) -> list[dict[str, Any]]:
     """Returns the rows of some variants with weights of some seeds, trained as one population."""
     factory = get_cell(cell)
     task = capacity_task(factory, options.params, seed=options.data_seed)
-    job = capacity_job(factory, task, options.params, 1, options.steps, seed=options.data_seed)
+    job = capacity_job(factory, task, options.params, options.depth, options.steps, seed=options.data_seed)
     start = job.hyperparameters.values | capacity_starts(job)[0]
     values = [variant.of(start) for variant, _ in runs]
     members = [job.member(each, seed) for each, (_, seed) in zip(values, runs, strict=True)]
@@ -70,8 +76,7 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     rows = []
     for (variant, seed), result, member in zip(runs, measured, members, strict=True):
         bits = bits_per_parameter(result["mutual_information_bits"], parameters) if result else 0.0
-        identity = {"cell": cell, "params": options.params, "steps": options.steps, "data_seed": options.data_seed}
-        row = identity | variant._asdict() | {"seed": seed, "patterns": member.patterns}
+        row = {"cell": cell, **identity_of(options)} | variant._asdict() | {"seed": seed, "patterns": member.patterns}
         rows.append(row | {"accuracy": result["accuracy"] if result else np.nan, "bits_per_parameter": bits})
     return rows
 
@@ -93,6 +98,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--cells", nargs="+", default=["rnn", "ugrnn"])
     arguments.add_argument("--params", type=int, default=1000)
+    arguments.add_argument("--depth", type=int, default=1)
     arguments.add_argument("--steps", type=int, default=100_000)
     arguments.add_argument("--changed", nargs="+", choices=list(FACTORS), default=list(FACTORS))
     arguments.add_argument("--seeds", type=int, default=2)
@@ -102,7 +108,7 @@ def main() -> None:
     options: argparse.Namespace = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "rows.csv"
-    identity = {name: getattr(options, name) for name in ("params", "steps", "data_seed")}
+    identity = identity_of(options)
     variants = [Variant(), *(Variant(name, factor) for name in options.changed for factor in FACTORS[name])]
     for cell in options.cells:
         there = {
@@ -120,8 +126,8 @@ def main() -> None:
         rows = pd.read_csv(file)
         for name, value in {"cell": cell, **identity}.items():
             rows = rows[rows[name] == value]
-        title = f"{cell}, at most {options.params:,} parameters, {options.steps:,} steps, data seed {options.data_seed}"
-        show(title, table_of(rows), width=100)
+        title = f"{cell} x {options.depth}, {options.params:,} parameters, {options.steps:,} steps"
+        show(f"{title}, data seed {options.data_seed}", table_of(rows), width=100)
 
 
 if __name__ == "__main__":

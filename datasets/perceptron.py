@@ -15,7 +15,7 @@ from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
 PER_PARAMETER = 10
-"""Most patterns for each parameter that a search tries, unless asked for more."""
+"""Most patterns for each parameter that a search tries."""
 
 
 class PerceptronCapacity(Task):
@@ -160,10 +160,9 @@ class PerceptronSearch(PerceptronCapacity):
     """Perceptron capacity whose number of patterns is a hyperparameter: a trial's are the first of one set.
 
     Args:
-        params: Largest number of parameters of a model.
+        params: Largest number of parameters of a model; up to 10 patterns for each are tried.
         input_dim: As for `PerceptronCapacity`; `None` takes `capacity_input_dim(params)`.
         length, seed, centered: As for `PerceptronCapacity`.
-        per_parameter: Largest number of patterns for each parameter.
 
     Example:
     >>> task = PerceptronSearch(params=60)
@@ -178,24 +177,22 @@ class PerceptronSearch(PerceptronCapacity):
         length: int = 5,
         seed: int = 0,
         centered: bool = False,
-        per_parameter: int = PER_PARAMETER,
     ) -> None:
-        self.per_parameter = check_integer("per_parameter", per_parameter, 1)
-        most = self.per_parameter * check_integer("params", params, 1)
+        most = PER_PARAMETER * check_integer("params", params, 1)
         width = capacity_input_dim(params) if input_dim is None else check_integer("input_dim", input_dim, 1)
         if width < (needed := (most - 1).bit_length()):
             raise InputError(
-                f"input_dim={width} allows {2**width} distinct patterns; up to {per_parameter} for each of {params} "
+                f"input_dim={width} allows {2**width} distinct patterns; up to {PER_PARAMETER} for each of {params} "
                 f"parameters are tried: it must be at least {needed}"
             )
         length, width = check_sample(length, width)
-        check_set(f"patterns ({per_parameter} for each of params={params:,})", most, length * width)
+        check_set(f"patterns ({PER_PARAMETER} for each of params={params:,})", most, length * width)
         super().__init__(most, width, length, seed=seed, centered=centered)
         self.data = self.name  # trials have sizes of their own
 
     def add_hyperparameters(self, hp: Any) -> None:
         """Adds b per parameter, whether the input is given at every step, and a loss saturation (not the paper's)."""
-        hp.Float("patterns_per_parameter", 0.1, float(self.per_parameter), default=min(5.0, self.per_parameter))
+        hp.Float("patterns_per_parameter", 0.1, float(PER_PARAMETER), default=5.0)
         hp.Boolean("every_step", default=False)
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
 

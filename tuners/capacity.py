@@ -12,6 +12,7 @@ from typing import Any, Literal
 from keras_rnncap.analysis.capacity import plot_capacity
 from keras_rnncap.cells import CellFactory, get_cell, one_name
 from keras_rnncap.datasets import PerceptronSearch
+from keras_rnncap.datasets.perceptron import PER_PARAMETER
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, SCORED, replacing
@@ -24,12 +25,18 @@ from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
 from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
 
-NARROW: dict[str, Any] = {"patterns_per_parameter": (3.0, 8.0), "every_step": False, "loss_saturation": 0.4}
+NARROW: dict[str, Any] = {
+    "patterns_per_parameter": (3.0, float(PER_PARAMETER)),
+    "every_step": False,
+    "loss_saturation": 0.4,
+}
 """What the space `row-soap` has of the task's own hyperparameters."""
-MOST_PATTERNS = {"row-soap": 8, "collins": 10}
-"""Patterns for each parameter, at most."""
+SPACES_HERE = ("row-soap", "collins")
+"""The spaces of a measurement."""
 NEAR = (1.0, 0.93, 1.07)
 """Where a measurement in the space `row-soap` starts: parts of the cell's usual number of patterns."""
+MORE_PATTERNS = 0.06
+"""The power of the number of parameters with which the usual number of patterns for each of them grows."""
 KERNEL_SCALE = 2.0
 """Where one in the space `collins` starts, unless the cell's `start` says otherwise."""
 STEPS_PER_PARAMETER = 300
@@ -125,8 +132,8 @@ def measure_capacity(
         seed: Seed of patterns, weights and proposals.
         space: `"row-soap"`: the optimizer `RowSOAP`, and a narrow search around what stores much; `"collins"`: the
             paper's own space (appendix A), and patterns of 0 and 1.
-        input_dim: Width of the patterns; `None` takes what 8 distinct patterns for each parameter need or, in the space
-            `collins`, 16 or what 10 need.
+        input_dim: Width of the patterns; `None` takes what 10 distinct patterns for each parameter need, in the
+            space `collins` at least 16.
         length: Time steps; the paper has 5.
         changes: Changes of the search space, as `edit_space` takes them.
         slots: Trials that train at the same time.
@@ -147,8 +154,8 @@ def measure_capacity(
     counts = {"params": params, "depth": depth, "length": length}
     given = {"trials": trials, "steps": steps, "batch_size": batch_size}
     check_search(seed, **counts, slots=slots, **{name: count for name, count in given.items() if count is not None})
-    if space not in MOST_PATTERNS:
-        raise InputError(f"space must be one of {', '.join(MOST_PATTERNS)}; got {space!r}")
+    if space not in SPACES_HERE:
+        raise InputError(f"space must be one of {', '.join(SPACES_HERE)}; got {space!r}")
     factory = get_cell(cell)
     if minutes is None and trials is None:
         minutes = Capacity.minutes
@@ -170,7 +177,7 @@ def measure_capacity(
     job = make_job(steps or spent.steps or Capacity.steps)
     identity = {"command": "capacity", "input_dim": task.input_dim, "length": length}
     if space != "collins":
-        identity |= {"space": space, "centered": task.centered, "per_parameter": task.per_parameter}
+        identity |= {"space": space, "centered": task.centered}
     if changes:
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
     # Where all hyperparameters are fixed, trials differ in their weights alone.
@@ -190,12 +197,11 @@ def capacity_task(
     space: str = Capacity.space,
 ) -> PerceptronSearch:
     """Returns the task of a measurement; the arguments are those of `measure_capacity`."""
-    most = MOST_PATTERNS[space]
     if space == "collins":
         return PerceptronSearch(params, input_dim, length, seed)
-    width = math.ceil(math.log2(most * params)) if input_dim is None else input_dim
+    width = math.ceil(math.log2(PER_PARAMETER * params)) if input_dim is None else input_dim
     centered = bool(getattr(cell, "start", {}).get("centered", False))
-    return PerceptronSearch(params, width, length, seed, centered, most)
+    return PerceptronSearch(params, width, length, seed, centered)
 
 
 def capacity_job(
@@ -222,7 +228,8 @@ def capacity_starts(job: Job) -> list[dict[str, float]]:
     values = job.hyperparameters.values
     of_cell = getattr(job.cell, "start", {})
     if isinstance(job.space, RowSOAPSpace):
-        points = [{"patterns_per_parameter": job.space.start["patterns_per_parameter"] * part} for part in NEAR]
+        usual = job.space.start["patterns_per_parameter"] * (job.params / Capacity.params) ** MORE_PATTERNS
+        points = [{"patterns_per_parameter": usual * part} for part in NEAR]
     else:
         saturates = job.nearest("loss_saturation", 1.0) > 0
         scales = {name: of_cell.get("kernel_scale", KERNEL_SCALE) for name in values if name.endswith("kernel_scale")}

@@ -43,6 +43,13 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     learned_states = ("hidden",)
     activations = ("tanh",)
     searched: ClassVar = {"depth_forget_bias": (0.0, 6.0)}
+    start: ClassVar = {
+        "kernel_scale": 2.8,
+        "recurrent_scale": 0.9,
+        "projection_scale": 1.4,
+        "learning_rate": 0.03,
+        "patterns_per_parameter": 4.0,
+    }
 
     def __init__(
         self,

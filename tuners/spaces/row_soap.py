@@ -1,10 +1,12 @@
 """A narrow search space around a training that stores much: RowSOAP with a warm-up and a linear fall."""
 
+import math
 from typing import Any
 
 import keras_tuner as kt
 
 from keras_rnncap.cells import CellFactory, get_cell
+from keras_rnncap.defaults import Capacity
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners.spaces.collins import CollinsSpace
 from keras_rnncap.tuners.spaces.edit import edit_space
@@ -27,6 +29,9 @@ START = {
     "patterns_per_parameter": 5.0,
 }
 """Where the search starts, unless the cell's `start` says otherwise."""
+RATES, LARGEST_START, UNIT_RATE = (3e-3, 1e-1), 0.06, 0.8
+"""The range of the learning rate; and where it starts: at `UNIT_RATE` by the units that so many parameters would buy if
+all were recurrent, `sqrt(parameters / blocks)`, and at most at `LARGEST_START`."""
 
 
 class RowSOAPSpace(CollinsSpace):
@@ -39,20 +44,23 @@ class RowSOAPSpace(CollinsSpace):
     Args:
         cell: The cell; its `start` names values from which the search starts.
         logits: Whether the loss is one of logits; without, there is no temperature.
+        params: Parameters of the models, from which the learning rate follows where the search starts.
     """
 
     name = "row-soap"
 
-    def __init__(self, cell: str | CellFactory, logits: bool = True) -> None:
+    def __init__(self, cell: str | CellFactory, logits: bool = True, params: int = Capacity.params) -> None:
         super().__init__(cell)
         self._logits = logits
+        units = math.sqrt(params / max(len(getattr(get_cell(cell), "blocks", ())), 1))
+        self._rate = max(min(UNIT_RATE / units, LARGEST_START), RATES[0])
         self.start: dict[str, float] = START | dict(getattr(get_cell(cell), "start", {}))
 
     @classmethod
     def for_search(cls, cell: CellFactory, params: int, scored_steps: int, logits: bool = False) -> "RowSOAPSpace":
-        """Returns the space for a loss of logits, or another."""
-        del params, scored_steps
-        return cls(cell, logits)
+        """Returns the space for a loss of logits, or another, at a number of parameters."""
+        del scored_steps
+        return cls(cell, logits, params)
 
     def hyperparameters(self) -> kt.HyperParameters:
         """Returns the space, with its default values."""
@@ -73,7 +81,7 @@ class RowSOAPSpace(CollinsSpace):
             hp.merge([type(edited).from_config(edited.get_config() | {"default": start}) if start else edited])
         for name, (low, high, start) in self._numbers.items():
             hp.Float(name, low, high, default=self.start.get(name, start))
-        hp.Float("learning_rate", 3e-3, 1e-1, sampling="log", default=0.03)
+        hp.Float("learning_rate", *RATES, sampling="log", default=self.start.get("learning_rate", self._rate))
         hp.Float("weight_decay", 1e-4, 3e-2, sampling="log", default=self.start.get("weight_decay", 1e-3))
         if self._logits:
             hp.Float("loss_temperature", 0.25, 1.0, sampling="log", default=0.5)

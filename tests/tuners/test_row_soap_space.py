@@ -1,0 +1,45 @@
+"""The space around what stores much: where a search starts."""
+
+import math
+
+import pytest
+from keras_tuner.engine import hyperparameters as kinds
+
+from keras_rnncap.cells import get_cell
+from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
+from keras_rnncap.tuners.spaces import RowSOAPSpace
+
+
+def start_of(cell, params, depth=1):
+    factory = get_cell(cell)
+    job = capacity_job(factory, capacity_task(factory, params), params, depth, steps=100)
+    return job, job.hyperparameters.values | capacity_starts(job)[0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "params", "rate"),
+    [
+        ("rnn", 300, 0.8 / math.sqrt(300)),
+        ("rnn", 1200, 0.4 / math.sqrt(300)),
+        ("ugrnn", 1000, 0.8 / math.sqrt(500)),
+        ("lstm", 300, 0.06),  # at most
+        ("rnn", 10_000_000, 3e-3),  # the least of the range
+        ("+rnn", 300, 0.03),  # the cell's own
+        ("keras.layers:GRUCell", 1000, 0.8 / math.sqrt(1000)),  # has no blocks
+    ],
+)
+def test_the_learning_rate_starts_lower_where_a_layer_has_more_units(cell, params, rate):
+    space = RowSOAPSpace.for_search(get_cell(cell), params, scored_steps=1, logits=True)
+    assert space.hyperparameters().get("learning_rate") == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "irnn", "ugrnn", "gru", "lstm", "+rnn"])
+def test_a_measurement_starts_inside_its_space_and_with_more_patterns_where_there_are_more_parameters(cell):
+    usual = get_cell(cell).start["patterns_per_parameter"]
+    for params in (300, 1000, 3000):
+        job, start = start_of(cell, params)
+        assert start["patterns_per_parameter"] == pytest.approx(usual * (params / 300) ** 0.06)
+        for hp in job.hyperparameters.space:
+            if isinstance(hp, kinds.Float):
+                assert hp.min_value <= start[hp.name] <= hp.max_value
+        assert 10 * job.budget(start).parameters <= 2**job.task.input_dim < 40 * params
