@@ -8,6 +8,7 @@ Rows are kept in `--out`, to which the same command adds what is missing.
 """
 
 import argparse
+import dataclasses
 import multiprocessing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import tensorflow as tf
 from benchmarks.common import parser, show
 from keras_rnncap.cells import get_cell
 from keras_rnncap.information import bits_per_parameter
+from keras_rnncap.population import Member
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
@@ -35,6 +37,13 @@ FACTORS: dict[str, tuple[float, ...]] = {
     "readout_scale": (0.7, 1.4),
 }
 """What values are multiplied by, one at a time; `*_scale` of all blocks of a cell."""
+SETTINGS: dict[str, tuple[float, ...]] = {
+    "momentum": (0.5, 2.0),
+    "clip_norm": (0.3, 3.0),
+    "warmup": (0.4, 3.0),
+    "learning_rate_decay": (0.3, 3.0, 10.0),
+}
+"""The same for what the space fixes; of the momentum, its distance from 1."""
 
 
 class Variant(NamedTuple):
@@ -49,6 +58,15 @@ class Variant(NamedTuple):
             name: value * self.factor if name.split(".")[-1] == self.changed else value
             for name, value in values.items()
         }
+
+    def applied(self, member: Member) -> Member:
+        """Returns a member with changed settings."""
+        if self.changed not in SETTINGS:
+            return member
+        value = getattr(member.settings, self.changed) * self.factor
+        if self.changed == "momentum":
+            value = 1 - (1 - member.settings.momentum) * self.factor
+        return dataclasses.replace(member, settings=dataclasses.replace(member.settings, **{self.changed: value}))
 
 
 def one_thread() -> None:
@@ -68,7 +86,7 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     job = capacity_job(factory, task, options.params, options.depth, options.steps, seed=options.data_seed)
     start = job.hyperparameters.values | capacity_starts(job)[0]
     values = [variant.of(start) for variant, _ in runs]
-    members = [job.member(each, seed) for each, (_, seed) in zip(values, runs, strict=True)]
+    members = [variant.applied(job.member(each, seed)) for each, (variant, seed) in zip(values, runs, strict=True)]
     population = job.population(start, members)
     losses = job.advance(population, options.steps)
     measured = job.measure(population, range(len(runs)), values, losses)
@@ -100,7 +118,7 @@ def main() -> None:
     arguments.add_argument("--params", type=int, default=1000)
     arguments.add_argument("--depth", type=int, default=1)
     arguments.add_argument("--steps", type=int, default=100_000)
-    arguments.add_argument("--changed", nargs="+", choices=list(FACTORS), default=list(FACTORS))
+    arguments.add_argument("--changed", nargs="+", choices=[*FACTORS, *SETTINGS], default=list(FACTORS))
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--data-seed", type=int, default=0)
     arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")
@@ -109,7 +127,10 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "rows.csv"
     identity = identity_of(options)
-    variants = [Variant(), *(Variant(name, factor) for name in options.changed for factor in FACTORS[name])]
+    variants = [
+        Variant(),
+        *(Variant(name, factor) for name in options.changed for factor in (FACTORS | SETTINGS)[name]),
+    ]
     for cell in options.cells:
         there = {
             (row["changed"], row["factor"], row["seed"])

@@ -12,7 +12,10 @@ from keras_rnncap.analysis.scaling_study import compute_scaling
 from keras_rnncap.analysis.trainability_study import compute_progress, with_pieces
 from keras_rnncap.datasets import make_task
 
-TRIALS = [{"trial": trial, "patterns": 30 * trial, "bits_per_parameter": 1.0 + trial / 9} for trial in range(5)]
+TRIALS = [
+    {"trial": trial, "status": "completed", "patterns": 30 * trial, "bits_per_parameter": 1.0 + trial / 9}
+    for trial in range(5)
+]
 HISTORY = [{"step": step, "train_loss": 3.0, "validation_error": 1 / step} for step in (10, 20, 30)]
 PLACES = pd.DataFrame({"rate": [0.1, 0.5, 0.9], "kind": [0.25, 0.75, 0.25]})
 TICKS = {name: [(0.0, "least"), (1.0, "most")] for name in PLACES}

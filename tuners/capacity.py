@@ -149,7 +149,7 @@ def measure_capacity(
     Example:
     >>> result = measure_capacity("rnn", params=60, trials=1, steps=20, out=tmp_path / "rnn-60")
     >>> result.units, result.parameters, result.trials
-    (3, 46, 1)
+    (3, 49, 1)
     """
     counts = {"params": params, "depth": depth, "length": length}
     given = {"trials": trials, "steps": steps, "batch_size": batch_size}
