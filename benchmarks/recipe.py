@@ -4,7 +4,8 @@ Models are trained with the values from which `rnncap capacity` starts (the spac
 changed at a time; no search. The table has the bits per parameter of each, the median and the range over seeds of the
 weights, and the difference of the medians from that of the unchanged values. The patterns are of `--data-seed`.
 
-Rows are kept in `--out`, to which the same command adds what is missing.
+Rows are kept in `--out`, to which the same command adds what is missing. They do not say from which values they
+started: where the code of a start has changed, take another folder.
 """
 
 import argparse
