@@ -32,6 +32,8 @@ FACTORS: dict[str, tuple[float, ...]] = {
     "loss_temperature": (0.5, 0.7, 1.4),
     "loss_saturation": (0.75, 1.25),
     "projection_scale": (0.7, 1.4),
+    "forget_bias": (0.3, 2.0, 3.0),
+    "depth_forget_bias": (0.3, 2.0, 3.0),
     "patterns_per_parameter": (0.7, 0.8, 0.93, 1.07, 1.14, 1.21),
     "kernel_scale": (0.7, 1.4),
     "recurrent_scale": (0.7, 1.4),
