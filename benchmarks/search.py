@@ -56,7 +56,6 @@ def cells(options: argparse.Namespace) -> None:
         found = rows[rows["cell"] == cell].sort_values("seed")
         bits, best = found["bits_per_parameter"], list(found["best_proposed_by"])
         row = {"cell": cell, "depth": CELLS[cell], "parameters": found["parameters"].iloc[0]}
-        row |= {f"seed {seed}": f"{value:.2f}" for seed, value in zip(found["seed"], bits, strict=True)}
         row |= {"median": f"{bits.median():.2f}", "range": f"{bits.min():.2f} to {bits.max():.2f}"}
         row |= {name: f"{found[name].median():,.0f}" for name in ("trials", "steps")}
         table.append(row | {"best by": ", ".join(f"{best.count(way)} {way}" for way in dict.fromkeys(best))})
