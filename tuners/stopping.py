@@ -16,7 +16,7 @@ class QuantileRule:
 
     A stopped trial has no final score. What `told` returns is for the oracle: the final score that has, among trials
     that made all their steps, the rank that the stopped one has among the same at its checkpoint; below all of them, by
-    how much it was behind there. `python -m benchmarks.stopping` compares such rules on recorded trials.
+    how much it was behind there, as a part of the spread of all that came so far. `python -m benchmarks.stopping` compares such rules on recorded trials.
 
     Args:
         checkpoints: For parts of the training steps, in (0, 1), the quantile of all trials that came so far, in (0, 1),
@@ -65,11 +65,13 @@ class QuantileRule:
             for looks, final in self._whole
             if len(looks) > checkpoint and math.isfinite(looks[checkpoint])
         ]
+        seen = [*filter(math.isfinite, self._seen[checkpoint])]
         if not math.isfinite(value):
-            value = min(filter(math.isfinite, self._seen[checkpoint]), default=0.0)
+            value = min(seen, default=0.0)
         if not pairs:
             return value
         there, finals = (np.sort(values) for values in zip(*pairs, strict=True))
         behind = max(there[0] - value, 0.0)
-        slope = np.ptp(finals) / np.ptp(there) if np.ptp(there) else 1.0
+        # Two whole trials may be as good as equal there: the spread of these alone would be no measure.
+        slope = np.ptp(finals) / np.ptp([*seen, *there]) if np.ptp(there) else 1.0
         return float(np.interp(max(value, there[0]), there, finals) - slope * behind)

@@ -150,6 +150,6 @@ def make_plan(
         share = whole / min(max(whole / usual_steps, trials[0]), trials[1])
         steps = given or max(math.floor(share / 100) * 100, 100)
         count = max(1, math.floor(whole / steps))
-        if (fewer := at_once(slots, spent.trials + count)) >= slots:
+        if 2 * (fewer := at_once(slots, spent.trials + count)) > slots:
             return Plan(spent.trials + count, int(steps), deadline)
-        slots = fewer  # populations of fewer take longer for each
+        slots = fewer  # populations of far fewer take longer for each; timing compiles, and costs as much as it tells

@@ -317,6 +317,14 @@ def test_what_the_oracle_is_told_of_a_stopped_trial_is_the_score_of_its_rank():
     assert rule.told(0, 100.0) == 50.0
 
 
+def test_what_is_told_stays_in_proportion_where_whole_trials_were_as_good_as_equal_at_a_look():
+    rule = QuantileRule({0.5: 0.5})
+    rule.hopeless(0, [900.0, 1000.0, 1000.001])
+    rule.complete([1000.0], 1040.0)
+    rule.complete([1000.001], 1080.0)
+    assert 990 < rule.told(0, 900.0) < 1040
+
+
 def test_a_rule_compares_with_all_that_came_so_far_and_names_bad_parts():
     rule = QuantileRule({0.5: 0.75, 0.1: 0.5}, least=4)
     assert rule.parts == [0.1, 0.5]

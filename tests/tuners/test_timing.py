@@ -34,6 +34,9 @@ def test_a_plan_spends_its_time_on_trials_of_the_usual_steps_or_of_fewer_or_more
     assert usual.steps == pytest.approx(10_000, rel=0.1)
     assert usual.trials * usual.steps * 2e-4 * timing_module.WHOLE == pytest.approx(55, rel=0.1)
     assert 0 < usual.deadline - time.monotonic() <= 55
+    slower, slots = plan(monkeypatch, 4e-4)
+    assert at_once(16, slower.trials) < 16
+    assert slots == [16]  # about as many: what a second timing takes is better spent on trials
     few, slots = plan(monkeypatch, 2e-2)
     assert 12 <= few.trials <= 15
     assert few.steps < 1000
