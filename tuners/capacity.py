@@ -21,16 +21,18 @@ from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.population_tuner import SLOTS
 from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun, in_a_word
-from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, in_words
+from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, around, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
 from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
 
-NARROW: dict[str, Any] = {
+OF_TASK: dict[str, Any] = {
     "patterns_per_parameter": (3.0, float(PER_PARAMETER)),
     "every_step": False,
     "loss_saturation": 0.4,
 }
 """What the space `row-soap` has of the task's own hyperparameters."""
+NEARBY = 1 / 8
+"""In the space `row-soap`, how far from its start each number is searched, as a part of its range."""
 SPACES_HERE = ("row-soap", "collins")
 """The spaces of a measurement."""
 NEAR = (1.0, 0.93, 1.07)
@@ -41,6 +43,8 @@ KERNEL_SCALE = 2.0
 """Where one in the space `collins` starts, unless the cell's `start` says otherwise."""
 STEPS_PER_PARAMETER = 300
 """Training steps with which a trial does well."""
+FEWEST_PER_PARAMETER = 100
+"""Those with which many trials at once may be better than few."""
 TRIALS = (12, 200)
 """The fewest and the most trials that a measurement of given time divides it by, where it may choose their steps."""
 
@@ -170,8 +174,8 @@ def measure_capacity(
     spent, deadline = Spent() if overwrite else spent_in(out), None
     if minutes is not None:
         make_job(1).check()
-        usual = STEPS_PER_PARAMETER * params
-        plan = make_plan(make_job, minutes, slots, engine, steps, usual, TRIALS, spent)
+        usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
+        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent)
         trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
     assert trials
     job = make_job(steps or spent.steps or Capacity.steps)
@@ -219,8 +223,12 @@ def capacity_job(
     chosen = SPACES[space].for_search(cell, params, task.scored_steps, takes_logits(task.loss()))
     sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "seed": seed}
     sizes["batch_size"] = Capacity.batch_size[space] if batch_size is None else batch_size
-    narrow = NARROW if space == "row-soap" else {}
-    return Job(task, cell, space=chosen, changes=narrow | dict(changes or {}), **sizes)
+    changes = dict(changes or {})
+    if space == "row-soap":
+        whole = Job(task, cell, space=chosen, changes=OF_TASK, **sizes)
+        start = whole.hyperparameters.values | capacity_starts(whole)[0]
+        changes = OF_TASK | around(whole.hyperparameters, start, NEARBY) | changes
+    return Job(task, cell, space=chosen, changes=changes, **sizes)
 
 
 def capacity_starts(job: Job) -> list[dict[str, float]]:

@@ -169,7 +169,7 @@ def run_sweep(
     if minutes is not None:
         make_job(1).check()
         done = Spent() if overwrite else spent_in(out)
-        plan = make_plan(make_job, minutes, slots, engine, steps, spent.steps, TRIALS, done)
+        plan = make_plan(make_job, minutes, slots, engine, steps, spent.steps, spent.steps, TRIALS, done)
         trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
     assert trials
     assert steps

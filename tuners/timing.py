@@ -116,13 +116,15 @@ def make_plan(
     engine: str,
     steps: int | None,
     usual_steps: int,
+    fewest_steps: int,
     trials: tuple[int, int],
     spent: Spent,
 ) -> Plan:
     """Returns how many trials of how many steps to make in so many minutes, those included that have ended.
 
     As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
-    allows, they get more or fewer steps.
+    allows, they get more or fewer steps. Where they are so few that most slots would be empty, which is slow, there are
+    enough to fill them if each then gets `fewest_steps`.
 
     Args:
         make_job: Returns the job with so many steps.
@@ -131,6 +133,7 @@ def make_plan(
         engine: Where they train.
         steps: Training steps of a trial, where they are given.
         usual_steps: Those with which a trial does well.
+        fewest_steps: Those with which it still tells how good its values and weights are.
         trials: The fewest and the most trials.
         spent: What an earlier process did.
 
@@ -147,9 +150,12 @@ def make_plan(
         pace = measure_pace(make_job(TIMED_STEPS), slots, engine)
         left = max(deadline - time.monotonic() - pace.start_s, 0.2 * (deadline - began))
         whole = left / (WHOLE * pace.step_s)
-        share = whole / min(max(whole / usual_steps, trials[0]), trials[1])
-        steps = given or max(math.floor(share / 100) * 100, 100)
-        count = max(1, math.floor(whole / steps))
-        if 2 * (fewer := at_once(slots, spent.trials + count)) > slots:
-            return Plan(spent.trials + count, int(steps), deadline)
+        count = min(max(whole / usual_steps, trials[0]), trials[1])
+        full = INITIAL_SHARE * slots
+        if not given and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
+            count = full
+        steps = given or max(math.floor(whole / count / 100) * 100, 100)
+        all_trials = spent.trials + max(1, math.floor(whole / steps))
+        if 2 * (fewer := at_once(slots, all_trials)) > slots:
+            return Plan(all_trials, int(steps), deadline)
         slots = fewer  # populations of far fewer take longer for each; timing compiles, and costs as much as it tells

@@ -47,6 +47,8 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
         "kernel_scale": 2.8,
         "recurrent_scale": 0.9,
         "projection_scale": 1.4,
+        "forget_bias": 0.1,
+        "depth_forget_bias": 0.1,
         "learning_rate": 0.03,
         "patterns_per_parameter": 4.0,
     }

@@ -43,3 +43,17 @@ def test_a_measurement_starts_inside_its_space_and_with_more_patterns_where_ther
             if isinstance(hp, kinds.Float):
                 assert hp.min_value <= start[hp.name] <= hp.max_value
         assert 10 * job.budget(start).parameters <= 2**job.task.input_dim < 40 * params
+
+
+def test_a_measurement_searches_a_quarter_of_each_range_around_its_start_unless_told_otherwise():
+    factory = get_cell("lstm")
+    task = capacity_task(factory, 300)
+    job = capacity_job(factory, task, 300, 1, steps=100, changes={"weight_decay": (1e-6, 1.0), "forget_bias": 3.0})
+    start, hps = job.hyperparameters.values | capacity_starts(job)[0], {hp.name: hp for hp in job.hyperparameters.space}
+    rate = hps["learning_rate"]
+    assert rate.max_value == pytest.approx(start["learning_rate"] * (0.1 / 3e-3) ** (1 / 8))
+    assert rate.min_value == pytest.approx(start["learning_rate"] / (0.1 / 3e-3) ** (1 / 8))
+    patterns = hps["patterns_per_parameter"]
+    assert (patterns.min_value, patterns.max_value) == pytest.approx((5.5 - 7 / 8, 5.5 + 7 / 8))
+    assert (hps["weight_decay"].min_value, hps["weight_decay"].max_value) == (1e-6, 1.0)
+    assert start["forget_bias"] == 3.0

@@ -17,7 +17,7 @@ def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials
     assert at_once(slots, trials) == expected
 
 
-def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None):
+def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000):
     asked = []
 
     def measure_pace(job, slots, engine):
@@ -25,7 +25,7 @@ def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None):
         return Pace(0.0, step_s)
 
     monkeypatch.setattr(timing_module, "measure_pace", measure_pace)
-    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, 10_000, (12, 64), spent or Spent())
+    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, 10_000, fewest, (12, 64), spent or Spent())
     return made, asked
 
 
@@ -46,6 +46,16 @@ def test_a_plan_spends_its_time_on_trials_of_the_usual_steps_or_of_fewer_or_more
     assert many.steps > 100_000
     given, _ = plan(monkeypatch, 2e-4, steps=2_000)
     assert (given.steps, given.trials > 100) == (2_000, True)
+
+
+def test_a_plan_fills_the_slots_with_shorter_trials_where_there_is_time_for_few_long_ones(monkeypatch):
+    few, slots = plan(monkeypatch, 8e-4)
+    assert (few.trials < 24, slots) == (True, [16, 5])
+    many, slots = plan(monkeypatch, 8e-4, fewest=3_000)
+    assert (at_once(16, many.trials), slots) == (16, [16])
+    assert 3_000 <= many.steps < 4_000
+    given, _ = plan(monkeypatch, 8e-4, steps=10_000, fewest=3_000)
+    assert (given.steps, given.trials) == (10_000, few.trials)
 
 
 def test_a_plan_counts_what_was_done_before(monkeypatch):

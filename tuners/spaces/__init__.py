@@ -1,8 +1,8 @@
 """Search spaces, and how to change them; a new space is a file and a line here."""
 
 from keras_rnncap.by_name import by_name as _by_name
-from keras_rnncap.tuners.spaces.edit import as_today as as_today, edit_space as edit_space, in_words as in_words
-from keras_rnncap.tuners.spaces.edit import parse_changes as parse_changes
+from keras_rnncap.tuners.spaces.edit import around as around, as_today as as_today, edit_space as edit_space
+from keras_rnncap.tuners.spaces.edit import in_words as in_words, parse_changes as parse_changes
 from keras_rnncap.tuners.spaces.space import Space as Space
 from keras_rnncap.tuners.spaces.collins import CollinsSpace as CollinsSpace
 from keras_rnncap.tuners.spaces.jozefowicz import JozefowiczSpace as JozefowiczSpace

@@ -43,6 +43,30 @@ def edit_space(space: kt.HyperParameters, changes: Mapping[str, Any]) -> kt.Hype
     return edited
 
 
+def around(space: kt.HyperParameters, values: Mapping[str, Any], part: float) -> dict[str, tuple[float, float]]:
+    """Returns changes that narrow a space to the neighborhood of a point: each real number's range to what is near.
+
+    Args:
+        space: The space.
+        values: The point.
+        part: How far a number may be from it, as a part of its range, in (0, 1); of a logarithmic one, of its logarithm.
+
+    Example:
+    >>> hp = kt.HyperParameters()
+    >>> _ = hp.Float("rate", 1e-4, 1.0, sampling="log"), hp.Float("bias", 0.0, 4.0), hp.Boolean("peepholes")
+    >>> near = around(hp, {"rate": 1e-2, "bias": 0.5, "peepholes": True}, 1 / 4)
+    >>> {name: [round(bound, 4) for bound in bounds] for name, bounds in near.items()}
+    {'rate': [0.001, 0.1], 'bias': [0.0, 1.5]}
+    """
+    changes = {}
+    for hp in space.space:
+        if isinstance(hp, kinds.Float):
+            place = hp.value_to_prob(values[hp.name])
+            low, high = (hp.prob_to_value(min(max(place + step, 0.0), 1.0)) for step in (-part, part))
+            changes[hp.name] = (low, high)
+    return changes
+
+
 def parse_changes(settings: Sequence[str]) -> dict[str, str]:
     """Returns `{name: change}` for texts `name=change`, as `--set` takes them.
 
