@@ -1,7 +1,8 @@
 """What moves the bits that a cell stores. `python -m benchmarks.recipe`.
 
 Models are trained with the values from which `rnncap capacity` starts (the space `row-soap`), and with one of them
-changed at a time; no search. The table has the bits per parameter of each, the median and the range over seeds of the
+changed at a time; no search. `everything` draws all numbers at once, each from so large a part of its range to either
+side of its start. The table has the bits per parameter of each, the median and the range over seeds of the
 weights, and the difference of the medians from that of the unchanged values. The patterns are of `--data-seed`.
 
 Rows are kept in `--out`, to which the same command adds what is missing. They do not say from which values they
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from keras_tuner.engine import hyperparameters as kinds
 
 from benchmarks.common import parser, show
 from keras_rnncap.cells import get_cell
@@ -47,10 +49,12 @@ SETTINGS: dict[str, tuple[float, ...]] = {
     "learning_rate_decay": (0.3, 3.0, 10.0),
 }
 """The same for what the space fixes; of the momentum, its distance from 1."""
+EVERYTHING = "everything"
+CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0)}
 
 
 class Variant(NamedTuple):
-    """Which value is changed, and by what it is multiplied."""
+    """Which value is changed, and by what it is multiplied; of `everything`, how far from their starts values are."""
 
     changed: str = "none"
     factor: float = 1.0
@@ -88,7 +92,16 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     task = capacity_task(factory, options.params, seed=options.data_seed)
     job = capacity_job(factory, task, options.params, options.depth, options.steps, seed=options.data_seed)
     start = job.hyperparameters.values | capacity_starts(job)[0]
-    values = [variant.of(start) for variant, _ in runs]
+
+    def values_of(variant: Variant, seed: int) -> dict[str, Any]:
+        if variant.changed != EVERYTHING:
+            return variant.of(start)
+        near = capacity_job(factory, task, options.params, options.depth, options.steps, nearby=variant.factor)
+        numbers = [hp for hp in near.hyperparameters.space if isinstance(hp, kinds.Float)]
+        places = np.random.default_rng([options.data_seed, seed]).random(len(numbers))
+        return start | {hp.name: float(hp.prob_to_value(place)) for hp, place in zip(numbers, places, strict=True)}
+
+    values = [values_of(*run) for run in runs]
     members = [variant.applied(job.member(each, seed)) for each, (variant, seed) in zip(values, runs, strict=True)]
     population = job.population(start, members)
     losses = job.advance(population, options.steps)
@@ -121,7 +134,7 @@ def main() -> None:
     arguments.add_argument("--params", type=int, default=1000)
     arguments.add_argument("--depth", type=int, default=1)
     arguments.add_argument("--steps", type=int, default=100_000)
-    arguments.add_argument("--changed", nargs="+", choices=[*FACTORS, *SETTINGS], default=list(FACTORS))
+    arguments.add_argument("--changed", nargs="+", choices=[*CHANGES], default=list(FACTORS))
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--data-seed", type=int, default=0)
     arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")
@@ -132,7 +145,7 @@ def main() -> None:
     identity = identity_of(options)
     variants = [
         Variant(),
-        *(Variant(name, factor) for name in options.changed for factor in (FACTORS | SETTINGS)[name]),
+        *(Variant(name, factor) for name in options.changed for factor in CHANGES[name]),
     ]
     for cell in options.cells:
         there = {

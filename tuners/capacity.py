@@ -32,7 +32,7 @@ OF_TASK: dict[str, Any] = {
 }
 """What the space `row-soap` has of the task's own hyperparameters."""
 NEARBY = 1 / 8
-"""In the space `row-soap`, how far from its start each number is searched, as a part of its range."""
+"""How far from its start a measurement in the space `row-soap` searches each number, as a part of its range."""
 SPACES_HERE = ("row-soap", "collins")
 """The spaces of a measurement."""
 NEAR = (1.0, 0.93, 1.07)
@@ -218,8 +218,9 @@ def capacity_job(
     seed: int = SEED,
     space: str = Capacity.space,
     changes: Mapping[str, Any] | None = None,
+    nearby: float = NEARBY,
 ) -> Job:
-    """Returns what a measurement trains; the arguments are those of `measure_capacity`."""
+    """Returns what a measurement trains; the arguments are those of `measure_capacity`, and `NEARBY` to try others."""
     chosen = SPACES[space].for_search(cell, params, task.scored_steps, takes_logits(task.loss()))
     sizes: dict[str, Any] = {"params": params, "depth": depth, "steps": steps, "seed": seed}
     sizes["batch_size"] = Capacity.batch_size[space] if batch_size is None else batch_size
@@ -227,7 +228,7 @@ def capacity_job(
     if space == "row-soap":
         whole = Job(task, cell, space=chosen, changes=OF_TASK, **sizes)
         start = whole.hyperparameters.values | capacity_starts(whole)[0]
-        changes = OF_TASK | around(whole.hyperparameters, start, NEARBY) | changes
+        changes = OF_TASK | around(whole.hyperparameters, start, nearby) | changes
     return Job(task, cell, space=chosen, changes=changes, **sizes)
 
 

@@ -16,7 +16,8 @@ class QuantileRule:
 
     A stopped trial has no final score. What `told` returns is for the oracle: the final score that has, among trials
     that made all their steps, the rank that the stopped one has among the same at its checkpoint; below all of them, by
-    how much it was behind there, as a part of the spread of all that came so far. `python -m benchmarks.stopping` compares such rules on recorded trials.
+    how much it was behind there, as a part of the spread of all that came so far. `python -m benchmarks.stopping`
+    compares such rules on recorded trials.
 
     Args:
         checkpoints: For parts of the training steps, in (0, 1), the quantile of all trials that came so far, in (0, 1),

@@ -49,7 +49,8 @@ def around(space: kt.HyperParameters, values: Mapping[str, Any], part: float) ->
     Args:
         space: The space.
         values: The point.
-        part: How far a number may be from it, as a part of its range, in (0, 1); of a logarithmic one, of its logarithm.
+        part: How far a number may be from it, in (0, 1), as a part of its range; of a range of logarithms where these
+            are searched.
 
     Example:
     >>> hp = kt.HyperParameters()
