@@ -19,23 +19,25 @@ import pandas as pd
 
 from benchmarks.common import parser, show
 from keras_rnncap.analysis.style import cell_color, new_figure, plain
+from keras_rnncap.defaults import Capacity
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners import measure_capacity, run_sweep
+from keras_rnncap.tuners.capacity import SPACES_HERE
 
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
-KEY = ("cell", "minutes", "params", "seed")
+KEY = ("cell", "space", "minutes", "params", "seed")
 FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "steps", "best_proposed_by", "elapsed_s")
 MEASURED = Path(__file__).parent / "measured" / "cells.csv"
 
 
-def _measure(cell: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
+def _measure(cell: str, space: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
     """Returns the row of a measurement."""
     depth = CELLS[cell]
-    out /= f"capacity-{cell}-{params}x{depth}-{minutes:g}min-seed{seed}"
-    result = measure_capacity(cell, minutes=minutes, params=params, depth=depth, seed=seed, out=out, progress="summary")
-    facts = {name: getattr(result, name) for name in FACTS}
-    return {"cell": cell, "params": params, "minutes": minutes, "seed": seed, **facts}
+    out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-seed{seed}"
+    same: dict[str, Any] = {"minutes": minutes, "params": params, "seed": seed}
+    result = measure_capacity(cell, space=space, depth=depth, **same, out=out, progress="summary")
+    return {"cell": cell, "space": space, **same, **{name: getattr(result, name) for name in FACTS}}
 
 
 def cells(options: argparse.Namespace) -> None:
@@ -43,13 +45,14 @@ def cells(options: argparse.Namespace) -> None:
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(options.seeds):
         for cell in options.cells:
-            task = (cell, options.minutes, options.params, seed)
+            task = (cell, options.space, options.minutes, options.params, seed)
             there = {tuple(row[name] for name in KEY) for row in read_rows(options.rows)}
             if task not in there:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     append_rows(options.rows, [pool.apply(_measure, (*task, options.out))])
     rows = pd.DataFrame(read_rows(options.rows))
-    rows = rows[(rows["params"] == options.params) & (rows["minutes"] == options.minutes)]
+    for name in ("space", "minutes", "params"):
+        rows = rows[rows[name] == getattr(options, name)]
     rows = rows[rows["cell"].isin(options.cells) & (rows["seed"] < options.seeds)]
     table = []
     for cell in options.cells:
@@ -60,6 +63,7 @@ def cells(options: argparse.Namespace) -> None:
         row |= {name: f"{found[name].median():,.0f}" for name in ("trials", "steps")}
         table.append(row | {"best by": ", ".join(f"{best.count(way)} {way}" for way in dict.fromkeys(best))})
     title = f"Best bits per parameter after {options.minutes:g} minutes, at most {options.params:,} parameters"
+    title += f", space {options.space}"
     show(title, table, width=200)
     figure, (axes,) = new_figure(1, width=6.0)
     for place, cell in enumerate(options.cells):
@@ -113,6 +117,7 @@ def main() -> None:
     arguments.add_argument("--trials", type=int, help="60 for oracles, 2,000 for memory")
     arguments.add_argument("--minutes", type=float, default=3.0, help="of a measurement, for cells")
     arguments.add_argument("--params", type=int, default=300, help="of a model, for cells")
+    arguments.add_argument("--space", choices=SPACES_HERE, default=Capacity.space, help="of the search, for cells")
     arguments.add_argument("--steps", type=int, default=5_000)
     arguments.add_argument("--rows", type=Path, default=MEASURED, help="what was measured, for cells")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
