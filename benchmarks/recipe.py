@@ -27,6 +27,7 @@ from keras_rnncap.population import Member
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
+from keras_rnncap.tuners.jobs import Job
 
 FACTORS: dict[str, tuple[float, ...]] = {
     "learning_rate": (1 / 3, 0.5, 2.0, 3.0, 4.0),
@@ -90,14 +91,18 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     """Returns the rows of some variants with weights of some seeds, trained as one population."""
     factory = get_cell(cell)
     task = capacity_task(factory, options.params, seed=options.data_seed)
-    job = capacity_job(factory, task, options.params, options.depth, options.steps, seed=options.data_seed)
+
+    def job_of(nearby: float) -> Job:
+        sizes = (options.params, options.depth, options.steps)
+        return capacity_job(factory, task, *sizes, seed=options.data_seed, nearby=nearby)
+
+    job = job_of(1.0)  # whose table has the most patterns
     start = job.hyperparameters.values | capacity_starts(job)[0]
 
     def values_of(variant: Variant, seed: int) -> dict[str, Any]:
         if variant.changed != EVERYTHING:
             return variant.of(start)
-        near = capacity_job(factory, task, options.params, options.depth, options.steps, nearby=variant.factor)
-        numbers = [hp for hp in near.hyperparameters.space if isinstance(hp, kinds.Float)]
+        numbers = [hp for hp in job_of(variant.factor).hyperparameters.space if isinstance(hp, kinds.Float)]
         places = np.random.default_rng([options.data_seed, seed]).random(len(numbers))
         return start | {hp.name: float(hp.prob_to_value(place)) for hp, place in zip(numbers, places, strict=True)}
 
@@ -134,7 +139,7 @@ def main() -> None:
     arguments.add_argument("--params", type=int, default=1000)
     arguments.add_argument("--depth", type=int, default=1)
     arguments.add_argument("--steps", type=int, default=100_000)
-    arguments.add_argument("--changed", nargs="+", choices=[*CHANGES], default=list(FACTORS))
+    arguments.add_argument("--changed", nargs="+", choices=list(CHANGES), default=list(FACTORS))
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--data-seed", type=int, default=0)
     arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")

@@ -151,7 +151,7 @@ def make_plan(
         left = max(deadline - time.monotonic() - pace.start_s, 0.2 * (deadline - began))
         whole = left / (WHOLE * pace.step_s)
         count = min(max(whole / usual_steps, trials[0]), trials[1])
-        full = INITIAL_SHARE * slots
+        full = min(INITIAL_SHARE * slots, trials[1])
         if not given and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
             count = full
         steps = given or max(math.floor(whole / count / 100) * 100, 100)
