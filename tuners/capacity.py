@@ -46,7 +46,7 @@ STEPS_PER_PARAMETER = 300
 FEWEST_PER_PARAMETER = 100
 """Those with which many trials at once may be better than few."""
 TRIALS = (12, 200)
-"""The fewest and the most trials that a measurement of given time divides it by, where it may choose their steps."""
+"""The fewest trials of a search and the most that a measurement of given time divides it by, where it may choose."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,7 @@ def measure_capacity(
     if minutes is not None:
         make_job(1).check()
         usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
-        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent)
+        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent, space == "row-soap")
         trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
     assert trials
     job = make_job(steps or spent.steps or Capacity.steps)

@@ -23,6 +23,8 @@ WHOLE = 0.45
 """The part of its steps that a trial makes on average where bad ones are stopped early."""
 INITIAL_SHARE = 3
 """A third of all trials, at most, are asked for before the process is; so no more train at the same time."""
+MARGIN = 0.85
+"""The part of the time left that the steps of trials are to take of which all are to end."""
 ENDING_S = 5.0
 """Seconds for what comes after the last trial: the best model is saved, and figures are drawn."""
 
@@ -119,12 +121,15 @@ def make_plan(
     fewest_steps: int,
     trials: tuple[int, int],
     spent: Spent,
+    good_starts: bool = False,
 ) -> Plan:
     """Returns how many trials of how many steps to make in so many minutes, those included that have ended.
 
     As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
     allows, they get more or fewer steps. Where they are so few that most slots would be empty, which is slow, there are
-    enough to fill them if each then gets `fewest_steps`.
+    enough to fill them if each then gets `fewest_steps`. Where the fewest trials would get fewer than
+    `fewest_steps`, but as many as there are cores would not, these share all the time, if the values that a search
+    starts from are known to be good: longer training then brings more than a search.
 
     Args:
         make_job: Returns the job with so many steps.
@@ -134,8 +139,9 @@ def make_plan(
         steps: Training steps of a trial, where they are given.
         usual_steps: Those with which a trial does well.
         fewest_steps: Those with which it still tells how good its values and weights are.
-        trials: The fewest and the most trials.
+        trials: The fewest trials of a search, and the most.
         spent: What an earlier process did.
+        good_starts: Whether the values from which the search starts are known to be good.
 
     Raises:
         InputError: If `minutes` is not a number above 0.
@@ -145,7 +151,7 @@ def make_plan(
     if spent.steps and total < 1.05 * spent.elapsed_s + ENDING_S:
         return Plan(spent.trials, int(spent.steps), began)
     deadline = began + max(total - spent.elapsed_s - ENDING_S, 0.5 * total)
-    given = steps
+    given, cores = steps, min(slots, populations_at_once())
     while True:
         pace = measure_pace(make_job(TIMED_STEPS), slots, engine)
         left = max(deadline - time.monotonic() - pace.start_s, 0.2 * (deadline - began))
@@ -154,8 +160,15 @@ def make_plan(
         full = min(INITIAL_SHARE * slots, trials[1])
         if not given and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
             count = full
-        steps = given or max(math.floor(whole / count / 100) * 100, 100)
-        all_trials = spent.trials + max(1, math.floor(whole / steps))
+        steps = whole / count
+        share = MARGIN * WHOLE * whole / cores
+        few = good_starts and steps < fewest_steps <= share
+        if few:
+            steps = share
+        steps = given or max(math.floor(steps / 100) * 100, 100)
+        # At least so many that no core is idle; those for which there is no time do not begin.
+        least = INITIAL_SHARE * cores
+        all_trials = spent.trials + (least if few else max(math.floor(whole / steps), least))
         if 2 * (fewer := at_once(slots, all_trials)) > slots:
             return Plan(all_trials, int(steps), deadline)
         slots = fewer  # populations of far fewer take longer for each; timing compiles, and costs as much as it tells

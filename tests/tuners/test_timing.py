@@ -17,7 +17,7 @@ def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials
     assert at_once(slots, trials) == expected
 
 
-def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000):
+def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, **options):
     asked = []
 
     def measure_pace(job, slots, engine):
@@ -25,7 +25,9 @@ def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000
         return Pace(0.0, step_s)
 
     monkeypatch.setattr(timing_module, "measure_pace", measure_pace)
-    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, 10_000, fewest, (12, 64), spent or Spent())
+    monkeypatch.setattr(timing_module, "populations_at_once", lambda: 2)
+    usual = (10_000, fewest, (12, 64))
+    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, *usual, spent or Spent(), **options)
     return made, asked
 
 
@@ -58,6 +60,23 @@ def test_a_plan_fills_the_slots_with_shorter_trials_where_there_is_time_for_few_
     assert (given.steps, given.trials) == (10_000, few.trials)
 
 
+def test_where_there_is_no_time_for_a_search_good_starts_get_all_of_it_on_every_core(monkeypatch):
+    search, _ = plan(monkeypatch, 1e-2)
+    assert search.trials >= 12
+    options = {"good_starts": True, "fewest": 9_000}
+    few, slots = plan(monkeypatch, 2e-3, **options)
+    assert (few.trials, at_once(16, few.trials), slots) == (6, 2, [16, 2])
+    assert 2 * few.steps * 2e-3 == pytest.approx(timing_module.MARGIN * 55, rel=0.02)
+    for enough_or_hopeless in (1e-3, 4e-3):
+        made, _ = plan(monkeypatch, enough_or_hopeless, **options)
+        assert made == plan(monkeypatch, enough_or_hopeless, fewest=9_000)[0]._replace(deadline=made.deadline)
+
+
+def test_no_core_is_idle_where_few_trials_are_asked_for_by_their_steps(monkeypatch):
+    long, _ = plan(monkeypatch, 1e-3, steps=50_000)
+    assert (long.steps, long.trials, at_once(16, long.trials)) == (50_000, 6, 2)
+
+
 def test_a_plan_counts_what_was_done_before(monkeypatch):
     more, _ = plan(monkeypatch, 2e-4, minutes=2.0, spent=Spent(20, 60.0, 5_000))
     assert more.steps == 5_000
@@ -70,7 +89,7 @@ def test_a_plan_counts_what_was_done_before(monkeypatch):
 
 def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_about(tmp_path):
     began = time.monotonic()
-    result = measure_capacity("rnn", params=60, minutes=0.3, out=tmp_path / "run")
+    result = measure_capacity("rnn", params=60, minutes=0.3, steps=1_000, out=tmp_path / "run")
     assert time.monotonic() - began < 120  # compiling and saving are not counted on a busy machine
     rows = pd.read_csv(tmp_path / "run" / "trials.csv")
     assert result.trials == len(rows) >= 4
