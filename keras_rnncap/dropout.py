@@ -14,7 +14,7 @@ HIGHEST_RATE = 0.99
 def masks(rates: Any, seeds: Any, steps: Any, place: int, shape: tuple[Any, Any, Any]) -> Any:
     """Returns the dropout masks of some models, 0 or `1 / (1 - rate)`, shape `(time, members, features, batch)`.
 
-    An element is kept by a hash (`lowbias32` of Wellons, 2018) of the model's seed and step, the place, and the
+    An element is kept by a hash of the model's seed and step, the place, and the
     element's number: the same in any layout, on any backend, and beside whatever other models.
 
     Args:
@@ -26,15 +26,16 @@ def masks(rates: Any, seeds: Any, steps: Any, place: int, shape: tuple[Any, Any,
     """
     time, features, batch = (ops.arange(size, dtype="int32") for size in shape)
     number = (time[:, None, None] * shape[1] + features[:, None]) * shape[2] + batch
-    key = _hash(_hash(seeds) + ops.cast(steps, "uint32"))
-    key = _hash(key + np.uint32(place))
-    drawn = _hash(ops.bitwise_xor(_hash(ops.cast(number, "uint32"))[:, None], key[:, None, None]))
+    key = hashed(hashed(seeds) + ops.cast(steps, "uint32"))
+    key = hashed(key + np.uint32(place))
+    drawn = hashed(ops.bitwise_xor(hashed(ops.cast(number, "uint32"))[:, None], key[:, None, None]))
     rates = ops.convert_to_tensor(rates)[:, None, None]
     keeps = ops.cast(drawn, rates.dtype) * 2.0**-32 >= rates
     return ops.cast(keeps, rates.dtype) / (1 - rates)
 
 
-def _hash(x: Any) -> Any:
+def hashed(x: Any) -> Any:
+    """Returns hashes of integers, unsigned of 32 bits: `lowbias32` of Wellons (2018)."""
     x = ops.cast(x, "uint32")
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ops.bitwise_xor(x, ops.right_shift(x, np.uint32(shift))) * np.uint32(factor)

@@ -131,7 +131,7 @@ def measure_capacity(
         trials: Number of trials; where `changes` fix all hyperparameters, they differ in their weights alone. `None`
             takes as many as there is time for.
         steps: Training steps of a trial. `None` takes those of the run in the folder, 100,000, or what suits the time.
-        batch_size: Patterns in a step; all trials cycle through their own in the same order. `None` takes 256, or 128
+        batch_size: Patterns in a step; each epoch has them in a new order. `None` takes 256, or 128
             in the space `collins`.
         seed: Seed of patterns, weights and proposals.
         space: `"row-soap"`: the optimizer `RowSOAP`, and a narrow search around what stores much; `"collins"`: the

@@ -16,7 +16,15 @@ from keras_rnncap.cells import CellFactory, constructor_options
 from keras_rnncap.datasets import BITS, Judged, Task
 from keras_rnncap.errors import InputError, unknown
 from keras_rnncap.information import bits_per_parameter
-from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population, fit_epochs, validation_scores
+from keras_rnncap.population import (
+    Member,
+    MemberBuilder,
+    PatternTable,
+    Population,
+    check_patterns,
+    fit_epochs,
+    validation_scores,
+)
 from keras_rnncap.runs import COMPLETED, DIVERGED, UNTRAINED
 from keras_rnncap.training import STEPS_PER_EXECUTION, TrainingSettings
 from keras_rnncap.tuners.spaces import CollinsSpace, Space, edit_space
@@ -84,7 +92,8 @@ class Job:
 
     def check(self) -> None:
         """Raises `InputError` if the budget buys no model, or the task cannot have the values that the space allows."""
-        self._largest_task(self.budget({}))
+        if count := self._largest_task(self.budget({})).patterns:
+            check_patterns(count)
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""

@@ -9,3 +9,4 @@ from keras_rnncap.population.member import Member as Member, MemberBuilder as Me
 from keras_rnncap.population.model import Population as Population
 from keras_rnncap.population.optimizer import RowOptimizer as RowOptimizer
 from keras_rnncap.population.rows import PatternTable as PatternTable
+from keras_rnncap.population.shuffling import check_patterns as check_patterns

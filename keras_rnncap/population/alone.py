@@ -13,6 +13,7 @@ from keras_rnncap.population.epochs import schedule_arrays, schedule_state
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import Batches
 from keras_rnncap.population.rows import PatternTable
+from keras_rnncap.population.shuffling import shuffled
 from keras_rnncap.training import ScheduleState, compile_model, fit
 
 
@@ -101,14 +102,13 @@ class AlonePopulation:
         return inputs
 
     def _pattern_batches(self, start: int, steps: int) -> Any:
-        """Returns batches of the member's patterns from a step on: in order, and again from the first."""
+        """Returns batches of the member's patterns from a step on."""
         assert self.table is not None
         inputs, targets, size = self._sequences(), self.table.targets, self.table.batch_size
         patterns = self.members[0].patterns
 
         def batch(step: Any) -> tuple[Any, Any]:
-            first = ops.cast(step * size % patterns, "int32")
-            rows = (first + ops.arange(size, dtype="int32")) % patterns
+            rows = shuffled(ops.reshape(step, (1, 1)), size, ops.full((1, 1), patterns))[0]
             return ops.take(inputs, rows, axis=0), ops.take(targets, rows, axis=0)
 
         if keras.backend.backend() != "tensorflow":

@@ -12,6 +12,7 @@ from keras_rnncap.population.forward import SHARED_NUMBERS
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import RefreshBases, RowOptimizer
 from keras_rnncap.population.rows import MemberRows, PatternTable
+from keras_rnncap.population.shuffling import shuffled
 from keras_rnncap.training import saturate
 
 BATCH_SIZE = 32
@@ -213,8 +214,7 @@ class Population(MemberRows):
             self._groups.add(self._loss_count, ops.cast(running, losses.dtype))
             self._groups.add(self._steps_left, -ops.cast(running, losses.dtype))
             if self.table is not None:
-                self._groups.add(self._position, ops.full((losses.shape[0], 1), self.table.batch_size, "int32"))
-                self._position.assign(ops.mod(ops.convert_to_tensor(self._position), self._own_patterns))
+                self._groups.add(self._batches, ops.ones((losses.shape[0], 1), "int32"))
         # Where a loss is not finite, the optimizer needs a gradient that is NaN: infinite from sqrt, times 0.
         zeros = 0.0 * ops.sum(self._part_of(self.rows, training), axis=1)
         undefined = ops.sqrt(ops.where(ops.isfinite(losses), 1.0, zeros))
@@ -271,4 +271,4 @@ class Population(MemberRows):
         """Returns the indices in the table of each member's next batch, `(members, batch)`."""
         assert self.table is not None
         patterns = self._part_of(self._own_patterns, training)
-        return (self._part_of(self._position, training) + ops.arange(self.table.batch_size, dtype="int32")) % patterns
+        return shuffled(self._part_of(self._batches, training), self.table.batch_size, patterns)

@@ -14,6 +14,7 @@ from keras_rnncap.population.forward import Template
 from keras_rnncap.population.groups import Groups
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.optimizer import set_rows
+from keras_rnncap.population.shuffling import check_patterns
 from keras_rnncap.population.slots import CannotShareError, Slot, dropout_of, slots_of
 from keras_rnncap.training import ScheduleState
 
@@ -41,6 +42,8 @@ class MemberRows(keras.Model):
         self, build: Callable[[Member], keras.Model], members: Sequence[Member], table: PatternTable | None
     ) -> None:
         super().__init__(name="population")
+        if table is not None:
+            check_patterns(len(table.inputs))
         if not members:
             raise InputError("a population needs at least one member; got none")
         self._build, self.members, self.table = build, list(members), table
@@ -56,7 +59,7 @@ class MemberRows(keras.Model):
         self._numbers = state(shape=(count, self._template.width), name="numbers")
         self._saturation = state(shape=(count, 1), name="saturation")
         self._temperature = state(shape=(count, 1), name="temperature")
-        self._position = state(shape=(count, 1), dtype="int32", name="position")
+        self._batches = state(shape=(count, 1), dtype="int32", name="batches")
         self._loss_sum = state(shape=(count, 1), name="loss_sum")
         self._loss_count = state(shape=(count, 1), name="loss_count")
         self._steps_left = state(shape=(count, 1), name="steps_left")
@@ -117,7 +120,7 @@ class MemberRows(keras.Model):
             (self._saturation, [[member.settings.loss_saturation] for member in members]),
             (self._temperature, [[member.settings.loss_temperature] for member in members]),
             (self._steps_left, [[member.settings.steps] for member in members]),
-            (self._position, 0),
+            (self._batches, 0),
             (self._loss_sum, 0.0),
             (self._loss_count, 0.0),
             (self._rate, rates),
@@ -164,7 +167,7 @@ class MemberRows(keras.Model):
         """Variables with a leading member axis in which a member differs from a new one, by name."""
         optimizer, dropout = self.optimizer, [self._drawn] if self._drops else []
         moments = {"first_moment": optimizer.first, "second_moment": optimizer.second}
-        progress = (self._position, self._loss_sum, self._loss_count, self._steps_left)
+        progress = (self._batches, self._loss_sum, self._loss_count, self._steps_left)
         named = {variable.name: variable for variable in (*progress, *keras.tree.flatten(self._carried), *dropout)}
         if optimizer.bases:
             moments |= {variable.name: variable for variable in (*optimizer.moments, *optimizer.bases)}
@@ -182,7 +185,8 @@ class MemberRows(keras.Model):
     def restore(self, slot: int, state: Mapping[str, np.ndarray]) -> None:
         """Sets the member in a slot to its state in `states`, of this population or another."""
         for name, variable in self._member_state.items():
-            if name in state or name != "dropout_steps":  # which a member from a population without dropout lacks
+            # Populations without dropout do not keep the first; earlier versions did not keep the other.
+            if name in state or name not in ("dropout_steps", "batches"):
                 set_rows(variable, slot, state[name])
         if schedule := schedule_state(state):
             self.follow(slot, schedule)

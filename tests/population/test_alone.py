@@ -13,6 +13,7 @@ from keras_rnncap.population import (
     PatternTable,
     Population,
 )
+from keras_rnncap.population.shuffling import shuffled
 from keras_rnncap.training import TrainingSettings, compile_model
 from keras_rnncap.tuners.jobs import Job
 
@@ -103,14 +104,14 @@ def test_a_gradient_of_infinite_norm_ends_a_member_as_it_ends_the_model_alone():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(together.rows)[1], before)
 
 
-def test_patterns_come_in_order_and_again_from_the_first():
+def test_patterns_come_in_the_order_of_each_epoch():
     alone, by_hand = population(), {}
     for shift in (0, 1):
         model = by_hand[shift] = BUILD(alone.members[0])
         compile_model(model, TASK.loss(), alone.members[0].settings)
-        places = np.arange(64).reshape(4, 16) + shift
-        for own in places:
-            model.train_on_batch(TASK.inputs[own % 40], TASK.targets[own % 40])
+        batches = np.arange(4)[:, None] + shift
+        for own in np.asarray(shuffled(batches, 16, np.full_like(batches, 40))):
+            model.train_on_batch(TASK.inputs[own], TASK.targets[own])
     alone.fit_steps(4)
     weights = [
         np.concatenate([np.ravel(weight) for weight in model.get_weights()])
