@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import constraints, regularizers
-from population.test_population import TABLE, TASK, alone, assert_close, trained, weights
+from population.test_population import TABLE, TASK, alone, assert_close, drawn, trained, weights
 from toy_cells import TOYS, DeltaCell, DiagonalCell, LeakyUGRNNCell
 
 from keras_rnncap import GRUCell, RecurrentCell, UGRNNCell, sequence_model
@@ -96,7 +96,7 @@ def test_weights_with_regularizers_or_constraints_train_alone_and_keep_them(reas
     by_hand = build(member)  # what Keras does, with l2 written into the loss
     optimizer = member.settings.make_optimizer()
     optimizer.build(by_hand.trainable_variables)
-    rows = np.arange(20 * 64) % 50
+    rows = drawn(20, 50)
     by_hand.compile(
         optimizer,
         lambda y, p: (

@@ -55,6 +55,12 @@ def trained(population, steps=STEPS, jit=True):
     return population
 
 
+def drawn(steps, patterns):
+    """The places in the table of the patterns that a member draws, one after another."""
+    batches = np.arange(steps)[:, None]
+    return np.ravel(shuffled(batches, BATCH, np.full_like(batches, patterns)))
+
+
 def alone(build, member, steps=STEPS):
     """The same member as an ordinary Keras model with Keras' own optimizer, on the same batches."""
     model = build(member)
@@ -62,8 +68,7 @@ def alone(build, member, steps=STEPS):
     inputs = TASK.inputs.copy()
     if member.every_step:
         inputs[:] = inputs[:, :1]
-    batches = np.arange(steps)[:, None]
-    rows = np.ravel(shuffled(batches, BATCH, np.full_like(batches, member.patterns)))
+    rows = drawn(steps, member.patterns)
     model.fit(inputs[rows], TASK.targets[rows], BATCH, verbose=0, shuffle=False)
     return weights(model)
 
@@ -307,7 +312,7 @@ def test_losses_and_outputs_are_each_members_own():
         np.testing.assert_allclose(outputs[index], population.member(index)(inputs), atol=1e-5)
     population.compile_population(TASK.loss(), steps_per_execution=1, jit=False)
     population.fit_steps(1)
-    rows = np.arange(BATCH) % chosen[3].patterns
+    rows = drawn(1, chosen[3].patterns)
     expected = float(chosen[3].settings.minimized(TASK.loss())(TASK.targets[rows], outputs[3][rows]))
     np.testing.assert_allclose(population.take_losses()[3], expected, rtol=1e-4)
     assert np.isnan(population.take_losses()).all()

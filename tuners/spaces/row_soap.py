@@ -29,9 +29,10 @@ START = {
     "patterns_per_parameter": 5.0,
 }
 """Where the search starts, unless the cell's `start` says otherwise."""
-RATES, LARGEST_START, UNIT_RATE = (3e-3, 1e-1), 0.06, 0.8
+RATES, LARGEST_START, UNIT_RATE, MANY_UNITS = (3e-3, 1e-1), 0.06, 0.8, 40
 """The range of the learning rate; and where it starts: at `UNIT_RATE` by the units that so many parameters would buy if
-all were recurrent, `sqrt(parameters / blocks)`, and at most at `LARGEST_START`."""
+all were recurrent, `sqrt(parameters / blocks)`, at most at `LARGEST_START`; above `MANY_UNITS` units, it falls with
+their square."""
 
 
 class RowSOAPSpace(CollinsSpace):
@@ -53,7 +54,7 @@ class RowSOAPSpace(CollinsSpace):
         super().__init__(cell)
         self._logits = logits
         units = math.sqrt(params / max(len(getattr(get_cell(cell), "blocks", ())), 1))
-        self._rate = max(min(UNIT_RATE / units, LARGEST_START), RATES[0])
+        self._rate = max(min(UNIT_RATE / units * min(1, MANY_UNITS / units), LARGEST_START), RATES[0])
         self.start: dict[str, float] = START | dict(getattr(get_cell(cell), "start", {}))
 
     @classmethod
