@@ -2,28 +2,32 @@
 
 Models are trained with the values from which `rnncap capacity` starts (the space `row-soap`), and with one of them
 changed at a time; no search. `everything` draws all numbers at once, each from so large a part of its range to either
-side of its start. The table has the bits per parameter of each, the median and the range over seeds of the
-weights, and the difference of the medians from that of the unchanged values. The patterns are of `--data-seed`.
+side of its start; `order` draws patterns in the same order in each epoch. The table has the bits per parameter of each,
+the median and the range over seeds of the weights, and the difference of the medians from that of the unchanged values.
+The patterns are of `--data-seed`.
 
 Rows are kept in `--out`, to which the same command adds what is missing. They do not say from which values they
 started: where the code of a start has changed, take another folder.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import multiprocessing
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from keras import ops
 from keras_tuner.engine import hyperparameters as kinds
 
 from benchmarks.common import parser, show
 from keras_rnncap.cells import get_cell
 from keras_rnncap.information import bits_per_parameter
-from keras_rnncap.population import Member
+from keras_rnncap.population import Member, model
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
@@ -50,8 +54,8 @@ SETTINGS: dict[str, tuple[float, ...]] = {
     "learning_rate_decay": (0.3, 3.0, 10.0),
 }
 """The same for what the space fixes; of the momentum, its distance from 1."""
-EVERYTHING = "everything"
-CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0)}
+EVERYTHING, ORDER = "everything", "order"
+CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0), ORDER: (0.0,)}
 
 
 class Variant(NamedTuple):
@@ -75,6 +79,11 @@ class Variant(NamedTuple):
         if self.changed == "momentum":
             value = 1 - (1 - member.settings.momentum) * self.factor
         return dataclasses.replace(member, settings=dataclasses.replace(member.settings, **{self.changed: value}))
+
+
+def in_order(batches: Any, size: int, patterns: Any) -> Any:
+    """Returns places as `shuffled` does, but epoch after epoch from the first pattern to the last."""
+    return (ops.cast(batches, "int32") * size + ops.arange(size, dtype="int32")) % ops.cast(patterns, "int32")
 
 
 def one_thread() -> None:
@@ -109,7 +118,8 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     values = [values_of(*run) for run in runs]
     members = [variant.applied(job.member(each, seed)) for each, (variant, seed) in zip(values, runs, strict=True)]
     population = job.population(start, members)
-    losses = job.advance(population, options.steps)
+    with mock.patch.object(model, "shuffled", in_order) if runs[0][0].changed == ORDER else contextlib.nullcontext():
+        losses = job.advance(population, options.steps)
     measured = job.measure(population, range(len(runs)), values, losses)
     parameters = job.budget(start).parameters
     rows = []
@@ -161,7 +171,9 @@ def main() -> None:
         missing = [
             (variant, seed) for seed in range(options.seeds) for variant in variants if (*variant, seed) not in there
         ]
-        groups = [missing[first : first + options.at_once] for first in range(0, len(missing), options.at_once)]
+        # The order is that of a whole population.
+        alike = [[run for run in missing if (run[0].changed == ORDER) == ordered] for ordered in (False, True)]
+        groups = [runs[i : i + options.at_once] for runs in alike for i in range(0, len(runs), options.at_once)]
         with multiprocessing.get_context("spawn").Pool(cores(), one_thread) as pool:
             for rows in [pool.apply_async(train, (cell, options, runs)) for runs in groups]:
                 append_rows(file, rows.get())

@@ -22,6 +22,7 @@ def start_of(cell, params, depth=1):
         ("rnn", 300, 0.8 / math.sqrt(300)),
         ("rnn", 1200, 0.4 / math.sqrt(300)),
         ("ugrnn", 1000, 0.8 / math.sqrt(500)),
+        ("rnn", 3600, 0.8 * 40 / 60**2),  # above 40 units, with their square
         ("lstm", 300, 0.06),  # at most
         ("rnn", 10_000_000, 3e-3),  # the least of the range
         ("+rnn", 300, 0.03),  # the cell's own
