@@ -35,7 +35,8 @@ class Population(MemberRows):
     - one batch for all members, `(batch, time, input_dim)`, which is not copied; or
     - a batch for each, `(members, batch, time, input_dim)`; or
     - where the population has a `table`, the number of steps to make, as `fit_steps` gives it. In each step a member
-      takes the next `batch_size` of the first `patterns` of the table, cyclically, as its static input.
+      takes the next `batch_size` of the first `patterns` of the table as its static input, in a new order in each epoch
+      (`shuffled`).
 
     Args:
         build: From a member to its Keras model at the start, as `MemberBuilder`: layers `keras.layers.RNN` with cells
