@@ -45,6 +45,8 @@ STEPS_PER_PARAMETER = 300
 """Training steps with which a trial does well."""
 FEWEST_PER_PARAMETER = 100
 """Those with which many trials at once may be better than few."""
+SEARCH_PER_PARAMETER = 200
+"""Those with which a search is worth more than a few longer trials."""
 TRIALS = (12, 200)
 """The fewest trials of a search and the most that a measurement of given time divides it by, where it may choose."""
 
@@ -175,7 +177,8 @@ def measure_capacity(
     if minutes is not None:
         make_job(1).check()
         usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
-        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent, space == "row-soap")
+        search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
+        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent, search)
         trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
     assert trials
     job = make_job(steps or spent.steps or Capacity.steps)

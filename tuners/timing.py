@@ -121,15 +121,15 @@ def make_plan(
     fewest_steps: int,
     trials: tuple[int, int],
     spent: Spent,
-    good_starts: bool = False,
+    search_steps: int | None = None,
 ) -> Plan:
     """Returns how many trials of how many steps to make in so many minutes, those included that have ended.
 
     As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
     allows, they get more or fewer steps. Where they are so few that most slots would be empty, which is slow, there are
     enough to fill them if each then gets `fewest_steps`. Where the fewest trials would get fewer than
-    `fewest_steps`, but as many as there are cores would not, these share all the time, if the values that a search
-    starts from are known to be good: longer training then brings more than a search.
+    `search_steps`, but as many as there are cores would not, these share all the time: longer training then brings
+    more than a search.
 
     Args:
         make_job: Returns the job with so many steps.
@@ -141,7 +141,8 @@ def make_plan(
         fewest_steps: Those with which it still tells how good its values and weights are.
         trials: The fewest trials of a search, and the most.
         spent: What an earlier process did.
-        good_starts: Whether the values from which the search starts are known to be good.
+        search_steps: Those from which on a search is worth more than longer training with the values from which it
+            starts; `None` where these are not known to be good.
 
     Raises:
         InputError: If `minutes` is not a number above 0.
@@ -162,7 +163,7 @@ def make_plan(
             count = full
         steps = whole / count
         share = MARGIN * WHOLE * whole / cores
-        few = good_starts and steps < fewest_steps <= share
+        few = search_steps is not None and steps < search_steps <= share
         if few:
             steps = share
         steps = given or max(math.floor(steps / 100) * 100, 100)

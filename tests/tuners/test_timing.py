@@ -60,16 +60,16 @@ def test_a_plan_fills_the_slots_with_shorter_trials_where_there_is_time_for_few_
     assert (given.steps, given.trials) == (10_000, few.trials)
 
 
-def test_where_there_is_no_time_for_a_search_good_starts_get_all_of_it_on_every_core(monkeypatch):
+def test_where_there_is_no_time_for_a_search_the_starts_get_all_of_it_on_every_core(monkeypatch):
     search, _ = plan(monkeypatch, 1e-2)
     assert search.trials >= 12
-    options = {"good_starts": True, "fewest": 9_000}
+    options = {"search_steps": 9_000}
     few, slots = plan(monkeypatch, 2e-3, **options)
     assert (few.trials, at_once(16, few.trials), slots) == (6, 2, [16, 2])
     assert 2 * few.steps * 2e-3 == pytest.approx(timing_module.MARGIN * 55, rel=0.02)
     for enough_or_hopeless in (1e-3, 4e-3):
         made, _ = plan(monkeypatch, enough_or_hopeless, **options)
-        assert made == plan(monkeypatch, enough_or_hopeless, fewest=9_000)[0]._replace(deadline=made.deadline)
+        assert made == plan(monkeypatch, enough_or_hopeless)[0]._replace(deadline=made.deadline)
 
 
 def test_no_core_is_idle_where_few_trials_are_asked_for_by_their_steps(monkeypatch):
