@@ -163,7 +163,7 @@ def make_plan(
             count = full
         steps = whole / count
         share = MARGIN * WHOLE * whole / cores
-        few = search_steps is not None and steps < search_steps <= share
+        few = search_steps is not None and whole / trials[0] < search_steps <= share
         if few:
             steps = share
         steps = given or max(math.floor(steps / 100) * 100, 100)

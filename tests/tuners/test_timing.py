@@ -70,6 +70,8 @@ def test_where_there_is_no_time_for_a_search_the_starts_get_all_of_it_on_every_c
     for enough_or_hopeless in (1e-3, 4e-3):
         made, _ = plan(monkeypatch, enough_or_hopeless, **options)
         assert made == plan(monkeypatch, enough_or_hopeless)[0]._replace(deadline=made.deadline)
+    filled, _ = plan(monkeypatch, 8e-4, fewest=3_000, search_steps=9_000)
+    assert at_once(16, filled.trials) == 16
 
 
 def test_no_core_is_idle_where_few_trials_are_asked_for_by_their_steps(monkeypatch):
