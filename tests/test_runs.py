@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import (
     RunDirectory,
+    append_rows,
     disk_trouble,
     read_rows,
     remove_leftovers,
@@ -349,3 +350,10 @@ def test_a_run_of_before_digests_goes_on_and_another_digest_is_another_run(tmp_p
     enter(tmp_path / "new", IDENTITY | {"digest": "ab"})
     with pytest.raises(InputError, match="digest 'ab' there, 'cd' here"):
         enter(tmp_path / "new", IDENTITY | {"digest": "cd"})
+
+
+def test_appended_rows_have_the_columns_of_the_table(tmp_path):
+    file = tmp_path / "rows.csv"
+    append_rows(file, [{"cell": "rnn", "params": 300, "minutes": 3.0}])
+    append_rows(file, [{"minutes": 15.0, "cell": "gru", "params": 3000}])
+    assert file.read_text() == "cell,params,minutes\nrnn,300,3.0\ngru,3000,15.0\n"

@@ -128,8 +128,8 @@ def make_plan(
     As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
     allows, they get more or fewer steps. Where they are so few that most slots would be empty, which is slow, there are
     enough to fill them if each then gets `fewest_steps`. Where the fewest trials would get fewer than
-    `search_steps`, but as many as there are cores would not, these share all the time: longer training then brings
-    more than a search.
+    `search_steps`, as many as there are cores share all the time, if that is `fewest_steps` for each: longer training
+    then brings more than a search.
 
     Args:
         make_job: Returns the job with so many steps.
@@ -163,7 +163,7 @@ def make_plan(
             count = full
         steps = whole / count
         share = MARGIN * WHOLE * whole / cores
-        few = search_steps is not None and whole / trials[0] < search_steps <= share
+        few = search_steps is not None and whole / trials[0] < search_steps and share >= fewest_steps
         if few:
             steps = share
         steps = given or max(math.floor(steps / 100) * 100, 100)

@@ -31,11 +31,18 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Appends rows to a CSV file; a process that is killed meanwhile leaves some of them."""
+    """Appends rows to a CSV file, columns in its order; a process that is killed meanwhile leaves some of them."""
     if not rows:
         return
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        pd.DataFrame(rows).to_csv(stream, index=False, header=stream.tell() == 0)
+    table = pd.DataFrame(rows)
+    with path.open("a+", newline="", encoding="utf-8", errors="replace") as stream:
+        is_new = stream.tell() == 0
+        stream.seek(0)
+        columns = next(csv.reader(stream), [])
+        if {*columns} == {*table}:
+            table = table[columns]
+        stream.seek(0, io.SEEK_END)
+        table.to_csv(stream, index=False, header=is_new)
 
 
 def read_rows(path: Path, growing: bool = False, needed: Iterable[str] = ()) -> list[Row]:
