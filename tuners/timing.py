@@ -23,7 +23,7 @@ WHOLE = 0.45
 """The part of its steps that a trial makes on average where bad ones are stopped early."""
 INITIAL_SHARE = 3
 """A third of all trials, at most, are asked for before the process is; so no more train at the same time."""
-MARGIN = 0.75
+MARGIN = 0.85
 """The part of the time left that the steps of trials are to take of which all are to end."""
 ENDING_S = 5.0
 """Seconds for what comes after the last trial: the best model is saved, and figures are drawn."""
