@@ -31,6 +31,7 @@ CELL_COLORS = {
     "lstm-i": "#44AA99",
     "lstm-o": "#999933",
     "reset-after-gru": "#AA4499",
+    "two-bias-rnn": "#661100",
 }
 OTHER_COLORS = ("#CC79A7", "#7F3C8D", "#B8860B", "#5F6B6D")
 

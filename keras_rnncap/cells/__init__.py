@@ -22,6 +22,7 @@ from keras_rnncap.cells.lstm import NoInputGateLSTMCell as NoInputGateLSTMCell
 from keras_rnncap.cells.lstm import NoOutputGateLSTMCell as NoOutputGateLSTMCell
 from keras_rnncap.cells.lstm import NoForgetGateLSTMCell as NoForgetGateLSTMCell
 from keras_rnncap.cells.gru import ResetAfterGRUCell as ResetAfterGRUCell
+from keras_rnncap.cells.rnn import TwoBiasRNNCell as TwoBiasRNNCell
 
 CELLS |= _by_name(globals(), RecurrentCell, "known_as")
 

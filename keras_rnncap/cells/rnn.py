@@ -42,6 +42,37 @@ class RNNCell(RecurrentCell):
         return (w.activation(a),)
 
 
+@known_as("two-bias-rnn")
+class TwoBiasRNNCell(RecurrentCell):
+    """The vanilla RNN with a bias for the input and one for the state.
+
+        h_t = s(W^x x_t + b^x + W^h h_{t-1} + b^h)
+
+    The two add up to one, but start and train apart: each step of Adam moves their sum twice as far.
+
+    Source: Mehta, eq. 1, where s is tanh; the RNN of PyTorch. Weights: `kernel` `(input_dim, units)`,
+    `recurrent_kernel` `(units, units)`, `bias` `(2 * units,)` of the blocks hidden (b^x) and hidden_recurrent (b^h),
+    `initial_state` `(1, units)`. Arguments: those of `RecurrentCell`.
+
+    Example:
+    >>> tuple(keras.layers.RNN(TwoBiasRNNCell(4))(np.ones((32, 10, 8))).shape)
+    (32, 4)
+    """
+
+    blocks = ("hidden", "hidden_recurrent")
+    kernel_blocks = ("hidden",)
+    recurrent_blocks = ("hidden",)
+    recurrent_kinds: ClassVar[tuple[MatrixKind, ...]] = RNNCell.recurrent_kinds
+    start: ClassVar = RNNCell.start
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """Equation 1."""
+        (h,) = states
+        hx, b = w.of_input(x)
+        (hh,) = w.of_state(h)
+        return (w.activation(hx + hh + b),)
+
+
 @known_as("irnn")
 class IRNNCell(RNNCell):
     """The IRNN: a vanilla RNN with ReLU, started at the identity with zero biases.
