@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_rnncap.datasets.answers import YesOrNo
-from keras_rnncap.datasets.generated import GeneratedTask, one_hot, split_number
+from keras_rnncap.datasets.answers import Symbols, YesOrNo
+from keras_rnncap.datasets.generated import GeneratedTask, split_number
 from keras_rnncap.datasets.task import Sample, Split
 from keras_rnncap.errors import InputError, check_integer, check_seed, unknown
 
@@ -16,7 +16,7 @@ STOP, POSITIVE, NEGATIVE = 6, 2, 2
 """Numbers of words: ids 0 to 5 are stop words, 6 and 7 positive, 8 and 9 negative."""
 WORDS = STOP + POSITIVE + NEGATIVE
 SIZES = (8_000, 2_000, 3_000)
-LONGEST = 1_000
+LONGEST = WIDEST = 1_000
 RULES = ("count", "first", "xor")
 
 
@@ -26,15 +26,20 @@ class SentimentSequences(GeneratedTask):
     Source: Mehta, section III A: ten words, of which 6 are stop words, 2 positive and 2 negative, in sequences of
     length 10; 8,000, 2,000 and 3,000 for training, validation and test. `count`: there are more positive than negative
     words; `first`: the first word that is no stop word is positive; `xor`: the first two such words differ. Words are
-    drawn uniformly; sequences of which the rule says nothing are drawn anew, and all are distinct. Words are one-hot
-    inputs, which the first matrix embeds. The information is in bits per answer.
+    drawn uniformly; sequences of which the rule says nothing are drawn anew, and all are distinct. The information is
+    in bits per answer.
+
+    Words are one-hot inputs, which the first matrix embeds, and the answer is one logit. The paper's models have word
+    vectors of `word_dim` numbers, here fixed draws from N(0, 1), and `classes=2` logits for a softmax.
 
     One sample, with stop words as dots: `. + . - . . - . . .` is negative by `count`, positive by `first` and `xor`.
 
     Args:
         rule: `"count"`, `"first"` or `"xor"`.
         length: Words of a sequence, at most 1,000; longer ones test whether a model generalizes.
-        seed: Seed of the sequences.
+        seed: Seed of the sequences and of word vectors.
+        word_dim: Numbers of a word vector, at most 1,000; `None` for one-hot inputs.
+        classes: 1, for one logit, or 2.
 
     Example:
     >>> task = SentimentSequences("xor")
@@ -51,7 +56,9 @@ class SentimentSequences(GeneratedTask):
     chance_score = 0.5
     infeasible_above = 2 * math.log(2)
 
-    def __init__(self, rule: str = "count", length: int = 10, seed: int = 0) -> None:
+    def __init__(
+        self, rule: str = "count", length: int = 10, seed: int = 0, word_dim: int | None = None, classes: int = 1
+    ) -> None:
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
         self.rule = rule
@@ -59,7 +66,15 @@ class SentimentSequences(GeneratedTask):
         self.seed = check_seed(seed)
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
-        self.data = f"{self.name} ({self.rule}, length {self.length}, seed {self.seed})"
+        self.output_dim = check_integer("classes", classes, 1, 2)
+        self.vectors = np.eye(WORDS, dtype="float32")
+        words = ""
+        if word_dim is not None:
+            self.input_dim = check_integer("word_dim", word_dim, 1, WIDEST)
+            drawn = np.random.default_rng([self.seed, 1, self.input_dim]).normal(size=(WORDS, self.input_dim))
+            self.vectors, words = drawn.astype("float32"), f", words of {word_dim}"
+        answers = ", two logits" if self.output_dim == 2 else ""
+        self.data = f"{self.name} ({self.rule}, length {self.length}{words}{answers}, seed {self.seed})"
 
     @functools.cached_property
     def _words_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +111,8 @@ class SentimentSequences(GeneratedTask):
 
     def _rows(self, split: Split, rows: np.ndarray) -> Sample:
         words, labels = self._of(split)
-        return Sample(one_hot(words[rows], WORDS), (labels[rows, np.newaxis] > 0).astype("float32"))
+        targets = (labels[rows, np.newaxis] > 0).astype("int32" if self.output_dim == 2 else "float32")
+        return Sample(self.vectors[words[rows]], targets)
 
     def held_out(self, split: Split, samples: int | None = None) -> Iterator[Sample]:
         """Yields the sequences of a split in order, at most so many."""
@@ -110,15 +126,20 @@ class SentimentSequences(GeneratedTask):
         return self.held_out("test")
 
     def loss(self) -> keras.losses.Loss:
-        """Returns the cross-entropy of one logit."""
+        """Returns the cross-entropy of the logits."""
+        if self.output_dim == 2:
+            return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return keras.losses.BinaryCrossentropy(from_logits=True)
 
-    def answers(self) -> YesOrNo:
+    def answers(self) -> Symbols:
         """Returns the labels."""
-        return YesOrNo()
+        return Symbols(2) if self.output_dim == 2 else YesOrNo()
 
     def sample_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """Returns for each sample whether the logit has the right sign; 0, undecided, is half right."""
+        """Returns for each sample whether the answer is right; a logit of 0, or two equal ones, are half right."""
+        if self.output_dim == 2:
+            logits = outputs.reshape(-1, 2)
+            outputs = logits[:, 1:] - logits[:, :1]
         right = (outputs > 0) == (targets > 0.5)
         return np.where(outputs == 0, 0.5, right & np.isfinite(outputs))[:, 0].astype(float)
 

@@ -26,6 +26,11 @@ class TestSentiment(TaskContract):
     others = ("SentimentSequences('xor')", "SentimentSequences(length=11)", "SentimentSequences(seed=1)")
 
 
+class TestSentimentOfWordVectors(TaskContract):
+    expression = "SentimentSequences('first', word_dim=4, classes=2)"
+    others = ("SentimentSequences('first', word_dim=4, classes=2, seed=1)",)
+
+
 class TestSentimentXor(TaskContract):
     expression = "SentimentSequences('xor', length=20, seed=3)"
 
@@ -47,6 +52,30 @@ def test_labels_equal_those_of_a_slow_reader(rule, length):
     assert len(seen) == 13_000
 
 
+def test_word_vectors_are_fixed_draws_and_two_logits_say_the_same_as_one():
+    one, two = SentimentSequences("first"), SentimentSequences("first", word_dim=3, classes=2)
+    assert (two.input_dim, two.output_dim, two.data) == (
+        3,
+        2,
+        "sentiment (first, length 10, words of 3, two logits, seed 0)",
+    )
+    wide = SentimentSequences(word_dim=1000)
+    assert abs(wide.vectors.mean()) < 0.05
+    assert abs(wide.vectors.std() - 1) < 0.05
+    for plain, vectors in zip(one.held_out("test", 600), two.held_out("test", 600), strict=True):
+        words = plain.inputs.argmax(axis=-1)
+        np.testing.assert_array_equal(vectors.inputs, two.vectors[words])
+        np.testing.assert_array_equal(vectors.targets, plain.targets)
+        logits = np.random.default_rng(0).normal(size=plain.targets.shape)
+        logits[:3] = 0.0  # undecided
+        pairs = np.concatenate([np.ones_like(logits), 1 + logits], axis=1)
+        np.testing.assert_array_equal(
+            one.sample_scores(plain.targets, logits), two.sample_scores(vectors.targets, pairs)
+        )
+        losses = one.answers().losses(plain.targets, logits)
+        np.testing.assert_allclose(two.answers().losses(vectors.targets, pairs), losses, rtol=1e-12)
+
+
 def test_the_rule_says_nothing_where_the_slow_reader_does_not():
     words = np.random.default_rng(0).integers(0, 10, (5000, 6))
     for rule in ("count", "first", "xor"):
@@ -61,6 +90,10 @@ def test_rules_and_lengths_are_checked():
         SentimentSequences("counts")
     with pytest.raises(InputError, match=r"length must be at least 6.*got 4"):
         SentimentSequences(length=4)
+    with pytest.raises(InputError, match=r"word_dim must be .*got 0"):
+        SentimentSequences(word_dim=0)
+    with pytest.raises(InputError, match=r"classes must be .*got 3"):
+        SentimentSequences(classes=3)
 
 
 class TestMemorization(TaskContract):
