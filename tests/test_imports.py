@@ -20,7 +20,7 @@ FLOORS = [
         "saved_models",
     ],
     ["cells", "datasets", "metrics"],
-    ["training", "models", "runs"],
+    ["training", "models", "runs", "dynamics"],
     ["budget", "saving", "analysis"],
     ["population", "training.train", "calibration", "api"],
     ["engines"],
