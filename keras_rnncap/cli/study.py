@@ -11,7 +11,13 @@ from keras_rnncap.errors import InputError
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="capacity, memory, scaling, trainability, robustness, quantization, zoo")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="capacity, memory, scaling, trainability, robustness, quantization, words, initializations, "
+            "landscape, zoo"
+        ),
+    ],
     profile: common.Profile = "laptop",
     cells: common.Cells = None,
     params: Annotated[str | None, typer.Option(help="Budgets of trainable parameters, with commas between")] = None,

@@ -11,6 +11,9 @@ from keras_rnncap.studies.scaling import ScalingStudy as ScalingStudy
 from keras_rnncap.studies.trainability import TrainabilityStudy as TrainabilityStudy
 from keras_rnncap.studies.trainability import RobustnessStudy as RobustnessStudy
 from keras_rnncap.studies.quantization import QuantizationStudy as QuantizationStudy
+from keras_rnncap.studies.words import WordsStudy as WordsStudy
+from keras_rnncap.studies.initializations import InitializationsStudy as InitializationsStudy
+from keras_rnncap.studies.landscape import LandscapeStudy as LandscapeStudy
 from keras_rnncap.studies.zoo import ZooStudy as ZooStudy
 
 STUDIES |= _by_name(globals(), Study)

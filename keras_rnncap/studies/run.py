@@ -143,7 +143,9 @@ def run_study(
     best models. The same call again continues; one with other cells, sizes or another seed adds to them.
 
     Args:
-        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"` or `"zoo"`.
+        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
+            `"words"`,
+            `"initializations"`, `"landscape"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.

@@ -3,14 +3,18 @@
 import pandas as pd
 from contracts.study_contract import StudyContract
 from studies.made import memory, quantization, reruns, scaling, stored, trainability, zoo
+from studies.made_words import initializations, landscape, words
 
 from keras_rnncap.studies import (
     CapacityStudy,
+    InitializationsStudy,
+    LandscapeStudy,
     MemoryStudy,
     QuantizationStudy,
     RobustnessStudy,
     ScalingStudy,
     TrainabilityStudy,
+    WordsStudy,
     ZooStudy,
 )
 
@@ -75,3 +79,36 @@ class TestZooStudy(StudyContract):
 
     def rows(self):
         return zoo()
+
+
+class TestWordsStudy(StudyContract):
+    study = WordsStudy
+    shows = ("words", "words-table", "words-states", "words-memory")
+    claims = 3
+
+    def rows(self):
+        return words()
+
+
+class TestInitializationsStudy(StudyContract):
+    study = InitializationsStudy
+    shows = (
+        *("initializations-first", "initializations-first-few", "initializations-xor", "initializations-xor-few"),
+        *("initializations-shares", "initializations-shares-table"),
+    )
+    claims = 3
+
+    def rows(self):
+        return initializations()
+
+
+class TestLandscapeStudy(StudyContract):
+    study = LandscapeStudy
+    shows = (
+        *("landscape-untrained", "landscape-boxes", "landscape-distances", "landscape-paths", "landscape-roughness"),
+        *("landscape-perturbations", "landscape-recovery"),
+    )
+    claims = 4
+
+    def rows(self):
+        return landscape()

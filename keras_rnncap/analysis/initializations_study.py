@@ -1,0 +1,211 @@
+"""From how many initializations small models learn: figures 3 to 6 of Mehta, and the claims."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
+from keras_rnncap.analysis.statistics import LEVEL, compute_share, correct_holm
+from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain, sort_by_cell
+
+PAPER_CELLS = ("two-bias-rnn", "reset-after-gru")
+"""The vanilla RNN and the GRU of the paper."""
+RNN, GRU = PAPER_CELLS
+GOOD = 0.9
+"""The accuracy from which on a training counts as a success."""
+FEW = (2, 4)
+"""Numbers of a word vector, and of units, of figures 5 and 6."""
+INITIALIZATIONS = 3
+"""Of figures 3 and 4."""
+SAME = 0.03
+"""How far apart the best accuracies of two cells of equal capacity may be."""
+
+
+def compute_trainings(rows: StudyRows) -> pd.DataFrame:
+    """Returns a row for each training, with the cell, rule and shape of its piece."""
+    keys = ["piece", "cell", "rule", "word_dim", "units"]
+    return rows.trials.merge(rows.pieces[keys], on="piece").assign(good=lambda table: table["accuracy"] > GOOD)
+
+
+def compute_shares(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Returns the share of trainings above 90% of each rule and cell, with Wilson's interval, largest first.
+
+    Of the shapes that all cells of a rule have.
+    """
+    rows = []
+    for rule, of_rule in trainings.groupby("rule"):
+        shapes = of_rule.groupby(["word_dim", "units"])["cell"].nunique()
+        common = shapes[shapes == of_rule["cell"].nunique()].index
+        known = of_rule[of_rule.set_index(["word_dim", "units"]).index.isin(common)]
+        for cell, group in known.groupby("cell"):
+            share = compute_share(group["good"])
+            rows.append(
+                {"rule": rule, "cell": cell, "trainings": share.points, "share": share.value}
+                | {"low": share.low, "high": share.high, "median epochs": group["epochs"].median()}
+            )
+    table = pd.DataFrame(rows)
+    return sort_by_cell(table).sort_values(["rule", "share"], ascending=[True, False], kind="stable")
+
+
+def compute_best(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Returns the best accuracy of the RNN and of the GRU at each shape of figures 5 and 6."""
+    few = trainings[trainings["word_dim"].isin(FEW) & trainings["units"].isin(FEW)]
+    few = few[few["cell"].isin(PAPER_CELLS)]
+    pivot = few.pivot_table(index=["rule", "word_dim", "units"], columns="cell", values="accuracy", aggfunc="max")
+    return pivot.reindex(columns=list(PAPER_CELLS)).reset_index()
+
+
+def plot_heatmaps(trainings: pd.DataFrame) -> Figure:
+    """Draws the accuracy of the first three initializations of each shape, in percent: the RNN above, the GRU below."""
+    figure, grid = new_grid(2, INITIALIZATIONS, (3.2 * INITIALIZATIONS, 6.0))
+    words = sorted({*trainings["word_dim"]} - {4})
+    units = sorted(trainings["units"].unique())
+    for (row, cell), number in itertools.product(enumerate(PAPER_CELLS), range(INITIALIZATIONS)):
+        chosen = trainings[(trainings["cell"] == cell) & (trainings["trial"] == number)]
+        pivot = chosen.pivot_table(index="units", columns="word_dim", values="accuracy").reindex(units, columns=words)
+        axes = grid[row, number]
+        axes.imshow(100 * pivot, vmin=50, vmax=100, cmap="viridis", aspect="auto")
+        for (y, x), value in np.ndenumerate(100 * pivot.to_numpy()):
+            color = "white" if value < 80 else "black"
+            axes.text(x, y, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8)
+        axes.set_xticks(range(len(words)), words)
+        axes.set_yticks(range(len(units)), units)
+        axes.set_title(f"{plain(cell)} {number + 1}", fontsize="small")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("hidden units")
+    for axes in grid[-1]:
+        axes.set_xlabel("word dimensions")
+    return figure
+
+
+def plot_accuracies(trainings: pd.DataFrame) -> Figure:
+    """Draws the accuracy of every initialization at the four smallest shapes, sorted, a line for each cell.
+
+    Look for: a line that stays high to the right is of a cell that learns from most initializations; equal left ends
+    are equal capacity.
+    """
+    shapes = list(itertools.product(FEW, FEW))
+    figure, panels = new_figure(len(shapes), width=3.2, height=3.2)
+    for axes, (word_dim, units) in zip(panels, shapes, strict=True):
+        for cell in PAPER_CELLS:
+            here = (trainings["word_dim"] == word_dim) & (trainings["units"] == units) & (trainings["cell"] == cell)
+            values = 100 * np.sort(trainings[here]["accuracy"])[::-1]
+            axes.plot(np.arange(1, len(values) + 1), values, ".-", color=cell_color(cell), label=plain(cell))
+        axes.axhline(100 * GOOD, color="0.7", linewidth=1)
+        axes.set_title(f"{word_dim} x {units}", fontsize="small")
+        axes.set_xlabel("initializations, best first")
+    panels[0].set_ylabel("accuracy, %")
+    panels[0].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def plot_shares(shares: pd.DataFrame) -> Figure:
+    """Draws the share of trainings above 90% of each cell, with its interval, a panel for each rule.
+
+    Look for: cells whose intervals do not overlap differ in how easily they are trained.
+    """
+    rules = list(shares["rule"].unique())
+    figure, panels = new_figure(len(rules), width=4.5, height=1.0 + 0.25 * shares.groupby("rule").size().max())
+    for axes, rule in zip(panels, rules, strict=True):
+        table = shares[shares["rule"] == rule].iloc[::-1]
+        errors = [table["share"] - table["low"], table["high"] - table["share"]]
+        colors = [cell_color(cell) for cell in table["cell"]]
+        axes.errorbar(table["share"], range(len(table)), xerr=errors, fmt="none", ecolor=colors)
+        axes.scatter(table["share"], range(len(table)), color=colors, zorder=3)
+        axes.set_yticks(range(len(table)), [plain(cell) for cell in table["cell"]])
+        axes.set(xlabel=f"share above {GOOD:.0%}", xlim=(-0.02, 1.02))
+        axes.set_title(str(rule), fontsize="small")
+    return figure
+
+
+def claim_more_initializations(trainings: pd.DataFrame) -> Claim:
+    """Tests whether the GRU learns from more initializations than the RNN, by Fisher's exact test for each rule."""
+    claim = "The GRU learns from more initializations than the RNN"
+    paper = "First: RNN in few of 16 shapes and 3 initializations, GRU in most; Xor: RNN in 1 of 48"
+    rows = trainings[trainings["cell"].isin(PAPER_CELLS)]
+    counts = rows.groupby(["rule", "cell"])["good"].agg(["sum", "size"]).unstack("cell")
+    if counts.shape != (2, 4) or counts.isna().any(axis=None):
+        return open_claim(claim, paper, "not both cells have trainings with both rules")
+    tests, told, differences = [], [], []
+    for rule, row in counts.iterrows():
+        good, of = ([int(row[kind, cell]) for cell in (GRU, RNN)] for kind in ("sum", "size"))
+        tests.append(stats.fisher_exact([[g, n - g] for g, n in zip(good, of, strict=True)]).pvalue)
+        differences.append(good[0] / of[0] - good[1] / of[1])
+        told.append(f"{rule}: GRU {good[0]} of {of[0]}, RNN {good[1]} of {of[1]}")
+    p_values, difference = correct_holm(tests), np.array(differences)
+    return Claim(
+        claim,
+        paper,
+        "; ".join(told),
+        decide(
+            bool(((difference > 0) & (p_values < LEVEL)).all()), bool(((difference < 0) & (p_values < LEVEL)).any())
+        ),
+        f"Fisher's exact tests on trainings above {GOOD:.0%}, Holm's correction: p = "
+        f"{', '.join(f'{p:.2g}' for p in p_values)}; holds if the GRU has significantly more with both rules, does not "
+        "if it has significantly fewer with one",
+    )
+
+
+def claim_equal_capacity(trainings: pd.DataFrame) -> Claim:
+    """Tests whether the best RNN is as good as the best GRU at each of the four smallest shapes, with `first`."""
+    claim = "RNN and GRU of the same shape have the same capacity"
+    paper = "First: the best of 30 RNNs has 96% at 2 x 4 and 97% at 4 x 4, where the GRU succeeds"
+    best = compute_best(trainings[trainings["rule"] == "first"]).dropna()
+    if len(best) < len(FEW) ** 2:
+        return open_claim(claim, paper, "not both cells have trainings at the four smallest shapes")
+    gaps = best[GRU] - best[RNN]
+    table = zip(best["word_dim"], best["units"], best[RNN], best[GRU], strict=True)
+    return Claim(
+        claim,
+        paper,
+        "; ".join(f"{dim} x {units}: RNN {100 * rnn:.1f}%, GRU {100 * gru:.1f}%" for dim, units, rnn, gru in table),
+        decide(bool((gaps.abs() <= SAME).all()), bool((gaps.abs() > 0.1).any())),
+        f"difference of the best of all initializations; holds if within {100 * SAME:.0f} points at all four shapes, "
+        "does not if above 10 at one: a best of 30 is no estimate with an interval",
+    )
+
+
+def claim_xor_harder(trainings: pd.DataFrame) -> Claim:
+    """Tests whether the RNN learns `xor` from fewer initializations than `first`, by Fisher's exact test."""
+    claim = "Xor is harder than First for the RNN"
+    paper = "First: some of 48; Xor: 1 of 48"
+    counts = trainings[trainings["cell"] == RNN].groupby("rule")["good"].agg(["sum", "size"])
+    if len(counts) < 2:
+        return open_claim(claim, paper, "no trainings with both rules")
+    table = [[int(row["sum"]), int(row["size"] - row["sum"])] for _, row in counts.loc[["first", "xor"]].iterrows()]
+    p_value = stats.fisher_exact(table).pvalue
+    shares = counts["sum"] / counts["size"]
+    return Claim(
+        claim,
+        paper,
+        f"First: {table[0][0]} of {sum(table[0])}; Xor: {table[1][0]} of {sum(table[1])}",
+        decide(
+            bool(p_value < LEVEL and shares["first"] > shares["xor"]),
+            bool(p_value < LEVEL and shares["first"] < shares["xor"]),
+        ),
+        f"Fisher's exact test on trainings above {GOOD:.0%}: p = {p_value:.2g}",
+    )
+
+
+def initializations_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns figures 3 to 6, the shares of all cells, and what they say."""
+    shown, trainings = Exhibits(), compute_trainings(rows)
+    caption = "Best validation accuracy over the epochs of each training, in percent."
+    for rule, numbers in (("first", ("3", "5")), ("xor", ("4", "6"))):
+        of_rule = trainings[trainings["rule"] == rule]
+        paper = of_rule[of_rule["cell"].isin(PAPER_CELLS)]
+        if len(paper):
+            title = f"{rule}: three initializations of each shape"
+            shown.add(f"initializations-{rule}", title, f"fig. {numbers[0]}", caption, plot_heatmaps(paper))
+            title = f"{rule}: every initialization of the four smallest shapes"
+            shown.add(f"initializations-{rule}-few", title, f"fig. {numbers[1]}", caption, plot_accuracies(paper))
+    shares = compute_shares(trainings)
+    caption = f"Trainings above {GOOD:.0%}, of all initializations and shapes, with Wilson's 95% interval."
+    shown.add("initializations-shares", "Which cells learn from most initializations", "", caption, plot_shares(shares))
+    shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
+    claims = (claim_more_initializations, claim_equal_capacity, claim_xor_harder)
+    shown.claims += [claim(trainings[trainings["cell"].isin(PAPER_CELLS)]) for claim in claims]
+    return shown

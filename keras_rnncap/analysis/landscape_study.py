@@ -1,0 +1,290 @@
+"""The surface of the loss: figures 7 to 10 of Mehta, and the claims."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
+from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN
+from keras_rnncap.analysis.statistics import LEVEL, correct_holm
+from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain
+from keras_rnncap.dynamics import roughness
+
+ALIKE = 0.05
+"""The Kolmogorov-Smirnov distance up to which two distributions count as the same."""
+APART = 0.1
+"""That from which on they do not."""
+RESAMPLED = 10_000
+
+
+def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
+    """Returns the rows of trials of a part that have an accuracy, with the cell and shape of their pieces."""
+    pieces = rows.pieces[rows.pieces["part"] == part]
+    keys = ["piece", "cell", "word_dim", "units"]
+    trials = rows.trials.merge(pieces[keys], on="piece") if len(pieces) else pd.DataFrame()
+    return trials[trials["accuracy"].notna()] if len(trials) else trials
+
+
+def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
+    """Returns how the accuracies of untrained RNNs and GRUs are distributed at each shape, and how far apart.
+
+    The distance is Kolmogorov and Smirnov's: the largest difference of the two distribution functions.
+    """
+    table = []
+    for (word_dim, units), shape in untrained.groupby(["word_dim", "units"]):
+        row = {"word_dim": word_dim, "units": units}
+        counts = shape.pivot_table(index="accuracy", columns="cell", values="count", aggfunc="sum").fillna(0.0)
+        for cell in counts:
+            values, weights = counts.index.to_numpy(), counts[cell].to_numpy()
+            row[f"{cell} mean"] = float(np.average(values, weights=weights))
+            row[f"{cell} above 90%"] = float(weights[values > 0.9].sum() / weights.sum())
+            row[f"{cell} best"] = float(values[weights > 0].max())
+        if {*PAPER_CELLS} <= {*counts}:
+            functions = counts[list(PAPER_CELLS)].cumsum() / counts[list(PAPER_CELLS)].sum()
+            row["distance"] = float((functions[RNN] - functions[GRU]).abs().max())
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
+    """Returns the roughness of the cosine of each training: its mean absolute change from epoch to epoch."""
+    rows = []
+    for (cell, word_dim, units, trial), curve in path.groupby(["cell", "word_dim", "units", "trial"]):
+        cosine = curve.sort_values("epoch")["cosine"].to_numpy()
+        found = {"roughness": roughness(cosine), "mean cosine": cosine.mean(), "epochs": len(cosine)}
+        rows.append({"cell": cell, "word_dim": word_dim, "units": units, "trial": trial, **found})
+    return pd.DataFrame(rows)
+
+
+def compute_recovery(perturbed: pd.DataFrame) -> pd.DataFrame:
+    """Returns means over trained models, for each cell and factor: before and after training again."""
+    ends = perturbed.groupby(["cell", "factor", "trial"])["epoch"].transform("max")
+    first, last = perturbed[perturbed["epoch"] == 0], perturbed[perturbed["epoch"] == ends]
+    columns = ["accuracy", "loss", "distance"]
+    keys = ["cell", "factor"]
+    before, after = (table.groupby(keys)[columns].mean() for table in (first, last))
+    table = before.add_suffix(" before").join(after.add_suffix(" after"))
+    return table.assign(models=first.groupby(keys).size()).reset_index()
+
+
+def plot_untrained(untrained: pd.DataFrame) -> Figure:
+    """Draws how many untrained settings have which accuracy, a panel for each shape.
+
+    Look for: the same line for both cells means as many solutions; the right end is where solutions are.
+    """
+    shapes = sorted({*zip(untrained["word_dim"], untrained["units"], strict=True)})
+    figure, panels = new_figure(len(shapes), width=3.2, height=3.2)
+    bins = np.linspace(0, 1, 51)
+    for axes, (word_dim, units) in zip(panels, shapes, strict=True):
+        for cell in PAPER_CELLS:
+            here = untrained[
+                (untrained["word_dim"] == word_dim) & (untrained["units"] == units) & (untrained["cell"] == cell)
+            ]
+            heights, _ = np.histogram(here["accuracy"], bins, weights=here["count"])
+            axes.stairs(heights, 100 * bins, color=cell_color(cell), label=plain(cell))
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_title(f"{word_dim} x {units}", fontsize="small")
+        axes.set_xlabel("accuracy, %")
+    panels[0].set_ylabel("settings")
+    panels[0].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def plot_boxes(untrained: pd.DataFrame) -> Figure:
+    """Draws the quartiles of the same, with whiskers from the 1st to the 99th percentile, and the extremes."""
+    figure, (axes,) = new_figure(1, width=6.5)
+    boxes, colors = [], []
+    for (cell, word_dim, units), group in untrained.groupby(["cell", "word_dim", "units"]):
+        group = group.sort_values("accuracy")
+        parts = np.cumsum(group["count"]) / group["count"].sum()
+        low, first, median, third, high = (
+            100 * group["accuracy"].to_numpy()[np.searchsorted(parts, quantile)]
+            for quantile in (0.01, 0.25, 0.5, 0.75, 0.99)
+        )
+        ends = 100 * group["accuracy"].iloc[[0, -1]].to_numpy()
+        boxes.append(
+            {"whislo": low, "q1": first, "med": median, "q3": third, "whishi": high, "fliers": ends}
+            | {"label": f"{plain(cell)}\n{word_dim} x {units}"}
+        )
+        colors.append(cell_color(str(cell)))
+    drawn = axes.bxp(boxes, patch_artist=True, medianprops={"color": "white"}, flierprops={"markersize": 3})
+    for box, color in zip(drawn["boxes"], colors, strict=True):
+        box.set_facecolor(color)
+    axes.tick_params(axis="x", labelsize=6)
+    axes.set_ylabel("accuracy, %")
+    return figure
+
+
+def plot_paths(path: pd.DataFrame) -> Figure:
+    """Draws the cosine of each epoch's update with the whole way, a line for each training.
+
+    Look for: a smooth curve near 1 is a training that goes straight to where it ends.
+    """
+    shapes = sorted({*zip(path["word_dim"], path["units"], strict=True)})
+    figure, grid = new_grid(len(PAPER_CELLS), len(shapes), (4.0 * len(shapes), 5.5), sharey=True)
+    for row, cell in enumerate(PAPER_CELLS):
+        for column, (word_dim, units) in enumerate(shapes):
+            axes = grid[row, column]
+            here = path[(path["cell"] == cell) & (path["word_dim"] == word_dim) & (path["units"] == units)]
+            for _, curve in here.groupby("trial"):
+                curve = curve.sort_values("epoch")
+                axes.plot(curve["epoch"], curve["cosine"], color=cell_color(cell), linewidth=0.7, alpha=0.6)
+            axes.set_title(f"{plain(cell)} ({word_dim} x {units})", fontsize="small")
+            axes.set_ylim(-1, 1)
+    for axes in grid[-1]:
+        axes.set_xlabel("epochs")
+    grid[0, 0].set_ylabel("cosine")
+    return figure
+
+
+def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
+    """Draws loss, accuracy and distance from the trained weights after perturbations, means over models."""
+    measures = {"loss": "cross-entropy", "accuracy": "accuracy", "distance": "distance of weights"}
+    figure, grid = new_grid(len(PAPER_CELLS), len(measures), (3.6 * len(measures), 5.5), sharex=True)
+    factors = sorted(perturbed["factor"].unique())
+    for row, cell in enumerate(PAPER_CELLS):
+        here = perturbed[perturbed["cell"] == cell]
+        for column, (measure, label) in enumerate(measures.items()):
+            for place, factor in enumerate(factors):
+                curve = here[here["factor"] == factor].groupby("epoch")[measure].mean()
+                alpha = 0.3 + 0.7 * (place + 1) / len(factors)
+                grid[row, column].plot(curve, color=cell_color(cell), alpha=alpha, label=f"k = {factor:g}")
+            grid[row, column].set_ylabel(label)
+            grid[row, column].set_title(plain(cell), fontsize="small")
+        grid[row, 0].legend(frameon=False, fontsize="x-small")
+    for axes in grid[-1]:
+        axes.set_xlabel("epochs")
+    return figure
+
+
+def permutation_p(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the two-sided p-value of the difference of two means, by random permutations.
+
+    Example:
+    >>> permutation_p(np.arange(8.0), np.arange(8.0)) > 0.9, permutation_p(np.arange(8.0), np.arange(8.0) + 20) < 0.01
+    (True, True)
+    """
+    test = stats.permutation_test(
+        (first, second),
+        lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+        vectorized=True,
+        n_resamples=RESAMPLED,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
+    """Tests whether random settings of RNN and GRU are right as often, by the distance of the distributions."""
+    claim = "RNN and GRU have as many solutions among random settings"
+    paper = "histograms of a million settings are much the same, at all four shapes"
+    table = compute_distances(untrained) if len(untrained) else pd.DataFrame(columns=["distance"])
+    known = table.dropna(subset=["distance"]) if "distance" in table else table[:0]
+    if len(known) < 4:
+        return open_claim(claim, paper, "not both cells have settings at all four shapes")
+    told = zip(known["word_dim"], known["units"], known["distance"], strict=True)
+    return Claim(
+        claim,
+        paper,
+        "; ".join(f"{word_dim} x {units}: {distance:.3f}" for word_dim, units, distance in told),
+        decide(bool((known["distance"] <= ALIKE).all()), bool((known["distance"] > APART).any())),
+        "Kolmogorov-Smirnov distance of the distributions of accuracy: a size, as of a million points any difference "
+        f"is significant; holds if at most {ALIKE} at all four shapes, does not if above {APART} at one",
+    )
+
+
+def claim_smoother(path: pd.DataFrame) -> Claim:
+    """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
+    claim = "The GRU's way is smoother than the RNN's"
+    paper = "the cosine of the update with the whole way is smoother and higher for the GRU, at 2 x 4 and 4 x 8"
+    table = compute_roughness(path) if len(path) else pd.DataFrame(columns=["cell", "word_dim", "units"])
+    told, p_values, differences = [], [], []
+    for (word_dim, units), shape in table.groupby(["word_dim", "units"]):
+        one, other = (shape[shape["cell"] == cell]["roughness"].to_numpy() for cell in (GRU, RNN))
+        if min(len(one), len(other)) >= 10:
+            p_values.append(permutation_p(one, other))
+            differences.append(one.mean() - other.mean())
+            counts = f"n = {len(one)} and {len(other)}"
+            told.append(f"{word_dim} x {units}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts})")
+    if len(told) < 2:
+        return open_claim(claim, paper, "fewer than ten trainings of one cell at 96% and above")
+    difference, p_value = np.array(differences), correct_holm(p_values)
+    return Claim(
+        claim,
+        paper,
+        "; ".join(told),
+        decide(bool(((difference < 0) & (p_value < LEVEL)).all()), bool(((difference > 0) & (p_value < LEVEL)).any())),
+        f"mean change of the cosine from epoch to epoch, permutation tests, Holm's correction: p = "
+        f"{', '.join(f'{p:.2g}' for p in p_value)}; holds if smaller at both shapes, does not if larger at one",
+    )
+
+
+def claim_robust(perturbed: pd.DataFrame) -> Claim:
+    """Tests whether the GRU is better than the RNN 30 epochs after a perturbation of k = 1, by permutation."""
+    claim = "The GRU recovers better from a perturbation"
+    paper = "close to 90% within 30 epochs even at k = 1; the RNN does not"
+    last = perturbed[(perturbed["factor"] == 1.0)] if len(perturbed) else perturbed
+    values = {}
+    for cell in PAPER_CELLS:
+        here = last[last["cell"] == cell] if len(last) else last
+        values[cell] = here[here["epoch"] == here["epoch"].max()]["accuracy"].to_numpy() if len(here) else np.zeros(0)
+    if min(map(len, values.values())) < 5:
+        return open_claim(claim, paper, "fewer than five trained models of one cell at 98% and above")
+    p_value, difference = permutation_p(values[GRU], values[RNN]), values[GRU].mean() - values[RNN].mean()
+    return Claim(
+        claim,
+        paper,
+        ", ".join(f"{cell} {100 * values[cell].mean():.1f}% (n = {len(values[cell])})" for cell in PAPER_CELLS),
+        decide(bool(p_value < LEVEL and difference > 0), bool(p_value < LEVEL and difference < 0)),
+        f"permutation test of the mean accuracy 30 epochs after k = 1: p = {p_value:.2g}",
+    )
+
+
+def claim_return(perturbed: pd.DataFrame) -> Claim:
+    """Tests whether perturbed models end closer to the trained weights than they started, by the sign of the change."""
+    claim = "Perturbed models do not return to the weights that they came from"
+    paper = "the distance never gets close to zero, and changes little"
+    if perturbed.empty:
+        return open_claim(claim, paper, "no perturbed models")
+    keys = ["cell", "factor", "trial"]
+    ends = perturbed.groupby(keys)["epoch"].transform("max")
+    first = perturbed[perturbed["epoch"] == 0].set_index(keys)["distance"]
+    last = perturbed[perturbed["epoch"] == ends].set_index(keys)["distance"]
+    ratio = (last / first).groupby("cell").agg(["median", "min"])
+    return Claim(
+        claim,
+        paper,
+        "; ".join(f"{cell}: median {row['median']:.2f}, least {row['min']:.2f}" for cell, row in ratio.iterrows()),
+        decide(bool((ratio["min"] > 0.5).all()), bool((ratio["median"] < 0.5).any())),
+        "distance from the trained weights after training again, as a part of that before; holds if above a half for "
+        "all, does not if the median of one cell is below",
+    )
+
+
+def landscape_exhibits(rows: StudyRows) -> Exhibits:
+    """Returns figures 7 to 10, and what they say."""
+    shown = Exhibits()
+    untrained, path, perturbed = (of_part(rows, part) for part in ("untrained", "path", "perturbation"))
+    if len(untrained):
+        count = int(untrained.groupby(["cell", "word_dim", "units"])["count"].sum().max())
+        caption = f"Validation accuracy of {count:,} random settings of each model, without training."
+        shown.add("landscape-untrained", "Untrained settings", "fig. 7", caption, plot_untrained(untrained))
+        shown.add("landscape-boxes", "The same as boxes", "fig. 8", caption, plot_boxes(untrained))
+        table = compute_distances(untrained).round(4)
+        shown.add("landscape-distances", "The same as numbers", "fig. 7", caption, table)
+    if len(path) and "cosine" in path:
+        caption = "Cosine of the update of each epoch with the whole way, of trainings that reached 96%."
+        shown.add("landscape-paths", "Updates beside the whole way", "fig. 9", caption, plot_paths(path))
+        means = compute_roughness(path).groupby(["cell", "word_dim", "units"])
+        table = means[["roughness", "mean cosine", "epochs"]].mean().assign(trainings=means.size()).round(3)
+        shown.add("landscape-roughness", "Roughness", "fig. 9", caption, table.reset_index())
+    if len(perturbed) and "factor" in perturbed:
+        caption = "Trained models of at least 98%, perturbed by k times the deviation of each matrix, trained again."
+        shown.add("landscape-perturbations", "Perturbations", "fig. 10", caption, plot_perturbations(perturbed))
+        table = compute_recovery(perturbed).round(3)
+        shown.add("landscape-recovery", "The same as numbers", "fig. 10", caption, table)
+    shown.claims += [claim_equal_frequency(untrained), claim_smoother(path if "cosine" in path else path[:0])]
+    factor = perturbed if "factor" in perturbed else pd.DataFrame()
+    shown.claims += [claim_robust(factor), claim_return(factor)]
+    return shown

@@ -1,0 +1,238 @@
+"""The surface of the loss of small models: figures 7 to 10 of Mehta."""
+
+import itertools
+import math
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from keras_rnncap.analysis.initializations_study import PAPER_CELLS
+from keras_rnncap.analysis.landscape_study import landscape_exhibits
+from keras_rnncap.dynamics import cosines
+from keras_rnncap.errors import InputError
+from keras_rnncap.initializers import derived_seed
+from keras_rnncap.population import MemberBuilder
+from keras_rnncap.population.devices import populations_at_once
+from keras_rnncap.population.untrained import SETTINGS, UntrainedModels, uniform_settings
+from keras_rnncap.runs import replacing, write_rows
+from keras_rnncap.studies.initializations import TrainingPiece
+from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
+from keras_rnncap.studies.word_models import (
+    EPOCHS,
+    SPLIT,
+    Outcome,
+    Trained,
+    paper_task,
+    train_word_models,
+    word_members,
+)
+from keras_rnncap.terminal.progress import WorkProgress
+
+CHUNK = 64 * SETTINGS
+"""Settings without training that are computed in one call, and counted together."""
+AT_ONCE = 4
+"""Chunks for each core after which counts are kept."""
+FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0)
+"""Perturbation factors k."""
+GOOD_PATH, GOOD_MINIMUM = 0.96, 0.98
+"""The accuracies of trained models of which updates and perturbations are shown."""
+RETRAINED = 30
+"""Epochs after a perturbation."""
+
+
+class UntrainedPiece(TrainingPiece):
+    """Accuracies of random settings without training."""
+
+    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
+        """Computes what is missing; returns the piece's row."""
+        del rows
+        settings, began = dict(self.settings), time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        (member,) = word_members(settings["units"], [0])
+        model = MemberBuilder(settings["cell"], settings["units"], 1, settings["word_dim"], 2)(member)
+        words = task.words("validation")[:SPLIT]
+        untrained = UntrainedModels(model, task.vectors, words, task.labels(words) > 0)
+        limit, chunks = 1 / math.sqrt(settings["units"]), math.ceil(settings["settings"] / CHUNK)
+
+        def count(chunk: int) -> np.ndarray:
+            drawn = uniform_settings(settings["seed"], chunk, CHUNK, model, limit)
+            found = untrained.accuracies(drawn)[: settings["settings"] - chunk * CHUNK]
+            return np.bincount(np.rint(found * 2 * SPLIT).astype(int), minlength=2 * SPLIT + 1)
+
+        done, counts, spent = _counted(folder / "counts.npz")
+        with WorkProgress(chunks, done, progress) as bar, ThreadPoolExecutor(populations_at_once()) as pool:
+            count(0)  # compiles once, before there are several threads
+            while done < chunks:
+                batch = range(done, min(done + AT_ONCE * populations_at_once(), chunks))
+                counts = counts + sum(pool.map(count, batch))
+                done = batch.stop
+                with bar.held(), replacing(folder / "counts.npz") as new:
+                    seconds = spent + time.monotonic() - began
+                    with new.open("wb") as stream:
+                        np.savez(stream, done=done, counts=counts, seconds=seconds)
+                bar.to(done, self.name)
+        places = np.flatnonzero(counts)
+        seconds = spent + time.monotonic() - began
+        trials = [
+            {"trial": int(place), "status": "completed", "accuracy": place / (2 * SPLIT), "count": int(counts[place])}
+            | {"elapsed_s": round(seconds * counts[place] / counts.sum(), 6)}
+            for place in places
+        ]
+        write_rows(folder / "trials.csv", trials)
+        found = {"best_score": float(places[-1] / (2 * SPLIT)), "objective": "accuracy", "direction": "max"}
+        return self._row(task.data, model.count_params(), seconds, found)
+
+    def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
+        shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
+        sizes = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data, "seed": self.settings["seed"]}
+        return {"piece": self.name, **self.labels, **shape, **found, **sizes, "elapsed_s": round(seconds, 3)}
+
+
+class PathPiece(UntrainedPiece):
+    """Updates of weights in training, beside the whole way."""
+
+    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
+        """Trains the models, and returns the piece's row."""
+        del rows
+        began = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        trained, data = self._trained(progress, keep=True)
+        trials = []
+        assert trained.weights is not None
+        for number in np.flatnonzero(trained.best >= GOOD_PATH):
+            last = int(trained.epochs[number])
+            for epoch, cosine in enumerate(cosines(trained.weights[: last + 1, number]), 1):
+                trials.append(
+                    {"trial": int(number), "status": "completed", "epoch": epoch, "cosine": cosine}
+                    | {"accuracy": trained.accuracy[epoch, number], "loss": trained.loss[epoch, number]}
+                )
+        return self._finished(folder, trials, trained, data, began)
+
+    def _trained(self, progress: Progress, keep: bool = False) -> tuple[Trained, str]:
+        """Returns the trained models, and what their data are called."""
+        settings = dict(self.settings)
+        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        seeds = [derived_seed(settings["seed"], number) for number in range(settings["models"])]
+        with WorkProgress(settings["epochs"], 0, progress) as bar:
+
+            def show(epoch: int, outcome: Outcome) -> None:
+                bar.to(epoch, f"{self.name}  best accuracy {outcome.accuracy.max():.3f}")
+
+            options = {"epochs": settings["epochs"], "keep": keep, "on_epoch": show}
+            return train_word_models(settings["cell"], settings["units"], task, seeds, **options), task.data
+
+    def _finished(
+        self, folder: Path, trials: list[dict[str, Any]], trained: Trained, data: str, began: float
+    ) -> dict[str, Any]:
+        seconds = time.monotonic() - began
+        each = {"elapsed_s": round(seconds / max(len(trials), 1), 6)}
+        columns = {"trial": None, "status": "untrained", "accuracy": None}
+        write_rows(folder / "trials.csv", [trial | each for trial in trials or [columns]])
+        found = {"best_score": float(trained.best.max()), "objective": "accuracy", "direction": "max"}
+        return self._row(data, int(trained.population.rows.shape[1]), seconds, found)
+
+
+class PerturbationPiece(PathPiece):
+    """Trained models whose weights are perturbed, and trained again."""
+
+    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
+        """Trains the models, perturbs those that are good enough, and trains all of these as one population."""
+        del rows
+        settings, began = dict(self.settings), time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        first, data = self._trained(progress)
+        weights, last = np.array(first.population.rows), first.accuracy[first.epochs, np.arange(settings["models"])]
+        good = np.flatnonzero(last >= GOOD_MINIMUM)[: settings["perturbed"]]
+        trials: list[dict[str, Any]] = []
+        if len(good):
+            cases = list(itertools.product(good.tolist(), FACTORS))
+            noise = [perturbation(first, number, settings["seed"]) for number in good]
+            starts = np.array([weights[number] + k * noise[good.tolist().index(number)] for number, k in cases])
+            task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+            options: dict[str, Any] = {"epochs": settings["retrained"], "keep": True, "stops": False, "starts": starts}
+            again = train_word_models(settings["cell"], settings["units"], task, range(len(cases)), **options)
+            assert again.weights is not None
+            for place, (number, k) in enumerate(cases):
+                for epoch in range(len(again.accuracy)):
+                    away = float(np.linalg.norm(again.weights[epoch, place] - weights[number]))
+                    trials.append(
+                        {"trial": number, "status": "completed", "factor": k, "epoch": epoch, "distance": away}
+                        | {"accuracy": again.accuracy[epoch, place], "loss": again.loss[epoch, place]}
+                        | {"trained_accuracy": last[number]}
+                    )
+        return self._finished(folder, trials, first, data, began)
+
+
+def perturbation(trained: Trained, number: int, seed: int) -> np.ndarray:
+    """Returns the noise of a model's weights at k = 1, eq. 9: normal, with the standard deviation of each matrix."""
+    row, place, noise = np.array(trained.population.rows)[number], 0, []
+    rng = np.random.default_rng([seed, 3, number])
+    for slot in trained.population.slots:
+        part = row[place : place + slot.size]
+        noise.append(rng.normal(0.0, part.std(), slot.size))
+        place += slot.size
+    return np.concatenate(noise)
+
+
+def _counted(file: Path) -> tuple[int, np.ndarray, float]:
+    """Returns how many chunks were counted, their counts, and the seconds that took."""
+    if not file.exists():
+        return 0, np.zeros(2 * SPLIT + 1, int), 0.0
+    try:
+        kept = np.load(file)
+        return int(kept["done"]), kept["counts"], float(kept["seconds"])
+    except Exception as error:  # a damaged archive raises whatever its first damaged part raises
+        raise InputError(f"{file} is damaged ({error}); delete it, and its settings are computed again") from error
+
+
+def _piece(kind: type[TrainingPiece], part: str, work: float, **settings: Any) -> TrainingPiece:
+    names = (part, settings["cell"], settings["word_dim"], settings["units"], f"seed{settings['seed']}")
+    return kind(piece_name(*names), {"rule": "first", **settings}, {"part": part}, work)
+
+
+class LandscapeStudy(Study):
+    """How often random settings answer rightly, how straight training goes, and what a perturbation does.
+
+    Three parts: `untrained` (figures 7 and 8), `path` (figure 9) and `perturbation` (figure 10).
+    """
+
+    name = "landscape"
+    title = "What does the surface of the loss look like?"
+    source = "Mehta, figures 7 to 10"
+    differences = (
+        "Figures 9 and 10 of the paper are of one model each, here of all that are good enough. After a perturbation, "
+        "models train at a constant rate of 0.001 for 30 epochs; the paper does not say how the rate goes on. Noise "
+        "has the standard deviation of each weight matrix or bias; the paper can also be read as that of all together."
+    )
+    profiles: ClassVar = {name: Grid(PAPER_CELLS, (), (), ()) for name in ("smoke", "laptop", "paper")}
+    untrained: ClassVar = {"smoke": 2 * CHUNK, "laptop": 1_000_000, "paper": 1_000_000}
+    models: ClassVar = {"smoke": 3, "laptop": 60, "paper": 60}
+    epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
+
+    def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
+        """Returns what is to be run."""
+        pieces: list[Piece] = []
+        few = ((2, 2),) if profile == "smoke" else tuple(itertools.product((2, 4), (2, 4)))
+        training: dict[str, Any] = {"models": self.models[profile], "epochs": self.epochs[profile], "seed": seed}
+        steps = training["models"] * training["epochs"] * 8_000 * 10
+        for cell in grid.cells:
+            for word_dim, units in few:
+                count = self.untrained[profile]
+                work = 3.0 * count * SPLIT * 10 * units * units
+                shape = {"cell": cell, "word_dim": word_dim, "units": units, "seed": seed}
+                pieces.append(_piece(UntrainedPiece, "untrained", work, settings=count, **shape))
+            for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
+                work, shape = 3.0 * steps * units * (units + word_dim), {"word_dim": word_dim, "units": units}
+                pieces.append(_piece(PathPiece, "path", work, cell=cell, **shape, **training))
+            word_dim, units = few[0] if profile == "smoke" else (2, 4)
+            again = {"perturbed": 10, "retrained": min(RETRAINED, self.epochs[profile])}
+            work, shape = 3.0 * steps * units * (units + word_dim), {"word_dim": word_dim, "units": units}
+            pieces.append(_piece(PerturbationPiece, "perturbation", work, cell=cell, **shape, **training, **again))
+        return pieces
+
+    shown_by = staticmethod(landscape_exhibits)
