@@ -3,7 +3,7 @@
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +20,19 @@ UNROLLED_STEPS = 16
 
 SHARED_NUMBERS = ("every_step", "patterns")
 """The first columns of a population's `numbers`; those of each layer's cell follow."""
+
+
+class Level(NamedTuple):
+    """Prefixes of sequences of words, of one length.
+
+    Attributes:
+        parents: Of each one, the index of the prefix without its last word among those of the level before; `None`
+            where they are the same, one by one.
+        words: Its last word.
+    """
+
+    parents: np.ndarray | None
+    words: np.ndarray
 
 
 class Template:
@@ -174,6 +187,20 @@ class Template:
             return self._read_out(readout, y * drops[-1][0] if drops else y), states
         outputs = self._read_out(readout, stacked * drops[-1] if drops else stacked)  # (time, members, batch, ...)
         return ops.moveaxis(outputs, 0, 2), states
+
+    def prefixes(self, rows: Any, numbers: Any, vectors: np.ndarray, levels: Sequence[Level]) -> Any:
+        """Returns the last outputs, `(members, prefixes, output_dim)`, for the prefixes of the last of some levels.
+
+        `vectors` has the input of each word, `(words, input_dim)`.
+        """
+        layers, readout = self._layers(rows, numbers)
+        states = self._initial_states(layers, 1)
+        for level in levels:
+            if level.parents is not None:
+                states = keras.tree.map_structure(functools.partial(ops.take, indices=level.parents, axis=-1), states)
+            x, products = self._of_input(layers[0], ops.convert_to_tensor(vectors[level.words].T, rows.dtype))
+            states, _ = self._step(layers, states, x, products)
+        return self._read_out(readout, _vector(states[-1][0]))
 
     def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
         """Returns the input of the first cell's `step`, and its products with weights."""

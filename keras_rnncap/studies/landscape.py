@@ -32,7 +32,7 @@ from keras_rnncap.studies.word_models import (
 )
 from keras_rnncap.terminal.progress import WorkProgress
 
-CHUNK = 64 * SETTINGS
+CHUNK = 256 * SETTINGS
 """Settings without training that are computed in one call, and counted together."""
 AT_ONCE = 4
 """Chunks for each core after which counts are kept."""

@@ -35,7 +35,7 @@ def test_accuracies_are_those_of_each_model_alone(cell, learned):
     if cell == "+rnn":
         options["input_projection"] = True
     model = sequence_model(cell, 3, input_dim=2, output_dim=2, cell_options=options)
-    settings = uniform_settings(0, 0, 2 * SETTINGS, model, 2.0)
+    settings = uniform_settings(0, 0, 8 * SETTINGS, model, 2.0)
     untrained = UntrainedModels(model, task.vectors, words, labels)
     found = untrained.accuracies(settings)
     expected = accuracies_slowly(model, task.vectors, words, labels, settings[:5])
@@ -48,14 +48,15 @@ def test_prefixes_of_sequences_are_shared():
     words = np.array(list(itertools.product(range(3), repeat=4)))
     rng = np.random.default_rng(0)
     sequences = words[rng.integers(0, 81, 300)]
-    levels, leaves = prefix_levels(sequences)
-    assert [len(level.words) for level in levels] == [3, 9, 27, len(np.unique(sequences, axis=0))]
-    for sequence, leaf in zip(sequences, leaves, strict=True):
-        read = []
-        for level in reversed(levels):
-            read.append(level.words[leaf])
-            leaf = level.parents[leaf]
-        assert read[::-1] == sequence.tolist()
+    for count, sizes in ((300, [3, 9, 27, 300]), (50, [3, 9, 50, 50]), (1, [1, 1, 1, 1])):
+        levels = prefix_levels(sequences[:count])
+        assert [len(level.words) for level in levels] == sizes
+        for place, sequence in enumerate(sequences[:count]):
+            read = []
+            for level in reversed(levels):
+                read.append(level.words[place])
+                place = place if level.parents is None else level.parents[place]
+            assert (read[::-1], place) == (sequence.tolist(), 0)
 
 
 def test_undecided_answers_are_half_right_and_repeated_sequences_count():
@@ -74,11 +75,11 @@ def test_undecided_answers_are_half_right_and_repeated_sequences_count():
 
 def test_what_cannot_be_computed_is_refused():
     task = (np.eye(3), np.array([[0, 1]]), np.array([1]))
-    deep = sequence_model("rnn", 2, 2, input_dim=3, output_dim=2)
     one = sequence_model("rnn", 2, input_dim=3, output_dim=1)
-    for model in (deep, one):
-        with pytest.raises(CannotShareError, match="one recurrent layer and two logits"):
+    every = sequence_model("rnn", 2, input_dim=3, output_dim=2, return_sequences=True)
+    for model in (one, every):
+        with pytest.raises(CannotShareError, match="two logits after the last word"):
             UntrainedModels(model, *task)
     model = sequence_model("rnn", 2, input_dim=3, output_dim=2)
-    with pytest.raises(InputError, match=r"settings must be \(a multiple of 64, 20\); got \(64, 3\)"):
+    with pytest.raises(InputError, match=r"settings must be \(a multiple of 16, 20\); got \(64, 3\)"):
         UntrainedModels(model, *task).accuracies(np.zeros((64, 3)))
