@@ -161,15 +161,15 @@ def make_plan(
         full = min(INITIAL_SHARE * slots, trials[1])
         if not given and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
             count = full
-        steps = whole / count
+        each = whole / count
         share = MARGIN * WHOLE * whole / cores
         few = search_steps is not None and whole / trials[0] < search_steps and share >= fewest_steps
         if few:
-            steps = share
-        steps = given or max(math.floor(steps / 100) * 100, 100)
+            each = share
+        steps = given or max(math.floor(each / 100) * 100, 100)
         # At least so many that no core is idle; those for which there is no time do not begin.
         least = INITIAL_SHARE * cores
         all_trials = spent.trials + (least if few else max(math.floor(whole / steps), least))
         if 2 * (fewer := at_once(slots, all_trials)) > slots:
-            return Plan(all_trials, int(steps), deadline)
+            return Plan(all_trials, steps, deadline)
         slots = fewer  # populations of far fewer take longer for each; timing compiles, and costs as much as it tells

@@ -113,7 +113,7 @@ def plot_shares(shares: pd.DataFrame) -> Figure:
         table = shares[shares["rule"] == rule].iloc[::-1]
         errors = [table["share"] - table["low"], table["high"] - table["share"]]
         colors = [cell_color(cell) for cell in table["cell"]]
-        axes.errorbar(table["share"], range(len(table)), xerr=errors, fmt="none", ecolor=colors)
+        axes.errorbar(table["share"], range(len(table)), xerr=errors, fmt="none", ecolor="0.6")
         axes.scatter(table["share"], range(len(table)), color=colors, zorder=3)
         axes.set_yticks(range(len(table)), [plain(cell) for cell in table["cell"]])
         axes.set(xlabel=f"share above {GOOD:.0%}", xlim=(-0.02, 1.02))
@@ -127,7 +127,7 @@ def claim_more_initializations(trainings: pd.DataFrame) -> Claim:
     paper = "First: RNN in few of 16 shapes and 3 initializations, GRU in most; Xor: RNN in 1 of 48"
     rows = trainings[trainings["cell"].isin(PAPER_CELLS)]
     counts = rows.groupby(["rule", "cell"])["good"].agg(["sum", "size"]).unstack("cell")
-    if counts.shape != (2, 4) or counts.isna().any(axis=None):
+    if counts.shape != (2, 4) or counts.isna().to_numpy().any():
         return open_claim(claim, paper, "not both cells have trainings with both rules")
     tests, told, differences = [], [], []
     for rule, row in counts.iterrows():
