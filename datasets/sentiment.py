@@ -38,7 +38,7 @@ class SentimentSequences(GeneratedTask):
         rule: `"count"`, `"first"` or `"xor"`.
         length: Words of a sequence, at most 1,000; longer ones test whether a model generalizes.
         seed: Seed of the sequences and of word vectors.
-        word_dim: Numbers of a word vector, at most 1,000; `None` for one-hot inputs.
+        word_dim: Numbers of a word vector, at most 1,000; 0 for one-hot inputs.
         classes: 1, for one logit, or 2.
 
     Example:
@@ -57,7 +57,7 @@ class SentimentSequences(GeneratedTask):
     infeasible_above = 2 * math.log(2)
 
     def __init__(
-        self, rule: str = "count", length: int = 10, seed: int = 0, word_dim: int | None = None, classes: int = 1
+        self, rule: str = "count", length: int = 10, seed: int = 0, word_dim: int = 0, classes: int = 1
     ) -> None:
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
@@ -69,8 +69,8 @@ class SentimentSequences(GeneratedTask):
         self.output_dim = check_integer("classes", classes, 1, 2)
         self.vectors = np.eye(WORDS, dtype="float32")
         words = ""
-        if word_dim is not None:
-            self.input_dim = check_integer("word_dim", word_dim, 1, WIDEST)
+        if check_integer("word_dim", word_dim, 0, WIDEST):
+            self.input_dim = word_dim
             drawn = np.random.default_rng([self.seed, 1, self.input_dim]).normal(size=(WORDS, self.input_dim))
             self.vectors, words = drawn.astype("float32"), f", words of {word_dim}"
         answers = ", two logits" if self.output_dim == 2 else ""

@@ -44,7 +44,7 @@ def shuffled(batches: Any, size: int, patterns: Any) -> Any:
         patterns: Each model's number of patterns, likewise, in [1, 2^20]: it draws from so many first ones.
 
     Example:
-    >>> shuffled(np.array([[0], [1]]), 4, np.array([[8], [8]])).shape
+    >>> tuple(shuffled(np.array([[0], [1]]), 4, np.array([[8], [8]])).shape)
     (2, 4)
     """
     batches, patterns = ops.cast(batches, "int32"), ops.cast(patterns, "int32")

@@ -90,8 +90,8 @@ def test_rules_and_lengths_are_checked():
         SentimentSequences("counts")
     with pytest.raises(InputError, match=r"length must be at least 6.*got 4"):
         SentimentSequences(length=4)
-    with pytest.raises(InputError, match=r"word_dim must be .*got 0"):
-        SentimentSequences(word_dim=0)
+    with pytest.raises(InputError, match=r"word_dim must be .*got -1"):
+        SentimentSequences(word_dim=-1)
     with pytest.raises(InputError, match=r"classes must be .*got 3"):
         SentimentSequences(classes=3)
 
