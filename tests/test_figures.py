@@ -3,9 +3,12 @@
 import pandas as pd
 from contracts.figure_contract import FigureContract
 from studies.made import memory, quantization, reruns, scaling, stored, trainability
+from studies.made_words import initializations, landscape, words
 
 from keras_rnncap.analysis.capacity_numbers import compute_points
 from keras_rnncap.analysis.exhibits import StudyRows
+from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings
+from keras_rnncap.analysis.landscape_study import of_part
 from keras_rnncap.analysis.memory_study import compute_memory
 from keras_rnncap.analysis.quantization_study import compute_quantization
 from keras_rnncap.analysis.scaling_study import compute_scaling
@@ -189,3 +192,108 @@ class TestReruns(FigureContract):
     def drawn_from(self, count):
         pieces, trials = reruns()
         return (with_pieces(StudyRows(pieces, trials[-20:][:count]), "rerun"),)
+
+
+class TestWords(FigureContract):
+    plot = "words_study.plot_words"
+    labels = (
+        ("", "second number"),
+        ("", ""),
+        ("", ""),
+        ("first number", "second number"),
+        ("first number", ""),
+        ("first number", ""),
+    )
+
+    def drawn_from(self, count):
+        return (of_part(StudyRows(*words()), "words")[:count],)
+
+
+class TestStates(FigureContract):
+    plot = "words_study.plot_states"
+    labels = (
+        ("", "second unit"),
+        ("", ""),
+        ("", ""),
+        ("first unit", "second unit"),
+        ("first unit", ""),
+        ("first unit", ""),
+    )
+
+    def drawn_from(self, count):
+        rows = of_part(StudyRows(*words()), "states")
+        return (rows[rows["kind"] != "word"][:count],)
+
+
+class TestHeatmaps(FigureContract):
+    plot = "initializations_study.plot_heatmaps"
+    labels = (
+        ("", "hidden units"),
+        ("", ""),
+        ("", ""),
+        ("word dimensions", "hidden units"),
+        ("word dimensions", ""),
+        ("word dimensions", ""),
+    )
+
+    def drawn_from(self, count):
+        return (compute_trainings(StudyRows(*initializations()))[:count],)
+
+
+class TestAccuracies(FigureContract):
+    plot = "initializations_study.plot_accuracies"
+    labels = (
+        ("initializations, best first", "accuracy, %"),
+        *(("initializations, best first", ""),) * 3,
+    )
+
+    def drawn_from(self, count):
+        return (compute_trainings(StudyRows(*initializations()))[:count],)
+
+
+class TestShares(FigureContract):
+    plot = "initializations_study.plot_shares"
+    labels = (("share above 90%", ""),) * 2  # cells have their names at the other axis
+
+    def drawn_from(self, count):
+        return (compute_shares(compute_trainings(StudyRows(*initializations())))[:count],)
+
+
+class TestUntrained(FigureContract):
+    plot = "landscape_study.plot_untrained"
+    labels = (
+        ("accuracy, %", "settings"),
+        *(("accuracy, %", ""),) * 3,
+    )
+
+    def drawn_from(self, count):
+        return (of_part(StudyRows(*landscape()), "untrained")[:count],)
+
+
+class TestBoxes(FigureContract):
+    plot = "landscape_study.plot_boxes"
+    labels = (("", "accuracy, %"),)  # models have their names at the other axis
+
+    def drawn_from(self, count):
+        return (of_part(StudyRows(*landscape()), "untrained")[:count],)
+
+
+class TestPaths(FigureContract):
+    plot = "landscape_study.plot_paths"
+    labels = (
+        ("", "cosine"),
+        ("", ""),
+        ("epochs", "cosine"),
+        ("epochs", ""),
+    )
+
+    def drawn_from(self, count):
+        return (of_part(StudyRows(*landscape()), "path")[:count],)
+
+
+class TestPerturbations(FigureContract):
+    plot = "landscape_study.plot_perturbations"
+    labels = tuple((x, y) for x in ("", "epochs") for y in ("cross-entropy", "accuracy", "distance of weights"))
+
+    def drawn_from(self, count):
+        return (of_part(StudyRows(*landscape()), "perturbation")[:count],)

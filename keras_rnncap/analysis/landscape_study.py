@@ -134,7 +134,8 @@ def plot_paths(path: pd.DataFrame) -> Figure:
             axes.set_ylim(-1, 1)
     for axes in grid[-1]:
         axes.set_xlabel("epochs")
-    grid[0, 0].set_ylabel("cosine")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("cosine")
     return figure
 
 

@@ -12,7 +12,6 @@ from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN
 from keras_rnncap.analysis.statistics import LEVEL
 from keras_rnncap.analysis.style import cell_color, new_grid, plain, sort_by_cell
 
-STOP, POSITIVE = range(6), range(6, 8)
 KINDS = {"stop": ("0.6", range(6)), "positive": ("#0072B2", range(6, 8)), "negative": ("#D55E00", range(8, 10))}
 GOOD = 0.98
 
@@ -24,8 +23,8 @@ def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
 
 
 def vectors(texts: pd.Series) -> np.ndarray:
-    """Returns vectors that a column holds as JSON, one below the other."""
-    return np.array([json.loads(text) for text in texts], float).reshape(len(texts), -1)
+    """Returns vectors that a column holds as JSON, one below the other; of no texts, no vectors of two numbers."""
+    return np.array([json.loads(text) for text in texts], float).reshape(len(texts), -1 if len(texts) else 2)
 
 
 def compute_words(words: pd.DataFrame) -> pd.DataFrame:
@@ -82,14 +81,14 @@ def plot_words(words: pd.DataFrame) -> Figure:
     for row, cell in enumerate(cells):
         own = words[(words["cell"] == cell) & (words["kind"] == "word")].sort_values("word")
         for column, (name, label) in enumerate(columns.items()):
-            points, axes = vectors(own[name]), grid[row, column]
+            axes = grid[row, column]
             for kind, (color, places) in KINDS.items():
-                chosen = points[list(places)]
-                axes.scatter(chosen[:, 0], chosen[:, 1], color=color, label=kind)
+                axes.scatter(*vectors(own[own["word"].isin(places)][name])[:, :2].T, color=color, label=kind)
             axes.axhline(0, color="0.85", linewidth=0.8, zorder=0)
             axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
             axes.set_title(f"{plain(cell)}: {label}", fontsize="small")
     grid[0, 0].legend(frameon=False, fontsize="x-small")
+    _name_axes(grid, "first number", "second number")
     return figure
 
 
@@ -105,7 +104,7 @@ def plot_states(states: pd.DataFrame) -> Figure:
     for row, cell in enumerate(cells):
         own = states[states["cell"] == cell]
         fixed = own[own["kind"] == "fixed point"]
-        points = vectors(fixed["state"]) if len(fixed) else np.zeros((0, 2))
+        points = vectors(fixed["state"])
         sizes = [max(np.hypot(*value) for value in json.loads(text)) for text in fixed["eigenvalues"]]
         for column, pair in enumerate(pairs):
             axes = grid[row, column]
@@ -116,7 +115,15 @@ def plot_states(states: pd.DataFrame) -> Figure:
             for point, size in zip(points, sizes, strict=True):
                 axes.plot(*point[:2], "o", color="#CC79A7", fillstyle="full" if size < 1 else "none")
             axes.set_title(f"{plain(cell)}: {titles[int(pair)]}", fontsize="small")
+    _name_axes(grid, "first unit", "second unit")
     return figure
+
+
+def _name_axes(grid: np.ndarray, x: str, y: str) -> None:
+    for axes in grid[-1]:
+        axes.set_xlabel(x)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y)
 
 
 def claim_stop_words(words: pd.DataFrame) -> Claim:

@@ -11,10 +11,11 @@ import numpy as np
 
 from keras_rnncap.analysis.initializations_study import PAPER_CELLS, initializations_exhibits
 from keras_rnncap.cells import CELLS
+from keras_rnncap.datasets.sentiment import SIZES
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.runs import write_rows
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
-from keras_rnncap.studies.word_models import BATCH, EPOCHS, Outcome, paper_task, train_word_models
+from keras_rnncap.studies.word_models import EPOCHS, LENGTH, Outcome, Trained, paper_task, train_word_models
 from keras_rnncap.terminal.progress import WorkProgress
 
 OTHER_CELLS = tuple(cell for cell in CELLS if cell not in PAPER_CELLS)
@@ -33,39 +34,52 @@ class TrainingPiece(Piece):
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
         """Trains the models, from their start; returns the piece's row."""
         del rows
-        settings, began = dict(self.settings), time.monotonic()
+        began = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
-        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
-        seeds = [derived_seed(settings["seed"], number) for number in range(settings["models"])]
-        epochs = settings["epochs"]
-        with WorkProgress(epochs, 0, progress) as bar:
-
-            def show(epoch: int, outcome: Outcome) -> None:
-                bar.to(epoch, f"{self.name}  median accuracy {np.median(outcome.accuracy):.3f}")
-
-            trained = train_word_models(settings["cell"], settings["units"], task, seeds, epochs=epochs, on_epoch=show)
-        seconds = time.monotonic() - began
-        best = np.nanargmax(trained.accuracy, axis=0)
+        trained, data = self._trained(progress)
         trials = [
             {"trial": number, "status": "completed", "accuracy": trained.accuracy[epoch, number]}
             | {"last_accuracy": trained.accuracy[trained.epochs[number], number], "best_epoch": int(epoch)}
-            | {"epochs": int(trained.epochs[number]), "loss": trained.loss[epoch, number], "seed": seeds[number]}
-            | {"elapsed_s": round(seconds / len(seeds), 3)}
-            for number, epoch in enumerate(best)
+            | {"epochs": int(trained.epochs[number]), "loss": trained.loss[epoch, number]}
+            for number, epoch in enumerate(np.nanargmax(trained.accuracy, axis=0))
         ]
-        write_rows(folder / "trials.csv", trials)
-        shape = {name: settings[name] for name in ("cell", "rule", "word_dim", "units", "models", "seed")}
+        return self._finished(folder, trials, trained, data, began)
+
+    def _trained(self, progress: Progress, keep: bool = False) -> tuple[Trained, str]:
+        """Returns the trained models, and what their data are called."""
+        settings = dict(self.settings)
+        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        seeds = [derived_seed(settings["seed"], number) for number in range(settings["models"])]
+        with WorkProgress(settings["epochs"], 0, progress) as bar:
+
+            def show(epoch: int, outcome: Outcome) -> None:
+                bar.to(epoch, f"{self.name}  best accuracy {outcome.accuracy.max():.3f}")
+
+            options = {"epochs": settings["epochs"], "keep": keep, "on_epoch": show}
+            return train_word_models(settings["cell"], settings["units"], task, seeds, **options), task.data
+
+    def _finished(
+        self, folder: Path, trials: list[dict[str, Any]], trained: Trained, data: str, began: float
+    ) -> dict[str, Any]:
+        seconds = time.monotonic() - began
+        each = {"elapsed_s": round(seconds / max(len(trials), 1), 6)}
+        columns = {"trial": None, "status": "untrained", "accuracy": None}
+        write_rows(folder / "trials.csv", [trial | each for trial in trials or [columns]])
         found = {"best_score": float(trained.best.max()), "objective": "accuracy", "direction": "max"}
-        sizes = {"depth": 1, "parameters": trained.population.rows.shape[1], "task": task.name, "data": task.data}
+        return self._row(data, int(trained.population.rows.shape[1]), seconds, found)
+
+    def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
+        shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
+        sizes = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data, "seed": self.settings["seed"]}
         return {"piece": self.name, **self.labels, **shape, **found, **sizes, "elapsed_s": round(seconds, 3)}
 
 
-def training_piece(part: str, **settings: Any) -> TrainingPiece:
-    """Returns the training of models of one shape."""
+def training_piece(kind: type[TrainingPiece], part: str, **settings: Any) -> TrainingPiece:
+    """Returns the training of models of one shape, as a piece of a kind."""
     names = (part, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{settings['seed']}")
-    steps = settings["models"] * settings["epochs"] * 250 * BATCH * 10
+    steps = settings["models"] * settings["epochs"] * SIZES[0] * LENGTH
     work = 3.0 * steps * settings["units"] * (settings["units"] + settings["word_dim"])
-    return TrainingPiece(piece_name(*names), settings, {"part": part}, work)
+    return kind(piece_name(*names), settings, {"part": part}, work)
 
 
 class InitializationsStudy(Study):
@@ -98,9 +112,9 @@ class InitializationsStudy(Study):
         for cell, (word_dim, units) in itertools.product(grid.cells, SHAPES[profile]):
             shape: dict[str, Any] = {"cell": cell, "word_dim": word_dim, "units": units, **common}
             if cell in PAPER_CELLS:
-                pieces += [training_piece("paper", rule=rule, **shape) for rule in ("first", "xor")]
+                pieces += [training_piece(TrainingPiece, "paper", rule=rule, **shape) for rule in ("first", "xor")]
             elif word_dim != 4:
-                pieces.append(training_piece("cells", rule="first", **shape))
+                pieces.append(training_piece(TrainingPiece, "cells", rule="first", **shape))
         return pieces
 
     shown_by = staticmethod(initializations_exhibits)

@@ -14,17 +14,16 @@ from keras_rnncap.analysis.initializations_study import PAPER_CELLS
 from keras_rnncap.analysis.landscape_study import landscape_exhibits
 from keras_rnncap.dynamics import cosines
 from keras_rnncap.errors import InputError
-from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import MemberBuilder
 from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.population.untrained import SETTINGS, UntrainedModels, uniform_settings
 from keras_rnncap.runs import replacing, write_rows
-from keras_rnncap.studies.initializations import TrainingPiece
+from keras_rnncap.studies.initializations import TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
 from keras_rnncap.studies.word_models import (
     EPOCHS,
+    LENGTH,
     SPLIT,
-    Outcome,
     Trained,
     paper_task,
     train_word_models,
@@ -87,13 +86,8 @@ class UntrainedPiece(TrainingPiece):
         found = {"best_score": float(places[-1] / (2 * SPLIT)), "objective": "accuracy", "direction": "max"}
         return self._row(task.data, model.count_params(), seconds, found)
 
-    def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
-        shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
-        sizes = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data, "seed": self.settings["seed"]}
-        return {"piece": self.name, **self.labels, **shape, **found, **sizes, "elapsed_s": round(seconds, 3)}
 
-
-class PathPiece(UntrainedPiece):
+class PathPiece(TrainingPiece):
     """Updates of weights in training, beside the whole way."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
@@ -113,31 +107,8 @@ class PathPiece(UntrainedPiece):
                 )
         return self._finished(folder, trials, trained, data, began)
 
-    def _trained(self, progress: Progress, keep: bool = False) -> tuple[Trained, str]:
-        """Returns the trained models, and what their data are called."""
-        settings = dict(self.settings)
-        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
-        seeds = [derived_seed(settings["seed"], number) for number in range(settings["models"])]
-        with WorkProgress(settings["epochs"], 0, progress) as bar:
 
-            def show(epoch: int, outcome: Outcome) -> None:
-                bar.to(epoch, f"{self.name}  best accuracy {outcome.accuracy.max():.3f}")
-
-            options = {"epochs": settings["epochs"], "keep": keep, "on_epoch": show}
-            return train_word_models(settings["cell"], settings["units"], task, seeds, **options), task.data
-
-    def _finished(
-        self, folder: Path, trials: list[dict[str, Any]], trained: Trained, data: str, began: float
-    ) -> dict[str, Any]:
-        seconds = time.monotonic() - began
-        each = {"elapsed_s": round(seconds / max(len(trials), 1), 6)}
-        columns = {"trial": None, "status": "untrained", "accuracy": None}
-        write_rows(folder / "trials.csv", [trial | each for trial in trials or [columns]])
-        found = {"best_score": float(trained.best.max()), "objective": "accuracy", "direction": "max"}
-        return self._row(data, int(trained.population.rows.shape[1]), seconds, found)
-
-
-class PerturbationPiece(PathPiece):
+class PerturbationPiece(TrainingPiece):
     """Trained models whose weights are perturbed, and trained again."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
@@ -190,11 +161,6 @@ def _counted(file: Path) -> tuple[int, np.ndarray, float]:
         raise InputError(f"{file} is damaged ({error}); delete it, and its settings are computed again") from error
 
 
-def _piece(kind: type[TrainingPiece], part: str, work: float, **settings: Any) -> TrainingPiece:
-    names = (part, settings["cell"], settings["word_dim"], settings["units"], f"seed{settings['seed']}")
-    return kind(piece_name(*names), {"rule": "first", **settings}, {"part": part}, work)
-
-
 class LandscapeStudy(Study):
     """How often random settings answer rightly, how straight training goes, and what a perturbation does.
 
@@ -219,20 +185,27 @@ class LandscapeStudy(Study):
         pieces: list[Piece] = []
         few = ((2, 2),) if profile == "smoke" else tuple(itertools.product((2, 4), (2, 4)))
         training: dict[str, Any] = {"models": self.models[profile], "epochs": self.epochs[profile], "seed": seed}
-        steps = training["models"] * training["epochs"] * 8_000 * 10
         for cell in grid.cells:
             for word_dim, units in few:
                 count = self.untrained[profile]
-                work = 3.0 * count * SPLIT * 10 * units * units
-                shape = {"cell": cell, "word_dim": word_dim, "units": units, "seed": seed}
-                pieces.append(_piece(UntrainedPiece, "untrained", work, settings=count, **shape))
+                work = 3.0 * count * SPLIT * LENGTH * units * units
+                shape = {
+                    "rule": "first",
+                    "cell": cell,
+                    "word_dim": word_dim,
+                    "units": units,
+                    "seed": seed,
+                    "settings": count,
+                }
+                names = ("untrained", "first", cell, word_dim, units, f"seed{seed}")
+                pieces.append(UntrainedPiece(piece_name(*names), shape, {"part": "untrained"}, work))
+            training |= {"cell": cell, "rule": "first"}
             for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
-                work, shape = 3.0 * steps * units * (units + word_dim), {"word_dim": word_dim, "units": units}
-                pieces.append(_piece(PathPiece, "path", work, cell=cell, **shape, **training))
+                pieces.append(training_piece(PathPiece, "path", word_dim=word_dim, units=units, **training))
             word_dim, units = few[0] if profile == "smoke" else (2, 4)
             again = {"perturbed": 10, "retrained": min(RETRAINED, self.epochs[profile])}
-            work, shape = 3.0 * steps * units * (units + word_dim), {"word_dim": word_dim, "units": units}
-            pieces.append(_piece(PerturbationPiece, "perturbation", work, cell=cell, **shape, **training, **again))
+            options = {"word_dim": word_dim, "units": units, **training, **again}
+            pieces.append(training_piece(PerturbationPiece, "perturbation", **options))
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_rnncap.cells import CellFactory
 from keras_rnncap.datasets import SentimentSequences
+from keras_rnncap.datasets.sentiment import SIZES
 from keras_rnncap.population import Member, MemberBuilder, Population, due, listen
 from keras_rnncap.training import Schedule, TrainingSettings
 
@@ -17,7 +18,9 @@ BATCH = 32
 """Sequences in a training step; the paper does not say how many."""
 EPOCHS = 150
 RATE = 1e-3
-SPLIT = 2_000
+LENGTH = 10
+"""Words of a sequence."""
+SPLIT = SIZES[1]
 """Validation sequences."""
 
 
@@ -61,7 +64,7 @@ class Trained:
         return np.isfinite(self.accuracy).sum(axis=0) - 1
 
 
-def paper_task(rule: str, word_dim: int, seed: int = 0, length: int = 10) -> SentimentSequences:
+def paper_task(rule: str, word_dim: int, seed: int = 0, length: int = LENGTH) -> SentimentSequences:
     """Returns a task as the paper's models have it: fixed word vectors, two logits."""
     return SentimentSequences(rule, length, seed, word_dim=word_dim, classes=2)
 
@@ -73,7 +76,7 @@ def word_members(hidden: int, seeds: Sequence[int], epochs: int = EPOCHS) -> lis
     after each epoch whose validation accuracy is worse than that of the one before; training stops after four epochs
     without gain, or at a rate below 1e-6.
     """
-    steps = math.ceil(8_000 / BATCH)
+    steps = math.ceil(SIZES[0] / BATCH)
     schedule = Schedule("worse", steps, factor=0.5, lowest_rate=1e-6, stop_patience=4)
     settings = TrainingSettings(epochs * steps, "adam", RATE, clip_norm=1e9, schedule=schedule)
     limit = 1 / math.sqrt(hidden)

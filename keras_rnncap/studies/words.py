@@ -13,9 +13,8 @@ from keras_rnncap.analysis.words_study import words_exhibits
 from keras_rnncap.datasets.sentiment import POSITIVE, STOP, WORDS
 from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_change
 from keras_rnncap.population import MemberBuilder, Population
-from keras_rnncap.studies.initializations import OTHER_CELLS
-from keras_rnncap.studies.landscape import PathPiece
-from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
+from keras_rnncap.studies.initializations import OTHER_CELLS, TrainingPiece, training_piece
+from keras_rnncap.studies.study import Grid, Piece, Progress, Study
 from keras_rnncap.studies.word_models import EPOCHS, paper_task, word_members
 
 PROBED = 4_096
@@ -25,7 +24,7 @@ PAIRS = (((0, 1, 2), (6, 8, 7)), ((6, 8), (8, 6)), ((6, 6, 6), (8, 8, 8)))
 READ = 10
 
 
-class WordsPiece(PathPiece):
+class WordsPiece(TrainingPiece):
     """The words and the state paths of the best of some models."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
@@ -73,7 +72,7 @@ class WordsPiece(PathPiece):
         return self._finished(folder, table, trained, data, began)
 
 
-class ProbePiece(PathPiece):
+class ProbePiece(TrainingPiece):
     """After how many stop words trained models change their answer."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
@@ -107,13 +106,6 @@ def _text(vector: np.ndarray) -> str:
     return json.dumps([round(float(value), 6) for value in vector])
 
 
-def _piece(kind: type[PathPiece], part: str, **settings: Any) -> PathPiece:
-    names = (part, settings["cell"], settings["word_dim"], settings["units"], f"seed{settings['seed']}")
-    steps = settings["models"] * settings["epochs"] * 8_000 * 10
-    work = 3.0 * steps * settings["units"] * (settings["units"] + settings["word_dim"])
-    return kind(piece_name(*names), {"rule": "count", **settings}, {"part": part}, work)
-
-
 class WordsStudy(Study):
     """What models that count good and bad words make of each word, and for how long they remember one.
 
@@ -142,11 +134,11 @@ class WordsStudy(Study):
         training: dict[str, Any] = {"models": self.models[profile], "epochs": self.epochs[profile], "seed": seed}
         pieces: list[Piece] = []
         for cell in grid.cells:
-            shape: dict[str, Any] = {"cell": cell, "word_dim": 4, "units": 2, **training}
+            shape: dict[str, Any] = {"rule": "count", "cell": cell, "word_dim": 4, "units": 2, **training}
             if cell in PAPER_CELLS:
-                pieces.append(_piece(WordsPiece, "words", **shape | {"word_dim": 2}))
-                pieces.append(_piece(WordsPiece, "states", **shape))
-            pieces.append(_piece(ProbePiece, "probe", **shape, probed=self.probed[profile]))
+                pieces.append(training_piece(WordsPiece, "words", **shape | {"word_dim": 2}))
+                pieces.append(training_piece(WordsPiece, "states", **shape))
+            pieces.append(training_piece(ProbePiece, "probe", **shape, probed=self.probed[profile]))
         return pieces
 
     shown_by = staticmethod(words_exhibits)
