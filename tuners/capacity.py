@@ -19,6 +19,7 @@ from keras_rnncap.runs import IDENTITY, SCORED, replacing
 from keras_rnncap.training import takes_logits
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.population_tuner import SLOTS
+from keras_rnncap.tuners.rounds import closing_workers
 from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun, in_a_word
 from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, around, in_words
@@ -170,18 +171,10 @@ def measure_capacity(
         out = default_directory(cell, params, depth, seed, space=space, changes=changes, **sizes)
     task = capacity_task(factory, params, input_dim, length, seed, space)
 
-    def make_job(steps: int) -> Job:
-        return capacity_job(factory, task, params, depth, steps, batch_size, seed, space, changes)
-
     spent, deadline = Spent() if overwrite else spent_in(out), None
-    if minutes is not None:
-        make_job(1).check()
-        usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
-        search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
-        plan = make_plan(make_job, minutes, slots, engine, steps, *usual, TRIALS, spent, search)
-        trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
-    assert trials
-    job = make_job(steps or spent.steps or Capacity.steps)
+    usual_steps = spent.steps or Capacity.steps
+    job = capacity_job(factory, task, params, depth, steps or usual_steps, batch_size, seed, space, changes)
+    job.check()
     identity = {"command": "capacity", "input_dim": task.input_dim, "length": length}
     if space != "collins":
         identity |= {"space": space, "centered": task.centered}
@@ -189,10 +182,17 @@ def measure_capacity(
         identity["set"] = {key: in_words(value) for key, value in changes.items()}
     # Where all hyperparameters are fixed, trials differ in their weights alone.
     proposals: dict[str, Any] = {"oracle": "repeat"} if job.all_fixed else {"starts": capacity_starts(job)}
-    proposals |= {"rule": QuantileRule(), "deadline": deadline}
-    options = SearchOptions(**proposals, slots=slots, engine=engine, progress=progress)
     facts = {"space": space, "centered": task.centered}
-    return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
+    with closing_workers(job, engine) as workers:
+        if minutes is not None:
+            usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
+            search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
+            plan = make_plan(job, minutes, slots, workers, steps, *usual, TRIALS, spent, search)
+            trials, job, deadline = min(trials or plan.trials, plan.trials), job.with_steps(plan.steps), plan.deadline
+        assert trials
+        proposals |= {"rule": QuantileRule(), "deadline": deadline}
+        options = SearchOptions(**proposals, slots=slots, engine=workers, progress=progress)
+        return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 
 def capacity_task(

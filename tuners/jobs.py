@@ -1,5 +1,6 @@
 """What a sweep trains: from the values of hyperparameters to the members of a population, and from them to scores."""
 
+import copy
 import dataclasses
 import functools
 import math
@@ -94,6 +95,17 @@ class Job:
         """Raises `InputError` if the budget buys no model, or the task cannot have the values that the space allows."""
         if count := self._largest_task(self.budget({})).patterns:
             check_patterns(count)
+
+    def with_steps(self, steps: int) -> "Job":
+        """Returns the same with another number of steps."""
+        other = copy.copy(self)
+        other.steps = steps
+        return other
+
+    @property
+    def steps_per_call(self) -> int:
+        """Training steps in one call of a compiled graph."""
+        return min(STEPS_PER_EXECUTION, self.steps)
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""
@@ -203,7 +215,7 @@ class Job:
         Raises:
             CannotShareError: If it does not take the cell; `AlonePopulation` takes all.
         """
-        table, steps = None, min(STEPS_PER_EXECUTION, self.steps)
+        table, steps = None, self.steps_per_call
         if self.task.patterns:
             patterns, targets = self._largest_task(self.budget(values)).table()
             table = PatternTable(patterns, targets, self.task.length, self.batch_size)

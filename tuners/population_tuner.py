@@ -15,6 +15,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_rnncap.defaults import ENGINE
+from keras_rnncap.engines import Engine
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import CannotShareError, Member
@@ -85,7 +86,7 @@ class PopulationTuner(BaseTuner):
         on_ask: Called with each new trial before it starts: its number, seed and values.
         on_round: Called between rounds, when `states` can be kept.
         bar: Shows progress; interrupts of its user end the search.
-        engine: Where trials train, as `make_engine` takes it; they are the same everywhere.
+        engine: Where trials train, as `make_workers` takes it; they are the same everywhere.
         deadline: When the search ends, as `time.monotonic()` has it: no trial begins that would not have ended by then,
             and those in training are left as they are, unless none has ended.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
@@ -120,7 +121,7 @@ class PopulationTuner(BaseTuner):
         on_ask: Callable[[int, int, dict[str, Any]], None] | None = None,
         on_round: Callable[[], None] | None = None,
         bar: WorkProgress | None = None,
-        engine: str = ENGINE,
+        engine: str | Engine = ENGINE,
         deadline: float | None = None,
         **options: Any,
     ) -> None:

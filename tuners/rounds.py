@@ -1,5 +1,6 @@
 """Trains all running trials at the same time, in rounds of equally many steps."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -8,7 +9,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
-from keras_rnncap.engines import make_engine
+from keras_rnncap.engines import Engine, make_engine
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.journal import TrialState
@@ -47,13 +48,28 @@ class Running:
         return Placed(self.number, self.member.seed, self.values, state.done, state.arrays)
 
 
+def make_workers(job: Job, engine: str | Engine) -> Engine:
+    """Returns an engine for the trials of a job with any number of steps; `engine` is a name, or such an engine."""
+    return make_engine(engine, functools.partial(Worker, job)) if isinstance(engine, str) else engine
+
+
+@contextlib.contextmanager
+def closing_workers(job: Job, engine: str) -> Iterator[Engine]:
+    """Yields `make_workers`, and ends its work afterwards."""
+    workers = make_workers(job, engine)
+    try:
+        yield workers
+    finally:
+        workers.cancel()
+
+
 class Rounds:
     """The running trials: which of them trains where, in populations of at most `largest` slots, and their workers."""
 
-    def __init__(self, job: Job, largest: int, engine: str) -> None:
+    def __init__(self, job: Job, largest: int, engine: str | Engine) -> None:
         self.job = job
         self.alone: bool | None = None
-        self._engine = make_engine(engine, functools.partial(Worker, job))
+        self._engine = make_workers(job, engine)
         self._schedule: Schedule[Running] = Schedule(largest, job.many_shapes)
         self._turn = 0
 
@@ -133,7 +149,7 @@ class Rounds:
     def _piece(self, key: Key, states: Mapping[Running, TrialState], **options: Any) -> Piece:
         trials = self._schedule.groups[key]
         slots = (running.placed(states[running]) if running and running in states else None for running in trials)
-        return Piece(key, bool(self.alone), tuple(slots), self._turn, **options)
+        return Piece(key, bool(self.alone), tuple(slots), self._turn, of_steps=self.job.steps, **options)
 
     def _do(self, pieces: Sequence[Piece]) -> dict[Key, dict[int, Any]]:
         """Returns the results of some pieces, by population and slot."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from keras_rnncap.defaults import ENGINE
+from keras_rnncap.engines import Engine
 from keras_rnncap.errors import check_integer, check_seed
 from keras_rnncap.tuners.population_tuner import SLOTS
 from keras_rnncap.tuners.stopping import QuantileRule
@@ -63,7 +64,7 @@ class SearchOptions:
     starts: Sequence[Mapping[str, Any]] = ()  # for each of the first trials, what differs from the default values
     rule: QuantileRule | None = None  # when to stop a trial early
     slots: int = SLOTS  # trials that train at the same time
-    engine: str = ENGINE  # as `make_engine` takes it
+    engine: str | Engine = ENGINE  # as `make_workers` takes it
     progress: bool | Literal["bar", "summary"] = False  # as `WorkProgress` takes it
     deadline: float | None = None  # when it ends, as `time.monotonic()` has it
 

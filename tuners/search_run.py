@@ -14,7 +14,6 @@ import keras
 import pandas as pd
 
 from keras_rnncap.cells import CellFactory, one_name
-from keras_rnncap.engines import check_engine
 from keras_rnncap.runs import (
     DIVERGED,
     SCORED,
@@ -87,7 +86,6 @@ class SearchRun(Generic[Result]):
         the result says besides what follows from the rows and the identity.
         """
         job.check()
-        check_engine(options.engine, job)
         sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
         identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}
         with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:

@@ -22,6 +22,7 @@ from keras_rnncap.tuners.oracles.continued import check_oracle
 from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
 from keras_rnncap.tuners.population_tuner import SLOTS
 from keras_rnncap.tuners.profiles import get_profile
+from keras_rnncap.tuners.rounds import closing_workers
 from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import SPACES, in_words
@@ -162,18 +163,9 @@ def run_sweep(
     chosen = SPACES[space].for_search(factory, params, task.scored_steps, takes_logits(task.loss()))
     out = out or default_directory(task, cell, params, depth, oracle, seed, objective)
 
-    def make_job(steps: int) -> Job:
-        return Job(task, factory, space=chosen, changes=changes, objective=objective, steps=steps, **sizes)
-
-    deadline = None
-    if minutes is not None:
-        make_job(1).check()
-        done = Spent() if overwrite else spent_in(out)
-        plan = make_plan(make_job, minutes, slots, engine, steps, spent.steps, spent.steps, TRIALS, done)
-        trials, steps, deadline = min(trials or plan.trials, plan.trials), plan.steps, plan.deadline
-    assert trials
-    assert steps
-    job = make_job(steps)
+    job_steps = spent.steps if steps is None else steps
+    job = Job(task, factory, space=chosen, changes=changes, objective=objective, steps=job_steps, **sizes)
+    job.check()
     identity = {
         "command": "sweep",
         **task.identity,
@@ -186,8 +178,15 @@ def run_sweep(
     chance_score = 0.0 if job.objective == BITS else task.chance_score
     facts = {"profile": profile, "objective": job.objective, "direction": job.direction, "chance_score": chance_score}
     rule = QuantileRule() if stop_early else None
-    options = SearchOptions(oracle, rule=rule, slots=slots, engine=engine, progress=progress, deadline=deadline)
-    return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
+    deadline = None
+    with closing_workers(job, engine) as workers:
+        if minutes is not None:
+            done = Spent() if overwrite else spent_in(out)
+            plan = make_plan(job, minutes, slots, workers, steps, spent.steps, spent.steps, TRIALS, done)
+            trials, job, deadline = min(trials or plan.trials, plan.trials), job.with_steps(plan.steps), plan.deadline
+        assert trials
+        options = SearchOptions(oracle, rule=rule, slots=slots, engine=workers, progress=progress, deadline=deadline)
+        return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 
 def default_directory(

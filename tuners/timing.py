@@ -3,12 +3,12 @@
 import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_tuner.engine.trial import Trial
 
+from keras_rnncap.engines import Engine
 from keras_rnncap.errors import check_number
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population.devices import populations_at_once
@@ -33,7 +33,7 @@ class Pace(NamedTuple):
     """How fast trials train.
 
     Attributes:
-        start_s: Seconds until the first round has ended: compiling.
+        start_s: Seconds that compiling takes.
         step_s: Seconds for a step of one trial, where as many as allowed train at the same time.
     """
 
@@ -60,27 +60,27 @@ class Plan(NamedTuple):
     deadline: float
 
 
-def measure_pace(job: Job, slots: int, engine: str) -> Pace:
-    """Returns how fast as many trials as there are slots train at the same time, by a few seconds of training."""
-    rounds = Rounds(job, math.ceil(slots / populations_at_once()), engine)
+def measure_pace(job: Job, slots: int, engine: Engine) -> Pace:
+    """Returns how fast as many trials as there are slots train at the same time, by a few seconds of training.
+
+    Searches with the same engine and as many slots need not compile again.
+    """
+    rounds = Rounds(job, _size(slots), engine)
     values = dict(job.hyperparameters.values)
     for number in range(slots):
         trial = Trial(job.hyperparameters.copy(), trial_id=str(number))
         rounds.put(Running(trial, values, job.member(values, derived_seed(job.seed, number))))
-    try:
-        started = time.monotonic()
-        rounds.find_out_whether_alone()
-        count = 1 if rounds.alone else slots
-        times = []
-        for _ in range(3):  # the first one compiles
-            began = time.monotonic()
-            for running in rounds.train(lambda *_: False):
-                running.state = running.new_state
-            times.append(time.monotonic() - began)
-            if time.monotonic() - started > 20 and len(times) > 1:
-                break
-    finally:
-        rounds.cancel()
+    started = time.monotonic()
+    rounds.find_out_whether_alone()
+    count = 1 if rounds.alone else slots
+    times = []
+    for _ in range(3):  # the first one compiles
+        began = time.monotonic()
+        for running in rounds.train(lambda *_: False):
+            running.state = running.new_state
+        times.append(time.monotonic() - began)
+        if time.monotonic() - started > 20 and len(times) > 1:
+            break
     step_s = min(times[1:]) / (count * job.round_steps)
     return Pace(max(times[0] - min(times[1:]), 0.0), step_s)
 
@@ -112,10 +112,10 @@ def spent_in(folder: str | os.PathLike[str]) -> Spent:
 
 
 def make_plan(
-    make_job: Callable[[int], Job],
+    job: Job,
     minutes: float,
     slots: int,
-    engine: str,
+    engine: Engine,
     steps: int | None,
     usual_steps: int,
     fewest_steps: int,
@@ -132,10 +132,10 @@ def make_plan(
     then brings more than a search.
 
     Args:
-        make_job: Returns the job with so many steps.
+        job: What is trained, with any number of steps.
         minutes: The time.
         slots: Trials that train at the same time.
-        engine: Where they train.
+        engine: Where they train, as `make_workers` returns it; it has then compiled what they need.
         steps: Training steps of a trial, where they are given.
         usual_steps: Those with which a trial does well.
         fewest_steps: Those with which it still tells how good its values and weights are.
@@ -152,24 +152,37 @@ def make_plan(
     if spent.steps and total < 1.05 * spent.elapsed_s + ENDING_S:
         return Plan(spent.trials, int(spent.steps), began)
     deadline = began + max(total - spent.elapsed_s - ENDING_S, 0.5 * total)
-    given, cores = steps, min(slots, populations_at_once())
-    while True:
-        pace = measure_pace(make_job(TIMED_STEPS), slots, engine)
-        left = max(deadline - time.monotonic() - pace.start_s, 0.2 * (deadline - began))
+    cores = min(slots, populations_at_once())
+
+    def divided(left: float, pace: Pace, slots: int) -> tuple[int, int]:
+        """Returns how many trials of how many steps so many seconds are for."""
+        left = max(left, 0.2 * (deadline - began))
         whole = left / (WHOLE * pace.step_s)
         count = min(max(whole / usual_steps, trials[0]), trials[1])
         full = min(INITIAL_SHARE * slots, trials[1])
-        if not given and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
+        if not steps and 2 * at_once(slots, int(count)) <= slots and whole / full >= fewest_steps:
             count = full
         each = whole / count
         share = MARGIN * WHOLE * whole / cores
         few = search_steps is not None and whole / trials[0] < search_steps and share >= fewest_steps
         if few:
             each = share
-        steps = given or max(math.floor(each / 100) * 100, 100)
+        taken = steps or max(math.floor(each / 100) * 100, 100)
         # At least so many that no core is idle; those for which there is no time do not begin.
         least = INITIAL_SHARE * cores
-        all_trials = spent.trials + (least if few else max(math.floor(whole / steps), least))
-        if 2 * (fewer := at_once(slots, all_trials)) > slots:
-            return Plan(all_trials, steps, deadline)
+        return spent.trials + (least if few else max(math.floor(whole / taken), least)), taken
+
+    while True:
+        pace = measure_pace(job.with_steps(TIMED_STEPS), slots, engine)
+        left = deadline - time.monotonic()
+        planned = divided(left, pace, slots)
+        if 2 * (fewer := at_once(slots, planned[0])) > slots:
+            if _size(fewer) != _size(slots):  # what was timed is not what will train
+                planned = divided(left - pace.start_s, pace, slots)
+            return Plan(*planned, deadline)
         slots = fewer  # populations of far fewer take longer for each; timing compiles, and costs as much as it tells
+
+
+def _size(slots: int) -> int:
+    """Returns the slots of a population where so many trials train at the same time."""
+    return math.ceil(slots / populations_at_once())

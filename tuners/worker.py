@@ -35,6 +35,7 @@ class Piece(NamedTuple):
     steps: int = 0  # training steps; 0 where trials are measured
     looks: tuple[int, ...] = ()  # slots of the trials whose progress after the training is asked for
     ends: Mapping[int, float] = {}  # last mean losses of the trials to be measured, by slot
+    of_steps: int | None = None  # training steps of a whole trial; `None` takes the job's
 
     @property
     def kind(self) -> tuple[Hashable, ...]:
@@ -60,7 +61,7 @@ class Ended(NamedTuple):
 
 
 class Worker:
-    """Keeps populations, and does pieces of work in them."""
+    """Keeps populations, and does pieces of work in them: of one job, its number of steps aside."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -68,12 +69,16 @@ class Worker:
 
     def begin(self, piece: Piece) -> "HeldPopulation":
         """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
+        if piece.of_steps not in (None, self.job.steps):
+            before, self.job = self.job, self.job.with_steps(piece.of_steps)
+            if before.steps_per_call != self.job.steps_per_call:
+                self._populations = []
         idle = [held for held in self._populations if held.piece.turn < piece.turn - 1]
         same = [held for held in self._populations if held.piece.kind == piece.kind]
         fitting = [held for held in same if held.piece.key == piece.key] + [held for held in same if held in idle]
         held = fitting[0] if fitting else HeldPopulation(self.job, piece)
         self._populations = [each for each in self._populations if each not in (held, *idle[:-IDLE])] + [held]
-        held.take(piece)
+        held.take(piece, self.job)
         return held
 
 
@@ -89,9 +94,9 @@ class HeldPopulation:
         self.population = job.population(first.values, members, AlonePopulation if piece.alone else Population)
         self._in_slots: list[tuple[int, int] | None] = [placed and (placed.number, 0) for placed in piece.slots]
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: Piece, job: Job) -> None:
         """Takes up a piece."""
-        self.piece = piece
+        self.piece, self.job = piece, job
         for slot, placed in enumerate(piece.slots):
             now = self._in_slots[slot]
             if placed is None or now == (placed.number, placed.done):

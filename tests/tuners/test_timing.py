@@ -1,15 +1,22 @@
 """Searches of a given time: how many trials of how many steps, and that they end."""
 
+import tempfile
 import time
+import types
 
 import pandas as pd
 import pytest
 
 import keras_rnncap.tuners.timing as timing_module
+from keras_rnncap.cells import RNNCell
+from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.errors import InputError
+from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.terminal.progress import WorkProgress
-from keras_rnncap.tuners import measure_capacity
-from keras_rnncap.tuners.timing import Pace, Spent, at_once, make_plan
+from keras_rnncap.tuners import GPBanditOracle, Job, PopulationTuner, measure_capacity
+from keras_rnncap.tuners.capacity import capacity_job
+from keras_rnncap.tuners.rounds import closing_workers
+from keras_rnncap.tuners.timing import Pace, Spent, at_once, make_plan, measure_pace
 
 
 @pytest.mark.parametrize(("slots", "trials", "expected"), [(16, 12, 4), (16, 2, 1), (4, 60, 4), (16, 48, 16)])
@@ -17,17 +24,18 @@ def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials
     assert at_once(slots, trials) == expected
 
 
-def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, **options):
+def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, start_s=0.0, **options):
     asked = []
 
     def measure_pace(job, slots, engine):
         asked.append(slots)
-        return Pace(0.0, step_s)
+        return Pace(start_s, step_s)
 
     monkeypatch.setattr(timing_module, "measure_pace", measure_pace)
     monkeypatch.setattr(timing_module, "populations_at_once", lambda: 2)
     usual = (10_000, fewest, (12, 64))
-    made = make_plan(lambda steps: steps, minutes, 16, "inline", steps, *usual, spent or Spent(), **options)
+    job = types.SimpleNamespace(with_steps=lambda steps: steps)
+    made = make_plan(job, minutes, 16, None, steps, *usual, spent or Spent(), **options)
     return made, asked
 
 
@@ -74,6 +82,36 @@ def test_where_there_is_no_time_for_a_search_the_starts_get_all_of_it_on_every_c
     assert at_once(16, filled.trials) == 16
 
 
+def test_a_plan_leaves_time_to_compile_where_other_sizes_train_than_were_timed(monkeypatch):
+    for step_s, spent_s in ((2e-4, 0.0), (4e-4, 20.0)):  # 16 at a time as timed, and 11
+        with_time, _ = plan(monkeypatch, step_s, start_s=20.0)
+        all_s = with_time.trials * with_time.steps * step_s * timing_module.WHOLE
+        assert all_s == pytest.approx(55 - spent_s, rel=0.1)
+
+
+@pytest.mark.parametrize("engine", ["inline", "processes"])
+def test_trials_after_timing_are_those_of_new_workers_and_compile_nothing(tmp_path, engine, monkeypatch):
+    task = PerceptronSearch(60, 10, length=2)
+    job = capacity_job(RNNCell, task, params=60, depth=1, steps=400, batch_size=32)
+
+    def rows_of(engine):
+        oracle = GPBanditOracle(job.kt_objective, max_trials=4, hyperparameters=job.hyperparameters.copy(), seed=0)
+        ended = []
+        folder = tempfile.mkdtemp(dir=tmp_path)
+        PopulationTuner(oracle, job, slots=4, engine=engine, on_end=ended.append, directory=folder).search()
+        return [repr((one.values, one.measured, one.history)) for one in ended]
+
+    made, population = [], Job.population
+    monkeypatch.setattr(Job, "population", lambda self, *rest: made.append(self.steps) or population(self, *rest))
+    with closing_workers(job, engine) as workers:
+        measure_pace(job.with_steps(2_000), 4, workers)
+        timed = len(made)
+        assert rows_of(workers) == rows_of(engine)
+    if engine == "inline":
+        assert timed == populations_at_once()
+        assert len(made) == 2 * timed
+
+
 def test_no_core_is_idle_where_few_trials_are_asked_for_by_their_steps(monkeypatch):
     long, _ = plan(monkeypatch, 1e-3, steps=50_000)
     assert (long.steps, long.trials, at_once(16, long.trials)) == (50_000, 6, 2)
@@ -101,8 +139,9 @@ def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_a
     again = measure_capacity("rnn", params=60, minutes=0.3, out=tmp_path / "run")
     assert again.trials >= result.trials
     assert again.steps == result.steps
+    numbers = {*pd.read_csv(tmp_path / "run" / "trials.csv")["trial"]}  # without those left in training
     more = measure_capacity("rnn", params=60, trials=again.trials + 2, steps=again.steps, out=tmp_path / "run")
-    assert more.trials == again.trials + 2
+    assert more.trials == len(numbers | {*range(again.trials + 2)})
 
 
 @pytest.mark.parametrize("wrong", ["soon", "nan", ""])
