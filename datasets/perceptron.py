@@ -197,7 +197,7 @@ class PerceptronSearch(PerceptronCapacity):
         hp.Float("loss_saturation", 0.0, 1.0, default=0.4)
 
     @staticmethod
-    def starts(saturates: bool) -> list[dict[str, float]]:
+    def usual_points(saturates: bool) -> list[dict[str, float]]:
         """Returns where a search in the space of Collins et al. (2017) starts: what suits the task, whatever the cell.
 
         `saturates` says whether the loss is saturated; more patterns are stored then.

@@ -1,6 +1,7 @@
 """Tasks on numbers: memory capacity, and a random continuous function."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,6 +64,14 @@ class MemoryCapacity(SquaredErrorTask):
     def answers(self) -> Numbers:
         """Returns the numbers of each sample."""
         return Numbers(self.input_dim)
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Returns points at which a cell is nearly linear, and keeps the length of its state."""
+        usual = {"optimizer": "adam", "learning_rate_decay": 0.05, "kernel_scale": 0.3, "readout_scale": 0.5}
+        usual |= {"activation": "tanh", "recurrent_kind": "orthogonal", "recurrent_scale": 1.0}
+        points = ({"learning_rate": 0.01, "forget_bias": 3.0}, {"learning_rate": 0.003, "forget_bias": 1.0})
+        less_input = {"learning_rate": 0.003, "kernel_scale": 0.03, "forget_bias": 3.0}
+        return [usual | point for point in (*points, less_input)]
 
     def linear_bound(self, units: int) -> float:
         """Returns the least mean squared error of a linear network of so many units, 1 - units / input_dim."""

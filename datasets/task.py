@@ -111,6 +111,13 @@ class Task(abc.ABC):
         """Adds the task's own hyperparameters, if it has any, to a `keras_tuner.HyperParameters`."""
         del hp
 
+    def starts(self) -> list[dict[str, Any]]:
+        """Returns where a search starts: values of hyperparameters by the last parts of their names.
+
+        A space need not have them all, and what a point does not name is as usual in the space.
+        """
+        return []
+
     def with_values(self, values: Mapping[str, Any], parameters: int) -> "Task":
         """Returns the task as a trial has it, given the values of hyperparameters and the model's size."""
         del values, parameters

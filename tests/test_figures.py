@@ -222,7 +222,7 @@ class TestStates(FigureContract):
 
     def drawn_from(self, count):
         rows = of_part(StudyRows(*words()), "states")
-        return (rows[rows["kind"] != "word"][:count],)
+        return (rows[rows["kind"].isin(("path", "fixed point"))][:count],)
 
 
 class TestHeatmaps(FigureContract):

@@ -245,7 +245,7 @@ def capacity_starts(job: Job) -> list[dict[str, float]]:
     else:
         saturates = job.nearest("loss_saturation", 1.0) > 0
         scales = {name: of_cell.get("kernel_scale", KERNEL_SCALE) for name in values if name.endswith("kernel_scale")}
-        points = [start | scales for start in PerceptronSearch.starts(saturates)]
+        points = [start | scales for start in PerceptronSearch.usual_points(saturates)]
     known = [{name: value for name, value in point.items() if name in values} for point in points]
     return [{name: job.nearest(name, value) for name, value in point.items()} for point in known]
 

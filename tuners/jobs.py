@@ -35,6 +35,10 @@ Measured: TypeAlias = dict[str, Any] | None
 """What is known of a trained member, the objective and the `loss` among it; `None` where it diverged."""
 
 
+FEW_STEPS = 200
+"""Training steps up to which XLA takes longer to compile than it saves."""
+
+
 class Job:
     """A cell of a given size on a task, to be trained with any hyperparameters of a space and of the task.
 
@@ -103,9 +107,11 @@ class Job:
         return other
 
     @property
-    def steps_per_call(self) -> int:
-        """Training steps in one call of a compiled graph."""
-        return min(STEPS_PER_EXECUTION, self.steps)
+    def compiling(self) -> dict[str, Any]:
+        """How populations are compiled, as `Population.compile_population` takes it."""
+        steps = min(STEPS_PER_EXECUTION, self.steps)
+        jit = self.steps > FEW_STEPS or keras.backend.backend() != "tensorflow"
+        return {"steps_per_execution": steps if self.task.patterns else max(1, steps // 10), "jit": jit}
 
     def nearest(self, name: str, value: Any) -> Any:
         """Returns the value of a hyperparameter that is allowed and nearest to a number."""
@@ -113,6 +119,21 @@ class Job:
         if isinstance(hp, kinds.Float | kinds.Int):
             return min(max(value, hp.min_value), hp.max_value)
         return min(hp.values, key=lambda choice: abs(choice - value))
+
+    def point(self, values: Values) -> dict[str, Any]:
+        """Returns hyperparameters that are known by the last parts of their names: for each the nearest allowed value.
+
+        Those that the space does not have, or that have no such choice, are left out.
+        """
+        found = {}
+        for hp in self.hyperparameters.space:
+            value = values.get(hp.name.split(".")[-1]) if hp.name in self.hyperparameters.values else None
+            if isinstance(value, str):
+                if value in hp.values:
+                    found[hp.name] = value
+            elif value is not None:
+                found[hp.name] = self.nearest(hp.name, value)
+        return found
 
     @property
     def all_fixed(self) -> bool:
@@ -215,12 +236,12 @@ class Job:
         Raises:
             CannotShareError: If it does not take the cell; `AlonePopulation` takes all.
         """
-        table, steps = None, self.steps_per_call
+        table = None
         if self.task.patterns:
             patterns, targets = self._largest_task(self.budget(values)).table()
             table = PatternTable(patterns, targets, self.task.length, self.batch_size)
         population = kind(self.builder(values), members, table)
-        population.compile_population(self.task.loss(), steps if table else max(1, steps // 10))
+        population.compile_population(self.task.loss(), **self.compiling)
         return population
 
     def advance(self, population: Any, steps: int) -> np.ndarray:

@@ -185,7 +185,10 @@ def run_sweep(
             plan = make_plan(job, minutes, slots, workers, steps, spent.steps, spent.steps, TRIALS, done)
             trials, job, deadline = min(trials or plan.trials, plan.trials), job.with_steps(plan.steps), plan.deadline
         assert trials
-        options = SearchOptions(oracle, rule=rule, slots=slots, engine=workers, progress=progress, deadline=deadline)
+        starts = [job.point(start) for start in job.task.starts()] if oracle == "gp" else []
+        options = SearchOptions(
+            oracle, starts, rule=rule, slots=slots, engine=workers, progress=progress, deadline=deadline
+        )
         return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 

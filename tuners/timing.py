@@ -2,6 +2,7 @@
 
 import math
 import os
+import statistics
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,10 @@ from keras_rnncap.tuners.rounds import Rounds, Running
 
 TIMED_STEPS = 20_000
 """Steps of the trials that are timed; each round of them has a fortieth."""
+TIMED_ROUNDS = 30
+"""Rounds that are timed at most, before trials end."""
+TIMED_PART = 0.02
+"""The part of the time that the timing of the pace may take, besides compiling."""
 WHOLE = 0.45
 """The part of its steps that a trial makes on average where bad ones are stopped early."""
 INITIAL_SHARE = 3
@@ -60,8 +65,10 @@ class Plan(NamedTuple):
     deadline: float
 
 
-def measure_pace(job: Job, slots: int, engine: Engine) -> Pace:
-    """Returns how fast as many trials as there are slots train at the same time, by a few seconds of training.
+def measure_pace(job: Job, slots: int, engine: Engine, seconds: float = 0.0) -> Pace:
+    """Returns how fast as many trials as there are slots train at the same time, by so many seconds of training.
+
+    There are at least two rounds after the one that compiles, unless that takes 20 s, and so do these.
 
     Searches with the same engine and as many slots need not compile again.
     """
@@ -73,16 +80,16 @@ def measure_pace(job: Job, slots: int, engine: Engine) -> Pace:
     started = time.monotonic()
     rounds.find_out_whether_alone()
     count = 1 if rounds.alone else slots
-    times = []
-    for _ in range(3):  # the first one compiles
+    times: list[float] = []  # of rounds, the first of which compiles
+    while len(times) < 3 or (sum(times[1:]) < seconds and len(times) < TIMED_ROUNDS):
         began = time.monotonic()
         for running in rounds.train(lambda *_: False):
             running.state = running.new_state
         times.append(time.monotonic() - began)
-        if time.monotonic() - started > 20 and len(times) > 1:
+        if time.monotonic() - started > 20 + seconds and len(times) > 1:
             break
-    step_s = min(times[1:]) / (count * job.round_steps)
-    return Pace(max(times[0] - min(times[1:]), 0.0), step_s)
+    round_s = statistics.median(times[1:])
+    return Pace(max(times[0] - round_s, 0.0), round_s / (count * job.round_steps))
 
 
 class Spent(NamedTuple):
@@ -173,7 +180,7 @@ def make_plan(
         return spent.trials + (least if few else max(math.floor(whole / taken), least)), taken
 
     while True:
-        pace = measure_pace(job.with_steps(TIMED_STEPS), slots, engine)
+        pace = measure_pace(job.with_steps(TIMED_STEPS), slots, engine, TIMED_PART * total)
         left = deadline - time.monotonic()
         planned = divided(left, pace, slots)
         if 2 * (fewer := at_once(slots, planned[0])) > slots:

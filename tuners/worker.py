@@ -71,7 +71,7 @@ class Worker:
         """Puts a piece's trials into a population: its own, or an idle one of that shape and size, or a new one."""
         if piece.of_steps not in (None, self.job.steps):
             before, self.job = self.job, self.job.with_steps(piece.of_steps)
-            if before.steps_per_call != self.job.steps_per_call:
+            if before.compiling != self.job.compiling:
                 self._populations = []
         idle = [held for held in self._populations if held.piece.turn < piece.turn - 1]
         same = [held for held in self._populations if held.piece.kind == piece.kind]

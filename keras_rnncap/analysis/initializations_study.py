@@ -26,7 +26,7 @@ SAME = 0.03
 
 def compute_trainings(rows: StudyRows) -> pd.DataFrame:
     """Returns a row for each training, with the cell, rule and shape of its piece."""
-    keys = ["piece", "cell", "rule", "word_dim", "units"]
+    keys = ["piece", "part", "cell", "rule", "word_dim", "units"]
     return rows.trials.merge(rows.pieces[keys], on="piece").assign(good=lambda table: table["accuracy"] > GOOD)
 
 
@@ -48,6 +48,22 @@ def compute_shares(trainings: pd.DataFrame) -> pd.DataFrame:
             )
     table = pd.DataFrame(rows)
     return sort_by_cell(table).sort_values(["rule", "share"], ascending=[True, False], kind="stable")
+
+
+def compute_trained(trained: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
+    """Returns the shares of trainings above 90% with trained word vectors and with fixed ones, by cell and units."""
+    fixed = fixed[(fixed["rule"] == "first") & (fixed["word_dim"] > 0)]
+    table = []
+    for (cell, units), group in trained.groupby(["cell", "units"]):
+        other = fixed[(fixed["cell"] == cell) & (fixed["units"] == units)]
+        if other.empty:
+            continue
+        row = {"cell": cell, "units": units}
+        for kind, good in (("trained", group["good"]), ("fixed", other["good"])):
+            share = compute_share(good)
+            row |= {kind: share.value, f"{kind} low": share.low, f"{kind} high": share.high}
+        table.append(row | {"trained: trainings": len(group), "fixed: trainings": len(other)})
+    return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
 
 
 def compute_best(trainings: pd.DataFrame) -> pd.DataFrame:
@@ -192,7 +208,8 @@ def claim_xor_harder(trainings: pd.DataFrame) -> Claim:
 
 def initializations_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 3 to 6, the shares of all cells, and what they say."""
-    shown, trainings = Exhibits(), compute_trainings(rows)
+    shown, every = Exhibits(), compute_trainings(rows)
+    trained, trainings = every[every["part"] == "trained"], every[every["part"] != "trained"]
     caption = "Best validation accuracy over the epochs of each training, in percent."
     for rule, numbers in (("first", ("3", "5")), ("xor", ("4", "6"))):
         of_rule = trainings[trainings["rule"] == rule]
@@ -206,6 +223,10 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
     caption = f"Trainings above {GOOD:.0%}, of all initializations and shapes, with Wilson's 95% interval."
     shown.add("initializations-shares", "Which cells learn from most initializations", "", caption, plot_shares(shares))
     shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
+    if len(trained):
+        caption = "Trained word vectors, as inputs are one-hot, beside fixed ones: shares as above, rule `first`."
+        table = compute_trained(trained, trainings).round(3)
+        shown.add("initializations-trained", "Trained word vectors", "", caption, table)
     claims = (claim_more_initializations, claim_equal_capacity, claim_xor_harder)
     shown.claims += [claim(trainings[trainings["cell"].isin(PAPER_CELLS)]) for claim in claims]
     return shown

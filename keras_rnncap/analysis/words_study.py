@@ -70,6 +70,26 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
 
 
+def compute_fixed_points(states: pd.DataFrame) -> pd.DataFrame:
+    """Returns for the best model of each cell how many fixed points it has, and how many of these are stable.
+
+    `slowest`: the largest absolute eigenvalue of the stable ones; near 1, the state returns to them slowly.
+    """
+    table = []
+    for cell, own in states[states["kind"] != "probe"].groupby("cell"):
+        sizes = np.array(_largest_eigenvalues(own[own["kind"] == "fixed point"]))
+        stable = sizes[sizes < 1]
+        table.append(
+            {"cell": cell, "accuracy": own["accuracy"].iloc[0], "fixed points": len(sizes), "stable": len(stable)}
+            | {"slowest": stable.max() if len(stable) else np.nan}
+        )
+    return sort_by_cell(pd.DataFrame(table))
+
+
+def _largest_eigenvalues(fixed: pd.DataFrame) -> list[float]:
+    return [max(np.hypot(*value) for value in json.loads(text)) for text in fixed["eigenvalues"]]
+
+
 def plot_words(words: pd.DataFrame) -> Figure:
     """Draws word vectors, W x, and W_o W x of each cell, coloured by what the words mean.
 
@@ -105,7 +125,7 @@ def plot_states(states: pd.DataFrame) -> Figure:
         own = states[states["cell"] == cell]
         fixed = own[own["kind"] == "fixed point"]
         points = vectors(fixed["state"])
-        sizes = [max(np.hypot(*value) for value in json.loads(text)) for text in fixed["eigenvalues"]]
+        sizes = _largest_eigenvalues(fixed)
         for column, pair in enumerate(pairs):
             axes = grid[row, column]
             for side, line in ((0, "-"), (1, "--")):
@@ -190,15 +210,18 @@ def claim_remembers(probes: pd.DataFrame) -> Claim:
 def words_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 1 and 2, the memory of every cell, and what they say."""
     shown = Exhibits()
-    words, states, probes = (of_part(rows, part) for part in ("words", "states", "probe"))
-    if len(words) and "kind" in words:
+    words, states = (of_part(rows, part) for part in ("words", "states"))
+    probes = states[states["kind"] == "probe"] if len(states) else states
+    if len(words):
         caption = "The best of all trainings; of the GRU, W is the candidate's."
         shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(words))
         shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(words).round(3))
-    if len(states) and "kind" in states:
+    if len(states):
         caption = "Pairs of sequences that are the same after their first words; fixed points of the mean stop word."
         shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(states))
-    memory = compute_memory(probes) if len(probes) and "right" in probes else pd.DataFrame()
+        caption = "Of the best model of each cell, for the mean stop word."
+        shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(states).round(3))
+    memory = compute_memory(probes) if len(probes) else pd.DataFrame()
     if len(memory):
         caption = "Stop words after a single word until the answer changes, of models of at least 98%."
         shown.add("words-memory", "How long a word is remembered", "fig. 2", caption, memory.round(1))

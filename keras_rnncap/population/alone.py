@@ -33,9 +33,11 @@ class AlonePopulation:
         self.members = list(members[:1])
         self._model = build(self.members[0])
 
-    def compile_population(self, loss: keras.losses.Loss, steps_per_execution: int = 100) -> None:
+    def compile_population(
+        self, loss: keras.losses.Loss, steps_per_execution: int = 100, jit: bool | None = None
+    ) -> None:
         """Compiles the model as its member says."""
-        del steps_per_execution
+        del steps_per_execution, jit
         self._loss = loss
         compile_model(self._model, loss, self.members[0].settings)
         self._model.optimizer.build(self._model.trainable_variables)

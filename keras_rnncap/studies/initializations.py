@@ -39,7 +39,7 @@ class TrainingPiece(Piece):
         trained, data = self._trained(progress)
         trials = [
             {"trial": number, "status": "completed", "accuracy": trained.accuracy[epoch, number]}
-            | {"last_accuracy": trained.accuracy[trained.epochs[number], number], "best_epoch": int(epoch)}
+            | {"last_accuracy": trained.last[number], "best_epoch": int(epoch)}
             | {"epochs": int(trained.epochs[number]), "loss": trained.loss[epoch, number]}
             for number, epoch in enumerate(np.nanargmax(trained.accuracy, axis=0))
         ]
@@ -86,7 +86,8 @@ class InitializationsStudy(Study):
     """Models of 2 to 16 units that learn which of the words that count comes first, or whether the first two differ.
 
     Part `paper`: the paper's RNN and GRU on both rules; part `cells`: all other cells on the rule `first`, at the 16
-    shapes of figures 3 and 4.
+    shapes of figures 3 and 4; part `trained`: the RNN and the GRU with trained word vectors, as the first matrix holds
+    one for each word if inputs are one-hot.
     """
 
     name = "initializations"
@@ -113,6 +114,8 @@ class InitializationsStudy(Study):
             shape: dict[str, Any] = {"cell": cell, "word_dim": word_dim, "units": units, **common}
             if cell in PAPER_CELLS:
                 pieces += [training_piece(TrainingPiece, "paper", rule=rule, **shape) for rule in ("first", "xor")]
+                if word_dim == SHAPES[profile][0][0]:  # once for each number of units
+                    pieces.append(training_piece(TrainingPiece, "trained", rule="first", **shape | {"word_dim": 0}))
             elif word_dim != 4:
                 pieces.append(training_piece(TrainingPiece, "cells", rule="first", **shape))
         return pieces

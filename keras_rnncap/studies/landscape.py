@@ -117,7 +117,7 @@ class PerturbationPiece(TrainingPiece):
         settings, began = dict(self.settings), time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         first, data = self._trained(progress)
-        weights, last = np.array(first.population.rows), first.accuracy[first.epochs, np.arange(settings["models"])]
+        weights, last = np.array(first.population.rows), first.last
         good = np.flatnonzero(last >= GOOD_MINIMUM)[: settings["perturbed"]]
         trials: list[dict[str, Any]] = []
         if len(good):

@@ -17,6 +17,8 @@ from keras_rnncap.training import Schedule, TrainingSettings
 BATCH = 32
 """Sequences in a training step; the paper does not say how many."""
 EPOCHS = 150
+FEW_EPOCHS = 2
+"""Up to so many, XLA takes longer to compile than it saves."""
 RATE = 1e-3
 LENGTH = 10
 """Words of a sequence."""
@@ -57,6 +59,11 @@ class Trained:
     def best(self) -> np.ndarray:
         """The best accuracy of each model over its epochs."""
         return np.nanmax(self.accuracy, axis=0)
+
+    @property
+    def last(self) -> np.ndarray:
+        """The accuracy of each model at its end."""
+        return self.accuracy[self.epochs, np.arange(len(self.epochs))]
 
     @property
     def epochs(self) -> np.ndarray:
@@ -121,7 +128,8 @@ def train_word_models(
         constant = dataclasses.replace(members[0].settings, schedule=None, learning_rate_decay=1.0)
         members = [dataclasses.replace(member, settings=constant) for member in members]
     population = Population(MemberBuilder(cell, hidden, 1, task.input_dim, 2), members)
-    population.compile_population(task.loss(), steps_per_execution=50)
+    jit = epochs > FEW_EPOCHS or keras.backend.backend() != "tensorflow"
+    population.compile_population(task.loss(), steps_per_execution=50, jit=jit)
     if starts is not None:
         population.rows.assign(starts)
     words, inputs, targets = task.words("train"), task.vectors, task.labels(task.words("train"))

@@ -1,89 +1,80 @@
 """What small trained models do with words: figures 1 and 2 of Mehta, the memory of every cell, and fixed points."""
 
+import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 
 from keras_rnncap.analysis.initializations_study import PAPER_CELLS
 from keras_rnncap.analysis.words_study import words_exhibits
+from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import POSITIVE, STOP, WORDS
 from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_change
 from keras_rnncap.population import MemberBuilder, Population
 from keras_rnncap.studies.initializations import OTHER_CELLS, TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study
-from keras_rnncap.studies.word_models import EPOCHS, paper_task, word_members
+from keras_rnncap.studies.word_models import EPOCHS, Trained, paper_task, word_members
 
 PROBED = 4_096
 """Stop words after a word that is to be remembered, at most."""
 PAIRS = (((0, 1, 2), (6, 8, 7)), ((6, 8), (8, 6)), ((6, 6, 6), (8, 8, 8)))
 """First words of pairs of sequences that are the same from then on: stop words and others, swapped, opposite."""
 READ = 10
+"""Words of these sequences."""
+READ_ALL, STARTS = 200, 200
+"""Validation sequences that are read, and how many of the states visited the search for fixed points starts from."""
 
 
 class WordsPiece(TrainingPiece):
-    """The words and the state paths of the best of some models."""
+    """What the first matrix of the best of some models makes of each word."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
         """Trains the models, and returns the piece's row."""
         del rows
-        began = time.monotonic()
+        began, settings = time.monotonic(), self.settings
         folder.mkdir(parents=True, exist_ok=True)
         trained, data = self._trained(progress)
-        last = np.array(trained.accuracy[trained.epochs, np.arange(len(trained.epochs))])
-        best, settings = int(last.argmax()), self.settings
+        last = trained.last
+        best = int(last.argmax())
         model = trained.population.member(best)
         task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
-        cell, units = cell_of(model), settings["units"]
-        kernel = np.array(cell.kernel)[:, -units:]  # of the candidate, the last of the blocks that read the input
-        readout = np.array(model.get_layer("readout").kernel)
-        common = {"trial": best, "status": "completed", "accuracy": last[best]}
-        products = task.vectors @ kernel
+        # Of the blocks that read the input, the candidate's is the last.
+        products = task.vectors @ np.array(cell_of(model).kernel)[:, -settings["units"] :]
+        read_out = products @ np.array(model.get_layer("readout").kernel)
         table = [
-            common
-            | {"kind": "word", "word": word, "vector": _text(task.vectors[word]), "product": _text(products[word])}
-            | {"read_out": _text(products[word] @ readout)}
+            {"trial": best, "status": "completed", "accuracy": last[best], "kind": "word", "word": word}
+            | {"vector": _text(task.vectors[word]), "product": _text(products[word])}
+            | {"read_out": _text(read_out[word])}
             for word in range(WORDS)
-        ]
-        rng = np.random.default_rng([settings["seed"], 4])
-        for pair, firsts in enumerate(PAIRS):
-            rest = rng.integers(0, WORDS, READ - len(firsts[0]))
-            words = np.array([[*first, *rest] for first in firsts])
-            for side, path in enumerate(state_paths(model, task.vectors[words])):
-                table += [
-                    common
-                    | {"kind": "path", "pair": pair, "side": side, "step": step, "state": _text(state)}
-                    | ({"word": int(words[side, step - 1])} if step else {})
-                    for step, state in enumerate(path)
-                ]
-        visited = state_paths(model, task.vectors[task.words("validation")[:200]])[:, 1:].reshape(-1, units)
-        starts = visited[rng.choice(len(visited), min(200, len(visited)), replace=False)]
-        stop = task.vectors[:STOP].mean(axis=0)  # the mean of the stop words
-        found = fixed_points(model, stop, starts)
-        table += [
-            common
-            | {"kind": "fixed point", "state": _text(point), "speed": speed}
-            | {"eigenvalues": json.dumps([[round(v.real, 5), round(v.imag, 5)] for v in values])}
-            for point, speed, values in zip(*found, strict=True)
         ]
         return self._finished(folder, table, trained, data, began)
 
 
-class ProbePiece(TrainingPiece):
-    """After how many stop words trained models change their answer."""
+class StatesPiece(TrainingPiece):
+    """After how many stop words models change their answer; paths of the state of the best, and its fixed points."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
-        """Trains the models and probes them all, and returns the piece's row."""
+        """Trains the models, and returns the piece's row."""
         del rows
         began, settings = time.monotonic(), self.settings
         folder.mkdir(parents=True, exist_ok=True)
         trained, data = self._trained(progress)
-        count = len(trained.epochs)
-        last = trained.accuracy[trained.epochs, np.arange(count)]
         task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        best = int(trained.last.argmax())
+        model = trained.population.member(best)
+        common = {"trial": best, "status": "completed", "accuracy": trained.last[best]}
+        of_best = [*self._paths(model, task), *self._fixed_points(model, task)]
+        table = [*self._probes(trained, task), *(common | row for row in of_best)]
+        return self._finished(folder, table, trained, data, began)
+
+    def _probes(self, trained: Trained, task: SentimentSequences) -> Iterator[dict[str, Any]]:
+        """Yields for each model and word that counts: whether the answer to it is right, and how long it stays."""
+        settings, count = self.settings, len(trained.epochs)
         build = MemberBuilder(settings["cell"], settings["units"], 1, settings["word_dim"], 2, return_sequences=True)
         reader = Population(build, word_members(settings["units"], range(count)))
         reader.rows.assign(trained.population.rows)
@@ -93,13 +84,34 @@ class ProbePiece(TrainingPiece):
         answers = outputs[..., 1] > outputs[..., 0]
         right = answers[..., 0] == (np.arange(len(words)) < POSITIVE)
         until = steps_until_change(answers)
-        trials = [
-            {"trial": model, "status": "completed", "accuracy": last[model], "word": STOP + word}
-            | {"right": bool(right[model, word]), "until": until[model, word], "probed": settings["probed"]}
-            for model in range(count)
-            for word in range(len(words))
-        ]
-        return self._finished(folder, trials, trained, data, began)
+        for model, word in itertools.product(range(count), range(len(words))):
+            yield (
+                {"trial": model, "status": "completed", "accuracy": trained.last[model], "kind": "probe"}
+                | {"word": STOP + word, "right": bool(right[model, word]), "until": until[model, word]}
+                | {"probed": settings["probed"]}
+            )
+
+    def _paths(self, model: keras.Model, task: SentimentSequences) -> Iterator[dict[str, Any]]:
+        """Yields the states of a model along pairs of sequences."""
+        rng = np.random.default_rng([self.settings["seed"], 4])
+        for pair, firsts in enumerate(PAIRS):
+            rest = rng.integers(0, WORDS, READ - len(firsts[0]))
+            words = np.array([[*first, *rest] for first in firsts])
+            for side, path in enumerate(state_paths(model, task.vectors[words])):
+                for step, state in enumerate(path):
+                    row = {"kind": "path", "pair": pair, "side": side, "step": step, "state": _text(state)}
+                    yield row | ({"word": int(words[side, step - 1])} if step else {})
+
+    def _fixed_points(self, model: keras.Model, task: SentimentSequences) -> Iterator[dict[str, Any]]:
+        """Yields the fixed points of a model for the mean stop word."""
+        rng = np.random.default_rng([self.settings["seed"], 6])
+        paths = state_paths(model, task.vectors[task.words("validation")[:READ_ALL]])[:, 1:]
+        visited = paths.reshape(-1, paths.shape[-1])
+        starts = visited[rng.choice(len(visited), min(STARTS, len(visited)), replace=False)]
+        found = fixed_points(model, task.vectors[:STOP].mean(axis=0), starts)
+        for point, speed, values in zip(*found, strict=True):
+            eigenvalues = json.dumps([[round(value.real, 5), round(value.imag, 5)] for value in values])
+            yield {"kind": "fixed point", "state": _text(point), "speed": speed, "eigenvalues": eigenvalues}
 
 
 def _text(vector: np.ndarray) -> str:
@@ -109,8 +121,8 @@ def _text(vector: np.ndarray) -> str:
 class WordsStudy(Study):
     """What models that count good and bad words make of each word, and for how long they remember one.
 
-    Three parts: `words` (figure 1, 2 x 2), `states` (figure 2, 4 x 2, with the fixed points), and `probe`, the memory
-    of every cell (4 x 2).
+    Two parts: `words` (figure 1, 2 x 2), and `states` (figure 2, 4 x 2): paths of the state, fixed points and memory of
+    every cell.
     """
 
     name = "words"
@@ -137,8 +149,7 @@ class WordsStudy(Study):
             shape: dict[str, Any] = {"rule": "count", "cell": cell, "word_dim": 4, "units": 2, **training}
             if cell in PAPER_CELLS:
                 pieces.append(training_piece(WordsPiece, "words", **shape | {"word_dim": 2}))
-                pieces.append(training_piece(WordsPiece, "states", **shape))
-            pieces.append(training_piece(ProbePiece, "probe", **shape, probed=self.probed[profile]))
+            pieces.append(training_piece(StatesPiece, "states", **shape, probed=self.probed[profile]))
         return pieces
 
     shown_by = staticmethod(words_exhibits)

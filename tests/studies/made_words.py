@@ -91,11 +91,10 @@ def words(stop=0.5, apart=1.0, remembers=(15, 2000), models=8):
             for value in (0.5, 1.5):
                 row = {"kind": "fixed point", "state": text(value, 0), "speed": 1e-9}
                 trials.append(common | row | {"eigenvalues": json.dumps([[value, 0.0], [0.1, 0.0]])})
-        name = f"probe-{cell}"
-        piece = {"piece": name, "part": "probe", "cell": cell, "word_dim": 4, "units": 2, "rule": "count"}
-        pieces.append(piece | {"best_score": 0.99})
         for trial, word in itertools.product(range(models), range(6, 10)):
             until = remembers[cell == GRU] * (1 + 0.1 * trial)
-            row = {"piece": name, "trial": trial, "status": "completed", "accuracy": 0.99, "word": word, "right": True}
-            trials.append(row | {"until": until if until < 4096 else np.nan, "probed": 4096})
+            row = {"piece": name, "trial": trial, "status": "completed", "accuracy": 0.99, "kind": "probe"}
+            trials.append(
+                row | {"word": word, "right": True, "until": until if until < 4096 else np.nan, "probed": 4096}
+            )
     return _tables(pieces, trials)

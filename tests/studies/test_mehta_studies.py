@@ -9,9 +9,9 @@ from scipy import stats
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings
+from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings
 from keras_rnncap.analysis.landscape_study import compute_distances, of_part
-from keras_rnncap.analysis.words_study import compute_memory, compute_words
+from keras_rnncap.analysis.words_study import compute_fixed_points, compute_memory, compute_words
 from keras_rnncap.errors import InputError
 from keras_rnncap.report import write_report
 from keras_rnncap.studies import get_study, read_study, run_study
@@ -39,6 +39,17 @@ def test_shares_are_over_the_shapes_that_all_cells_have():
     interval = stats.binomtest(480 * 3 // 10, 480).proportion_ci(method="wilson")
     assert first.loc[RNN, ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
     assert shares[shares["rule"] == "xor"]["trainings"].tolist() == [540] * 2
+
+
+def test_trained_word_vectors_stand_beside_fixed_ones_of_as_many_units():
+    fixed = compute_trainings(StudyRows(*initializations()))
+    trained = fixed[(fixed["word_dim"] == 2) & (fixed["rule"] == "first") & (fixed["cell"] != "lstm")]
+    table = compute_trained(trained.assign(word_dim=0), fixed).set_index(["cell", "units"])
+    assert table.loc[(GRU, 2), ["trained", "fixed"]].tolist() == pytest.approx([0.8, 0.8])
+    counts = table[["trained: trainings", "fixed: trainings"]]
+    assert counts.loc[(RNN, 2)].tolist() == [30, 5 * 30]
+    assert counts.loc[(RNN, 16)].tolist() == [30, 4 * 30]
+    assert compute_trained(trained, fixed[:0]).empty
 
 
 def test_the_landscape_is_judged_by_distances_and_permutations():
@@ -76,9 +87,12 @@ def test_numbers_of_words_are_those_by_hand():
     assert table["stop norm"].tolist() == pytest.approx([0.5, 0.5])
     assert table["margin"].tolist() == pytest.approx([1.0, 1.0])
     assert table["collinear"].tolist() == pytest.approx([1.0, 1.0])
-    memory = compute_memory(of_part(rows, "probe").assign(rule="count")).set_index("cell")
+    states = of_part(rows, "states")
+    memory = compute_memory(states[states["kind"] == "probe"]).set_index("cell")
     assert memory.loc[RNN, "median"] == pytest.approx(np.median(100 * (1 + 0.1 * np.arange(8))))
-    assert memory["never change"].tolist() == [0, 7] or memory["never change"].to_dict() == {RNN: 0, GRU: 7}
+    fixed = compute_fixed_points(states).set_index("cell")
+    assert fixed.loc[RNN, ["fixed points", "stable", "slowest"]].tolist() == [2, 1, 0.5]
+    assert memory["never change"].to_dict() == {RNN: 0, GRU: 7}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +148,7 @@ def _grid():
 
 def test_fixed_points_and_paths_are_of_one_model(smoke):
     rows = of_part(read_study(smoke["words"]), "states")
-    for _, own in rows.groupby("cell"):
+    for _, own in rows[rows["kind"] != "probe"].groupby("cell"):
         assert own["trial"].nunique() == 1
-        assert set(own["kind"]) >= {"word", "path"}
+        assert "path" in set(own["kind"])
         assert all(len(json.loads(state)) == 2 for state in own["state"].dropna())

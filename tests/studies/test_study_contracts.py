@@ -83,7 +83,7 @@ class TestZooStudy(StudyContract):
 
 class TestWordsStudy(StudyContract):
     study = WordsStudy
-    shows = ("words", "words-table", "words-states", "words-memory")
+    shows = ("words", "words-table", "words-states", "words-fixed-points", "words-memory")
     claims = 3
 
     def rows(self):

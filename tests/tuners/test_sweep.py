@@ -131,6 +131,19 @@ def test_a_task_with_samples_its_score_and_what_was_set(tmp_path):
     assert docs.validation_score(model) == pytest.approx(result.best_score, rel=1e-5)
 
 
+def test_a_sweep_starts_where_its_task_says(tmp_path):
+    options = {"params": 100, "trials": 9, "steps": 5, "profile": "smoke", "changes": {"readout_scale": 0.7}}
+    run_sweep(MemoryCapacity(4, 3), "gru", out=tmp_path / "sweep", **options)
+    rows = pd.read_csv(tmp_path / "sweep" / "trials.csv").sort_values("trial")
+    assert rows["proposed_by"].tolist()[:4] == [*["start"] * 3, "process"]
+    first = rows[:3]
+    assert first["hp.learning_rate"].tolist() == [0.01, 0.003, 0.003]
+    assert first["hp.forget_bias"].tolist() == [3.0, 1.0, 3.0]
+    assert first["hp.update.kernel_scale"].tolist() == [0.3, 0.3, 0.03]
+    assert set(first["hp.reset.recurrent_kind"]) == {"orthogonal"}
+    assert set(first["hp.readout_scale"]) == {0.7}
+
+
 def test_a_sweep_for_information_has_the_most_bits_and_rows_with_all_measures(tmp_path):
     options = {"params": 600, "trials": 3, "steps": 200, "batch_size": 64, "profile": "smoke"}
     task = make_task("parentheses:length=6,streams=1")

@@ -27,7 +27,7 @@ def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials
 def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, start_s=0.0, **options):
     asked = []
 
-    def measure_pace(job, slots, engine):
+    def measure_pace(job, slots, engine, seconds):
         asked.append(slots)
         return Pace(start_s, step_s)
 
