@@ -82,10 +82,9 @@ class SearchRun(Generic[Result]):
     ) -> Result:
         """Runs a search in a folder, or what is missing of it, and returns its result.
 
-        `identity` has the command, and what tells the search from others besides its cell and sizes; `facts` are what
+        The job has been checked. `identity` has the command, and what tells the search from others besides its cell and sizes; `facts` are what
         the result says besides what follows from the rows and the identity.
         """
-        job.check()
         sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
         identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}
         with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:

@@ -147,7 +147,9 @@ def _grid():
 
 
 def test_fixed_points_and_paths_are_of_one_model(smoke):
-    rows = of_part(read_study(smoke["words"]), "states")
+    study = read_study(smoke["words"])
+    assert set(of_part(study, "words")["kind"]) == {"word"}
+    rows = of_part(study, "states")
     for _, own in rows[rows["kind"] != "probe"].groupby("cell"):
         assert own["trial"].nunique() == 1
         assert "path" in set(own["kind"])
