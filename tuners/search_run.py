@@ -82,8 +82,8 @@ class SearchRun(Generic[Result]):
     ) -> Result:
         """Runs a search in a folder, or what is missing of it, and returns its result.
 
-        The job has been checked. `identity` has the command, and what tells the search from others besides its cell and sizes; `facts` are what
-        the result says besides what follows from the rows and the identity.
+        The job has been checked. `identity` has the command, and what tells the search from others besides its cell and
+        sizes; `facts` are what the result says besides what follows from the rows and the identity.
         """
         sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
         identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}

@@ -68,7 +68,8 @@ class Plan(NamedTuple):
 def measure_pace(job: Job, slots: int, engine: Engine, seconds: float = 0.0) -> Pace:
     """Returns how fast as many trials as there are slots train at the same time, by so many seconds of training.
 
-    It is timed in two rounds at least, or in one where training takes 20 s longer. Searches with the same engine and as many slots need not compile again.
+    It is timed in two rounds at least, or in one where training takes 20 s longer. Searches with the same engine and as
+    many slots need not compile again.
     """
     rounds = Rounds(job, _size(slots), engine)
     values = dict(job.hyperparameters.values)
