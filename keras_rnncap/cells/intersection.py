@@ -44,13 +44,13 @@ class IntersectionRNNCell(ProjectingCell, GatedCell):
     activations = ("tanh",)
     searched: ClassVar = {"depth_forget_bias": (0.0, 6.0)}
     start: ClassVar = {
-        "kernel_scale": 2.8,
+        "kernel_scale": 2.2,
         "recurrent_scale": 0.9,
         "projection_scale": 1.4,
         "forget_bias": 0.1,
         "depth_forget_bias": 0.1,
         "learning_rate": 0.03,
-        "patterns_per_parameter": 4.0,
+        "patterns_per_parameter": 4.7,
     }
 
     def __init__(
