@@ -45,6 +45,8 @@ def compile_model(model: keras.Model, loss: keras.losses.Loss, settings: Trainin
         optimizer.exclude_from_weight_decay(
             [v for v in model.trainable_variables if id(v) not in cells or v.name == "initial_state"]
         )
+    if model.built:
+        optimizer.build(model.trainable_variables)  # TensorFlow traces anew what makes variables
     penalized = model.losses or any(getattr(layer, "activity_regularizer", None) for layer in model.layers)
     model.compile(
         optimizer,
