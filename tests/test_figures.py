@@ -7,8 +7,7 @@ from studies.made_words import initializations, landscape, words
 
 from keras_rnncap.analysis.capacity_numbers import compute_points
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings
-from keras_rnncap.analysis.landscape_study import of_part
+from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings, of_part
 from keras_rnncap.analysis.memory_study import compute_memory
 from keras_rnncap.analysis.quantization_study import compute_quantization
 from keras_rnncap.analysis.scaling_study import compute_scaling

@@ -24,6 +24,14 @@ SAME = 0.03
 """How far apart the best accuracies of two cells of equal capacity may be."""
 
 
+def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
+    """Returns the rows of trials of a part that have an accuracy, with the cell and shape of their pieces."""
+    pieces = rows.pieces[rows.pieces["part"] == part]
+    keys = ["piece", "cell", "word_dim", "units"]
+    trials = rows.trials.merge(pieces[keys], on="piece") if len(pieces) else pd.DataFrame()
+    return trials[trials["accuracy"].notna()] if len(trials) else trials
+
+
 def compute_trainings(rows: StudyRows) -> pd.DataFrame:
     """Returns a row for each training, with the cell, rule and shape of its piece."""
     keys = ["piece", "part", "cell", "rule", "word_dim", "units"]

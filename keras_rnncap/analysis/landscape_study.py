@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
-from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN
+from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN, of_part
 from keras_rnncap.analysis.statistics import LEVEL, correct_holm
 from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain
 from keras_rnncap.dynamics import roughness
@@ -16,14 +16,6 @@ ALIKE = 0.05
 APART = 0.1
 """That from which on they do not."""
 RESAMPLED = 10_000
-
-
-def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
-    """Returns the rows of trials of a part that have an accuracy, with the cell and shape of their pieces."""
-    pieces = rows.pieces[rows.pieces["part"] == part]
-    keys = ["piece", "cell", "word_dim", "units"]
-    trials = rows.trials.merge(pieces[keys], on="piece") if len(pieces) else pd.DataFrame()
-    return trials[trials["accuracy"].notna()] if len(trials) else trials
 
 
 def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:

@@ -8,18 +8,12 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
-from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN
+from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN, of_part
 from keras_rnncap.analysis.statistics import LEVEL
 from keras_rnncap.analysis.style import cell_color, new_grid, plain, sort_by_cell
 
 KINDS = {"stop": ("0.6", range(6)), "positive": ("#0072B2", range(6, 8)), "negative": ("#D55E00", range(8, 10))}
 GOOD = 0.98
-
-
-def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
-    """Returns the rows of trials of a part, with the cell of their pieces."""
-    pieces = rows.pieces[rows.pieces["part"] == part]
-    return rows.trials.merge(pieces[["piece", "cell"]], on="piece") if len(pieces) else pd.DataFrame()
 
 
 def vectors(texts: pd.Series) -> np.ndarray:

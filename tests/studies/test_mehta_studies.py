@@ -9,8 +9,8 @@ from scipy import stats
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings
-from keras_rnncap.analysis.landscape_study import compute_distances, of_part
+from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings, of_part
+from keras_rnncap.analysis.landscape_study import compute_distances
 from keras_rnncap.analysis.words_study import compute_fixed_points, compute_memory, compute_words
 from keras_rnncap.errors import InputError
 from keras_rnncap.report import write_report
