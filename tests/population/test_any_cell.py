@@ -26,8 +26,9 @@ def members(cell):
     return found
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("units", [pytest.param(4, marks=pytest.mark.slow), (3, 5)])
-@pytest.mark.parametrize("cell", [*TOYS[:-1], pytest.param(TOYS[-1], marks=pytest.mark.xla)])
+@pytest.mark.parametrize("cell", TOYS)
 def test_a_member_equals_the_model_trained_alone(cell, units):
     build = MemberBuilder(cell, units, input_dim=TASK.input_dim)
     population = trained(Population(build, members(cell), TABLE))
