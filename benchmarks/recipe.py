@@ -35,7 +35,7 @@ from keras_rnncap.tuners.jobs import Job
 
 FACTORS: dict[str, tuple[float, ...]] = {
     "learning_rate": (1 / 3, 0.5, 2.0, 3.0, 4.0),
-    "weight_decay": (1 / 3, 3.0),
+    "weight_decay": (1 / 3, 3.0, 10.0),
     "loss_temperature": (0.5, 0.7, 1.4),
     "loss_saturation": (0.75, 1.25),
     "projection_scale": (0.7, 1.4),
@@ -150,6 +150,7 @@ def main() -> None:
     arguments.add_argument("--depth", type=int, default=1)
     arguments.add_argument("--steps", type=int, default=100_000)
     arguments.add_argument("--changed", nargs="+", choices=list(CHANGES), default=list(FACTORS))
+    arguments.add_argument("--times", type=float, nargs="+", help="factors in place of the usual ones")
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--data-seed", type=int, default=0)
     arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")
@@ -160,7 +161,7 @@ def main() -> None:
     identity = identity_of(options)
     variants = [
         Variant(),
-        *(Variant(name, factor) for name in options.changed for factor in CHANGES[name]),
+        *(Variant(name, factor) for name in options.changed for factor in options.times or CHANGES[name]),
     ]
     for cell in options.cells:
         there = {

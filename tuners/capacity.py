@@ -171,7 +171,7 @@ def measure_capacity(
         out = default_directory(cell, params, depth, seed, space=space, changes=changes, **sizes)
     task = capacity_task(factory, params, input_dim, length, seed, space)
 
-    spent, deadline = Spent() if overwrite else spent_in(out), None
+    spent = Spent() if overwrite else spent_in(out)
     usual_steps = spent.steps or Capacity.steps
     job = capacity_job(factory, task, params, depth, steps or usual_steps, batch_size, seed, space, changes)
     job.check()
@@ -187,11 +187,11 @@ def measure_capacity(
         if minutes is not None:
             usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
             search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
-            plan = make_plan(job, minutes, slots, workers, steps, *usual, TRIALS, spent, search)
-            trials, job, deadline = min(trials or plan.trials, plan.trials), job.with_steps(plan.steps), plan.deadline
+            plan = make_plan(job, minutes, slots, workers, steps, *usual, TRIALS, spent, search).limited(trials)
+            trials, job = plan.trials, job.with_steps(plan.steps)
+            proposals |= {"deadline": plan.deadline, "most": plan.most}
         assert trials
-        proposals |= {"rule": QuantileRule(), "deadline": deadline}
-        options = SearchOptions(**proposals, slots=slots, engine=workers, progress=progress)
+        options = SearchOptions(**proposals, rule=QuantileRule(), slots=slots, engine=workers, progress=progress)
         return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 

@@ -67,6 +67,7 @@ class SearchOptions:
     engine: str | Engine = ENGINE  # as `make_workers` takes it
     progress: bool | Literal["bar", "summary"] = False  # as `WorkProgress` takes it
     deadline: float | None = None  # when it ends, as `time.monotonic()` has it
+    most: int | None = None  # trials to make if there is time for more than planned; `None` makes as many as planned
 
 
 def check_search(seed: int, **counts: int) -> None:

@@ -54,6 +54,7 @@ class SearchRun(Generic[Result]):
 
     def __init__(self, directory: RunDirectory, job: Job, trials: int) -> None:
         self.directory, self.job, self.trials = directory, job, trials
+        self._most = trials
         self._since = time.monotonic()
         self._bar = WorkProgress(1, enabled=False)
         self.rows = journal.read_trials(directory / "trials.csv", job.hyperparameters, job.objective)
@@ -156,11 +157,12 @@ class SearchRun(Generic[Result]):
         """Runs the trials that are missing."""
         steps = self.job.steps
         done = len(self.rows) * steps
-        with WorkProgress(self.trials * steps, done, options.progress, options.deadline) as self._bar:
+        self._most = max(options.most or 0, self.trials)
+        with WorkProgress(self._most * steps, done, options.progress, options.deadline) as self._bar:
             self._drop_best_without_model()
             going_on = sum(number in self.journal.asked for number in self._missing())
-            most = "at most " if options.deadline else ""
-            start = f"{most}{self.trials:,} trials of {steps:,} steps, {self._slots(options)} at a time"
+            about = "about " if options.deadline else ""
+            start = f"{about}{self.trials:,} trials of {steps:,} steps, {self._slots(options)} at a time"
             start = f"{start}, in {self.directory.path}"
             if self.rows or going_on:
                 trials = f"{len(self.rows)} trials are there, {going_on} were in training"
@@ -179,16 +181,14 @@ class SearchRun(Generic[Result]):
         return at_once(options.slots, self.trials) if options.oracle == "gp" else options.slots
 
     def _missing(self) -> list[int]:
-        return sorted({*range(self.trials)} - {row["trial"] for row in self.rows})
+        return sorted({*range(self._most)} - {row["trial"] for row in self.rows})
 
     def _past(self) -> list[PastTrial]:
         """Returns the trials below the number asked for that were asked for before, ended or not."""
         rows = {row["trial"]: row for row in self.rows}
         values = {number: self.values_of(row) for number, row in rows.items()}
         values |= {number: trial.values for number, trial in self.journal.asked.items()}
-        return [
-            PastTrial(number, values[number], rows.get(number)) for number in range(self.trials) if number in values
-        ]
+        return [PastTrial(number, values[number], rows.get(number)) for number in range(self._most) if number in values]
 
     def _run(self, options: SearchOptions) -> None:
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
@@ -199,7 +199,7 @@ class SearchRun(Generic[Result]):
             options.oracle,
             job.kt_objective,
             job.hyperparameters,
-            self.trials,
+            self._most,
             seed,
             past,
             options.starts[:initial],
@@ -271,7 +271,7 @@ class SearchRun(Generic[Result]):
             if number not in self.journal.asked:
                 self.journal.note(number, best["seed"], self.values_of(best), {}, best.get("proposed_by"))
             self.rows.remove(best)
-            self.trials = max(self.trials, number + 1)
+            self._most = max(self._most, number + 1)
 
     def record(self, ended: EndedTrial) -> None:
         """Writes the row of a trial that ended, and its model if it is the best; an interrupt waits for both."""
@@ -304,7 +304,8 @@ class SearchRun(Generic[Result]):
                 raise
             if improved and before is not None:
                 self._weights_file(before).unlink(missing_ok=True)
-            progress = f"trial {len(self.rows):>3}/{self.trials}  {self.describe(row)}"
+            of_all = f"/{self._most}" if self._most == self.trials else ""
+            progress = f"trial {len(self.rows):>3}{of_all}  {self.describe(row)}"
             self._bar.say(f"{progress}  {self._bar.time_left()} left", detail=True)
 
     def _weights_file(self, row: Mapping[str, Any]) -> Path:

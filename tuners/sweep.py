@@ -178,17 +178,18 @@ def run_sweep(
     chance_score = 0.0 if job.objective == BITS else task.chance_score
     facts = {"profile": profile, "objective": job.objective, "direction": job.direction, "chance_score": chance_score}
     rule = QuantileRule() if stop_early else None
-    deadline = None
+    proposals: dict[str, Any] = {"oracle": oracle}
+    if oracle == "gp":
+        proposals["starts"] = [job.point(start) for start in job.task.starts()]
     with closing_workers(job, engine) as workers:
         if minutes is not None:
             done = Spent() if overwrite else spent_in(out)
-            plan = make_plan(job, minutes, slots, workers, steps, spent.steps, spent.steps, TRIALS, done)
-            trials, job, deadline = min(trials or plan.trials, plan.trials), job.with_steps(plan.steps), plan.deadline
+            usual = (spent.steps, spent.steps, TRIALS)
+            plan = make_plan(job, minutes, slots, workers, steps, *usual, done).limited(trials)
+            trials, job = plan.trials, job.with_steps(plan.steps)
+            proposals |= {"deadline": plan.deadline, "most": plan.most}
         assert trials
-        starts = [job.point(start) for start in job.task.starts()] if oracle == "gp" else []
-        options = SearchOptions(
-            oracle, starts, rule=rule, slots=slots, engine=workers, progress=progress, deadline=deadline
-        )
+        options = SearchOptions(**proposals, rule=rule, slots=slots, engine=workers, progress=progress)
         return _SweepRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
 
 

@@ -30,6 +30,8 @@ INITIAL_SHARE = 3
 """A third of all trials, at most, are asked for before the process is; so no more train at the same time."""
 MARGIN = 0.85
 """The part of the time left that the steps of trials are to take of which all are to end."""
+MOST_TRIALS = 10_000
+"""The most trials that a search of given time makes."""
 ENDING_S = 5.0
 """Seconds for what comes after the last trial: the best model is saved, and figures are drawn."""
 
@@ -55,14 +57,20 @@ class Plan(NamedTuple):
     """What a search is to make.
 
     Attributes:
-        trials: Trials in all, should the time suffice.
+        trials: Trials in all for which there seems to be time.
         steps: Training steps of each.
         deadline: When it ends, as `time.monotonic()` has it.
+        most: Trials in all that are made if there is time: the pace may change, and so does the part that is stopped.
     """
 
     trials: int
     steps: int
     deadline: float
+    most: int = MOST_TRIALS
+
+    def limited(self, trials: int | None) -> "Plan":
+        """Returns it with no more than so many trials, if that is a number."""
+        return self if trials is None else self._replace(trials=min(trials, self.trials), most=min(trials, self.most))
 
 
 def measure_pace(job: Job, slots: int, engine: Engine, seconds: float = 0.0) -> Pace:
@@ -156,7 +164,7 @@ def make_plan(
     began, total = time.monotonic(), 60 * check_number("minutes", minutes, 1e-3)
     steps = steps or spent.steps
     if spent.steps and total < 1.05 * spent.elapsed_s + ENDING_S:
-        return Plan(spent.trials, int(spent.steps), began)
+        return Plan(spent.trials, int(spent.steps), began, spent.trials)
     deadline = began + max(total - spent.elapsed_s - ENDING_S, 0.5 * total)
     cores = min(slots, populations_at_once())
 

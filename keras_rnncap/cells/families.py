@@ -20,7 +20,12 @@ class GatedCell(RecurrentCell):
     """
 
     searched: ClassVar = {"forget_bias": (0.0, 6.0)}
-    start: ClassVar = {"recurrent_scale": 2.0, "forget_bias": 0.5, "patterns_per_parameter": 5.5}
+    start: ClassVar = {
+        "recurrent_scale": 2.0,
+        "forget_bias": 0.5,
+        "weight_decay": 5e-3,  # less, and long trainings of large models end worse than short ones
+        "patterns_per_parameter": 5.5,
+    }
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, Literal
 
 import keras
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from keras_rnncap.terminal.texts import PlainConsole
 
@@ -19,7 +19,7 @@ SUMMARY_S = 30.0
 
 
 class WorkProgress:
-    """A bar over the steps of a piece of work, and lines of news above it; in a pipe only lines.
+    """A bar over the steps of a piece of work, or over its time, and lines of news above it; in a pipe only lines.
 
     While it is shown, an interrupt (Ctrl-C) is remembered and raised again by `to`: Python drops one that comes while
     an object is being deleted, as TensorFlow's often are. Outside of the main thread no handler can be set.
@@ -29,7 +29,7 @@ class WorkProgress:
         done: Steps that an earlier run did.
         enabled: Whether anything is shown; `"bar"` shows the bar without the lines, `"summary"` the bar with those
             lines alone that concern the whole work and, in a pipe, how far it is, every `SUMMARY_S` seconds.
-        deadline: When the work ends, as `time.monotonic()` has it, if not before.
+        deadline: When the work ends, as `time.monotonic()` has it, if not before; the bar then shows the time.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class WorkProgress:
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
+            TextColumn("{task.fields[steps]} steps"),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
             console=console,
             disable=not (enabled and console.is_terminal),
         )
-        self._task = self._bar.add_task("", total=total, completed=done)
+        self._task = self._bar.add_task("", steps="")
+        self._move("")
         self._interrupted = self._held = False
         self._handler: Any = None
 
@@ -96,10 +96,18 @@ class WorkProgress:
         if self._interrupted:
             raise KeyboardInterrupt
         self._done = done
-        self._bar.update(self._task, completed=done, description=f"{self.time_left()} left  {description}")
+        self._move(f"{self.time_left()} left  {description}")
         if self._sums_up and time.monotonic() - self._summed_up > SUMMARY_S:
             self._summed_up = time.monotonic()
             self.say(f"{done:,} steps  {self.time_left()} left  {description}")
+
+    def _move(self, description: str) -> None:
+        """Shows how far the work is."""
+        completed, total, steps = float(self._done), float(self._total), f"{self._done:,}/{self._total:,}"
+        if self._deadline is not None:
+            completed, total = time.monotonic() - self._started_at, self._deadline - self._started_at
+            steps = f"{self._done:,}"
+        self._bar.update(self._task, completed=completed, total=total, steps=steps, description=description)
 
     def time_left(self) -> str:
         """Returns the time left, to the deadline or at the pace so far, as `m:ss`, or `?` before there is either."""

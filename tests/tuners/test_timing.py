@@ -7,6 +7,7 @@ import types
 import pandas as pd
 import pytest
 
+import keras_rnncap.tuners.capacity as capacity_module
 import keras_rnncap.tuners.timing as timing_module
 from keras_rnncap.cells import RNNCell
 from keras_rnncap.datasets import PerceptronSearch
@@ -118,11 +119,14 @@ def test_no_core_is_idle_where_few_trials_are_asked_for_by_their_steps(monkeypat
 
 
 def test_a_plan_counts_what_was_done_before(monkeypatch):
+    usual, _ = plan(monkeypatch, 2e-4)
     more, _ = plan(monkeypatch, 2e-4, minutes=2.0, spent=Spent(20, 60.0, 5_000))
     assert more.steps == 5_000
     assert more.trials > 20
     over, slots = plan(monkeypatch, 2e-4, spent=Spent(20, 60.0, 5_000))
-    assert (over.trials, over.steps, slots) == (20, 5_000, [])
+    assert (over.trials, over.most, over.steps, slots) == (20, 20, 5_000, [])
+    assert (usual.limited(9).trials, usual.limited(9).most, usual.limited(None)) == (9, 9, usual)
+    assert usual.trials < usual.limited(1_000).most == 1_000
     with pytest.raises(InputError, match="minutes must be"):
         plan(monkeypatch, 2e-4, minutes=0)
 
@@ -142,6 +146,26 @@ def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_a
     numbers = {*pd.read_csv(tmp_path / "run" / "trials.csv")["trial"]}  # without those left in training
     more = measure_capacity("rnn", params=60, trials=again.trials + 2, steps=again.steps, out=tmp_path / "run")
     assert more.trials == len(numbers | {*range(again.trials + 2)})
+
+
+def test_a_search_goes_on_past_its_plan_while_there_is_time_unless_trials_are_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing_module, "measure_pace", lambda *_: Pace(0.0, 1e-2))  # as beside much other work
+    options = {"params": 60, "minutes": 0.5, "length": 2}
+    planned = make_plan_of(monkeypatch, lambda: measure_capacity("rnn", trials=3, out=tmp_path / "given", **options))
+    assert len(pd.read_csv(tmp_path / "given" / "trials.csv")) == 3
+    began = time.monotonic()
+    result = measure_capacity("rnn", out=tmp_path / "run", **options)
+    assert result.trials > 2 * planned.trials
+    assert time.monotonic() - began < 120
+    assert {*pd.read_csv(tmp_path / "run" / "trials.csv")["status"]} >= {"completed", "stopped"}
+
+
+def make_plan_of(monkeypatch, measure):
+    """Returns the plan of a measurement."""
+    plans = []
+    monkeypatch.setattr(capacity_module, "make_plan", lambda *given: plans.append(make_plan(*given)) or plans[-1])
+    measure()
+    return plans[-1]
 
 
 @pytest.mark.parametrize("wrong", ["soon", "nan", ""])
