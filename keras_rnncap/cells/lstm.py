@@ -36,6 +36,7 @@ class LSTMCell(GatedCell):
     blocks = ("input", "forget", "candidate", "output")
     state_names = ("hidden", "cell")
     learned_states = ("hidden", "cell")
+    start: ClassVar = GatedCell.start | {"patterns_per_parameter": 6.2}
 
     def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
         """Equations 9-14."""
