@@ -57,6 +57,126 @@ def bias_initializer(kind: BiasKind, scale: float, seed: int | None = None) -> k
     raise ValueError(f"kind must be one of {', '.join(get_args(BiasKind))}; got {kind!r}")
 
 
+class _Drawn(keras.initializers.Initializer):
+    """An initializer whose values follow each from a number that is uniform in (0, 1)."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns a tensor of initial values."""
+        uniform = keras.random.uniform(tuple(shape), 1e-6, 1 - 1e-6, dtype="float32", seed=self.seed)
+        return ops.cast(self._of(uniform), dtype or keras.config.floatx())
+
+    def _of(self, uniform: Any) -> Any:
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+def _inverse_softplus(a: Any) -> Any:
+    return ops.log(ops.expm1(a))
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class Chrono(_Drawn):
+    """Biases of forget gates at log(u), u uniform in [1, longest - 1]: gates that forget within so many time steps.
+
+    Source: Tallec, Ollivier (2018), section 3.
+
+    Example:
+    >>> bool(Chrono(3)((1,))[0] < np.log(2))
+    True
+    """
+
+    def __init__(self, longest: int, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.longest = longest
+
+    def _of(self, uniform: Any) -> Any:
+        return ops.log(1 + uniform * (self.longest - 2))
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class RingRadius(_Drawn):
+    """log(-log r) of numbers that are uniform on a ring of the complex plane, r in [smallest, largest].
+
+    Source: Orvieto et al. (2023), lemma 3.2.
+    """
+
+    def __init__(self, smallest: float, largest: float, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.smallest, self.largest = smallest, largest
+
+    def _of(self, uniform: Any) -> Any:
+        low, high = self.smallest**2, min(self.largest**2, 1 - 1e-6)
+        return ops.log(-0.5 * ops.log(low + uniform * (high - low)))
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class RingPhase(_Drawn):
+    """The logarithm of phases that are uniform in [0, largest] radians."""
+
+    def __init__(self, largest: float, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.largest = largest
+
+    def _of(self, uniform: Any) -> Any:
+        return ops.log(uniform * self.largest)
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class GatedDecay(_Drawn):
+    """L of the RG-LRU: exp(-power softplus(L)), what an open gate keeps, is uniform in [0.9, 0.999].
+
+    Source: De et al. (2024), section 2.4.
+    """
+
+    def __init__(self, power: float, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.power = power
+
+    def _of(self, uniform: Any) -> Any:
+        return _inverse_softplus(-ops.log(0.9 + uniform * 0.099) / self.power)
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class StepSize(_Drawn):
+    """Biases whose softplus, a time step, is log-uniform in [0.001, 0.1]: those of Mamba, Gu and Dao (2023)."""
+
+    def _of(self, uniform: Any) -> Any:
+        return _inverse_softplus(0.001 * ops.power(100.0, uniform))
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class LogUniform(_Drawn):
+    """Logarithms of numbers that are uniform in [low, high]."""
+
+    def __init__(self, low: float, high: float, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.low, self.high = low, high
+
+    def _of(self, uniform: Any) -> Any:
+        return ops.log(self.low + uniform * (self.high - self.low))
+
+
+@keras.saving.register_keras_serializable(package="keras_rnncap")
+class LogOfCounts(keras.initializers.Initializer):
+    """Rows of log 1, log 2, ...: the decays of S4D-Real, Gu et al. (2022).
+
+    Example:
+    >>> np.exp(LogOfCounts()((2, 3))).round(3).tolist()
+    [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns a matrix."""
+        counts = np.arange(1, shape[-1] + 1, dtype="float32")
+        return ops.cast(np.broadcast_to(np.log(counts), tuple(shape)), dtype or keras.config.floatx())
+
+
 def get(identifier: Initializer, blocks: Sequence[str], argument: str) -> Initializer:
     """Returns the initializer that an argument stands for: one, or a mapping with one for each of a cell's blocks."""
     if isinstance(identifier, Mapping) and "class_name" not in identifier:

@@ -32,6 +32,20 @@ CELL_COLORS = {
     "lstm-o": "#999933",
     "reset-after-gru": "#AA4499",
     "two-bias-rnn": "#661100",
+    # Later cells, from the vibrant and the bright scheme.
+    "mgu": "#EE7733",
+    "janet": "#33BBEE",
+    "fastgrnn": "#EE3377",
+    "indrnn": "#BBBBBB",
+    "lem": "#009988",
+    "mingru": "#0077BB",
+    "minlstm": "#CC3311",
+    "lru": "#228833",
+    "rg-lru": "#CCBB44",
+    "s6": "#AA3377",
+    "slstm": "#4477AA",
+    "mlstm": "#EE6677",
+    "gated-deltanet": "#66CCEE",
 }
 OTHER_COLORS = ("#CC79A7", "#7F3C8D", "#B8860B", "#5F6B6D")
 

@@ -23,6 +23,16 @@ from keras_rnncap.cells.lstm import NoOutputGateLSTMCell as NoOutputGateLSTMCell
 from keras_rnncap.cells.lstm import NoForgetGateLSTMCell as NoForgetGateLSTMCell
 from keras_rnncap.cells.gru import ResetAfterGRUCell as ResetAfterGRUCell
 from keras_rnncap.cells.rnn import TwoBiasRNNCell as TwoBiasRNNCell
+from keras_rnncap.cells.mgu import MGUCell as MGUCell
+from keras_rnncap.cells.janet import JANETCell as JANETCell
+from keras_rnncap.cells.fastgrnn import FastGRNNCell as FastGRNNCell
+from keras_rnncap.cells.indrnn import IndRNNCell as IndRNNCell
+from keras_rnncap.cells.lem import LEMCell as LEMCell
+from keras_rnncap.cells.minimal import MinGRUCell as MinGRUCell, MinLSTMCell as MinLSTMCell
+from keras_rnncap.cells.lru import LRUCell as LRUCell, RGLRUCell as RGLRUCell
+from keras_rnncap.cells.s6 import S6Cell as S6Cell
+from keras_rnncap.cells.xlstm import SLSTMCell as SLSTMCell, MLSTMCell as MLSTMCell
+from keras_rnncap.cells.deltanet import GatedDeltaNetCell as GatedDeltaNetCell
 
 CELLS |= _by_name(globals(), RecurrentCell, "known_as")
 

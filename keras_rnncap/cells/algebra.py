@@ -61,6 +61,36 @@ def places_of_learned(states: Sequence[State]) -> list[int | slice | None]:
     return places
 
 
+def linear_scan(kept: Any, added: Any, start: Any) -> Any:
+    """Returns all states of `h_t = kept_t h_{t-1} + added_t`, `(batch, time, ...)`; the one before is `start`."""
+
+    def both(first: Any, then: Any) -> Any:
+        return then[0] * first[0], then[0] * first[1] + then[1]
+
+    return ops.associative_scan(both, (kept, _with_start(added, kept[:, :1] * start[:, None])), axis=1)[1]
+
+
+def complex_scan(kept: Sequence[Any], added: Sequence[Any], start: Sequence[Any]) -> tuple[Any, Any]:
+    """Returns the same for complex numbers, as real and imaginary parts."""
+
+    def times(a: Sequence[Any], b: Sequence[Any]) -> tuple[Any, Any]:
+        return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+    def both(first: Any, then: Any) -> Any:
+        real, imaginary = times(then[:2], first[2:])
+        return *times(then[:2], first[:2]), real + then[2], imaginary + then[3]
+
+    begun = times([part[:, :1] for part in kept], [part[:, None] for part in start])
+    added = [_with_start(*parts) for parts in zip(added, begun, strict=True)]
+    found: tuple[Any, ...] = ops.associative_scan(both, (*kept, *added), axis=1)
+    return found[2], found[3]
+
+
+def _with_start(added: Any, begun: Any) -> Any:
+    """Returns what is added at each time step, at the first with what is left of the state before it."""
+    return ops.concatenate([added[:, :1] + begun, added[:, 1:]], axis=1)
+
+
 class CellWeights(abc.ABC):
     """The `w` of `step(x, states, w)`: weights, numbers and activation of a cell, and what depends on the layout.
 

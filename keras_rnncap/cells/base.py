@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -84,7 +84,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
     start: ClassVar[Mapping[str, float]] = {}
     """Values of hyperparameters from which a search in `RowSOAPSpace` starts, where they are not the usual ones."""
     tunes_bias: ClassVar[bool] = True
-    """Whether that search space draws the biases; they stay zero if not."""
+    """Whether that search space draws the biases; they start as by default if not."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -169,18 +169,28 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def declare_weights(self, input_dim: int) -> list[Weight]:
         """Returns the cell's weights but its initial state and projection: by default the matrices of its `blocks`."""
-        options = vars(self)
         matrices: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
             ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
             ("recurrent_kernel", "recurrent", (self.units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),
         ]
-        weights = []
-        for name, option, inputs, blocks, dropout in matrices:
-            initializer, regularizer, constraint = (options[f"{option}_{kind}"] for kind in KINDS)
-            shape = (*inputs, len(blocks) * self.units)
-            weights.append(Weight(name, shape, initializer, blocks, regularizer, constraint, dropout))
-        return [weight for weight in weights if weight.blocks]
+        return [
+            self.weight(name, (*inputs, len(blocks) * self.units), option, blocks, dropout)
+            for name, option, inputs, blocks, dropout in matrices
+            if blocks
+        ]
+
+    def weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        option: Literal["kernel", "recurrent", "bias"],
+        blocks: tuple[str, ...] = (),
+        dropout: Literal["input", "state"] | None = None,
+    ) -> Weight:
+        """Returns a weight that has the initializer, regularizer and constraint of the arguments `OPTION_...`."""
+        initializer, regularizer, constraint = (getattr(self, f"{option}_{kind}") for kind in KINDS)
+        return Weight(name, shape, initializer, blocks, regularizer, constraint, dropout)
 
     def declare_states(self) -> list[State]:
         """Returns the cell's states, by default those of `state_names`; the first is the output."""
@@ -204,6 +214,11 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self._add_initial_state()
         width = self._build_projection(int(input_shape[-1]))  # type: ignore[arg-type]
         declared = self.declare_weights(width)
+        if self.recurrent_dropout and all(weight.dropout != "state" for weight in declared):
+            raise InputError(
+                f"recurrent_dropout must be 0 for {type(self).__name__}, which multiplies no state by a matrix; got "
+                f"{self.recurrent_dropout}"
+            )
         self.operands = {"initial_state": None, "projection": "input"} | {w.name: w.dropout for w in declared}
         self.kernel = self.recurrent_kernel = self.bias = None
         # Presets were drawn with the matrices' seeds at 0 to 2, those of initial state and projection at 3 and 4.

@@ -18,7 +18,12 @@ from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
 from keras_rnncap.studies.word_models import EPOCHS, LENGTH, Outcome, Trained, paper_task, train_word_models
 from keras_rnncap.terminal.progress import WorkProgress
 
-OTHER_CELLS = tuple(cell for cell in CELLS if cell not in PAPER_CELLS)
+OTHER_CELLS = tuple(
+    name
+    for name, cell in CELLS.items()
+    if name not in PAPER_CELLS and all(len(state.shape) == 1 for state in cell(1).declare_states())
+)
+"""The other cells, but for those with matrix states."""
 SHAPES = {"smoke": ((2, 2),), "laptop": (*itertools.product((2, 5, 10, 15), (2, 4, 8, 16)), (4, 2), (4, 4))}
 SHAPES["paper"] = SHAPES["laptop"]
 """Numbers of a word vector, and hidden units: those of figures 3 and 4, and what figures 5 and 6 have besides."""
@@ -96,7 +101,7 @@ class InitializationsStudy(Study):
     differences = (
         "The paper does not state its batch (here 32) nor which epoch's accuracy it reports (here the best). It has 3 "
         "initializations of the shapes of figures 3 and 4, here 30. The other cells start as the paper's do, all "
-        "weights uniform within 1 / sqrt(units), not as their own papers say."
+        "matrices and biases uniform within 1 / sqrt(units), not as their own papers say."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),

@@ -17,7 +17,7 @@ def relu(a):
     return np.maximum(a, 0)
 
 
-S = {"tanh": np.tanh, "relu": relu}
+S = {"tanh": np.tanh, "relu": relu, "linear": lambda a: a}
 """The choices for s()."""
 
 
@@ -30,7 +30,8 @@ class Weights:
     def __init__(self, gates, learned, units, input_dim, width, seed, kernel_gates=None, recurrent_gates=None):
         rng = np.random.default_rng(seed)
         self.gates = gates
-        self.h = {k: 0.5 * rng.normal(size=(units, units)) for k in recurrent_gates or gates}
+        recurrent_gates = gates if recurrent_gates is None else recurrent_gates
+        self.h = {k: 0.5 * rng.normal(size=(units, units)) for k in recurrent_gates}
         self.x = {k: 0.7 * rng.normal(size=(units, width)) for k in kernel_gates or gates}
         self.b = {k: 0.8 * rng.normal(size=(units, 1)) for k in gates}
         self.initial = {name: rng.normal(size=(units, 1)) for name in learned}
@@ -42,13 +43,20 @@ class Weights:
     def install(self, cell):
         """Assigns the weights to a built cell, in the layout that its documentation states."""
         cell.kernel.assign(np.hstack([matrix.T for matrix in self.x.values()]))
-        cell.recurrent_kernel.assign(np.hstack([matrix.T for matrix in self.h.values()]))
+        if self.h:
+            cell.recurrent_kernel.assign(np.hstack([matrix.T for matrix in self.h.values()]))
         if cell.use_bias:
             cell.bias.assign(np.hstack([self.b[k].T for k in self.gates])[0])
         if cell.learned_initial_state:
             cell.initial_state.assign(np.hstack(list(self.initial.values())).T)
         if self.projection is not None:
             cell.projection.assign(self.projection.T)
+
+    def without_bias(self):
+        """Returns the same, all biases being 0."""
+        copy = object.__new__(Weights)
+        vars(copy).update(vars(self) | {"b": {k: np.zeros_like(b) for k, b in self.b.items()}})
+        return copy
 
     def dropping(self, input_factors, state_factors):
         """Returns weights whose columns are multiplied: dropping x_i in W^x x is dropping column i of W^x."""
@@ -59,6 +67,63 @@ class Weights:
             copy.x = {k: matrix * input_factors for k, matrix in self.x.items()}
         else:
             copy.projection = self.projection * input_factors
+        return copy
+
+
+class Declared:
+    """Random weights by name, `weights["kernel"]`, of cells that are not three matrices; they are (inputs, outputs).
+
+    Args:
+        shapes: Their shapes; those whose names are among `inputs` multiply the input, those among `recurrent` the
+            state, and `biases` are what `use_bias` is for.
+        initial: Sizes of the learned states, by name.
+    """
+
+    def __init__(self, shapes, inputs, recurrent, biases, initial, input_dim, width, seed, size):
+        rng = np.random.default_rng(seed)
+        self.named = {name: size * rng.normal(size=shape) for name, shape in shapes.items()}
+        self.inputs, self.recurrent, self.biases = inputs, recurrent, biases
+        self.initial = {name: rng.normal(size=(size, 1)) for name, size in initial.items()}
+        self.projection = None if width == input_dim else rng.normal(size=(width, input_dim))
+
+    def __getitem__(self, name):
+        return self.named[name]
+
+    def times(self, name, x):
+        """Returns W x."""
+        return self.named[name].T @ x
+
+    def bias(self, name):
+        """Returns a vector as a column."""
+        return self.named[name].reshape(-1, 1)
+
+    def install(self, cell):
+        """Assigns the weights to a built cell."""
+        for name, value in self.named.items():
+            if cell.use_bias or name not in self.biases:
+                getattr(cell, name).assign(value)
+        if cell.learned_initial_state:
+            starts = [start[:, 0] for start in self.initial.values()]
+            same = len({len(start) for start in starts}) == 1
+            cell.initial_state.assign(np.stack(starts) if same else np.concatenate(starts))
+        if self.projection is not None:
+            cell.projection.assign(self.projection.T)
+
+    def without_bias(self):
+        """Returns the same, all biases being 0."""
+        return self._with(named={k: 0.0 * v if k in self.biases else v for k, v in self.named.items()})
+
+    def dropping(self, input_factors, state_factors):
+        """Returns weights as `Weights.dropping` does."""
+        factors = dict.fromkeys(self.recurrent, state_factors)
+        if self.projection is None:
+            factors |= dict.fromkeys(self.inputs, input_factors)
+        named = {k: v * factors[k][:, None] if k in factors else v for k, v in self.named.items()}
+        return self._with(named=named, projection=None if self.projection is None else self.projection * input_factors)
+
+    def _with(self, **changes):
+        copy = object.__new__(Declared)
+        vars(copy).update(vars(self) | changes)
         return copy
 
 

@@ -8,8 +8,10 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
-from cells.reference import S, Weights, array, dropout_factors, run
+from cells.reference import Declared, S, Weights, array, dropout_factors, run
 from keras import constraints, initializers, layers, regularizers
+
+from keras_rnncap import ParallelRNN, RecurrentCell
 
 UNITS, INPUT_DIM, BATCH, LENGTH = 4, 3, 6, 5
 MATRICES = ("kernel", "recurrent_kernel", "bias")
@@ -39,10 +41,23 @@ class CellContract:
     constants: ClassVar[dict] = {"forget_bias": 0.7}  # constructor arguments with the numbers that `equation` uses
     more_arguments: ClassVar[dict] = {}  # values other than the default for further arguments of the cell's own
     projects = False  # whether inputs of another width than units are projected
+    sizes: ClassVar[dict] = {}  # of states that are not of `units`
+    positive = ()  # the states that must be
+    without_effect: ClassVar[tuple] = ()  # weights and blocks of them, by number, on which no output depends
+    dtypes = ("mixed_bfloat16", "mixed_float16")
 
     def equation(self, a, s, x, *states):
         """Returns the states at t from the input and the states at t - 1; `a("k", h, x)` is W^kh h + W^kx x + b^k."""
         raise NotImplementedError
+
+    @property
+    def optional(self):
+        """Names of the weights that the arguments for the kernel, the recurrent kernel and the bias are for."""
+        return self.matrices
+
+    def option_of(self, name):
+        """Which of the three."""
+        return name
 
     # Tools.
 
@@ -51,7 +66,23 @@ class CellContract:
         return Weights(self.gates, self.learned, UNITS, input_dim, width, seed, *self.gates_of_matrices())
 
     def gates_of_matrices(self):
-        return self.kernel_gates or self.gates, self.recurrent_gates or self.gates
+        recurrent = self.gates if self.recurrent_gates is None else self.recurrent_gates
+        return self.kernel_gates or self.gates, recurrent
+
+    @property
+    def matrices(self):
+        """Names of the weights that the cell's blocks stand side by side in."""
+        return [matrix for matrix in MATRICES if self.blocks_of(matrix)]
+
+    @property
+    def weight_names(self):
+        """Names of all weights."""
+        return {*self.matrices, "initial_state"} | ({"projection"} if self.projects else set())
+
+    @property
+    def dropped(self):
+        """Dropout of inputs and states, as far as the cell has matrices for it."""
+        return {"dropout": 0.5} | ({"recurrent_dropout": 0.5} if "recurrent_kernel" in self.matrices else {})
 
     def blocks_of(self, matrix):
         """The cell's names of the blocks of a matrix."""
@@ -70,7 +101,7 @@ class CellContract:
 
     def expected(self, weights, x, activation=None, initial=None, **options):
         start = weights.initial if initial is None else initial
-        states = [start.get(name, np.zeros((UNITS, 1))) for name in self.states]
+        states = [start.get(name, np.zeros((self.sizes.get(name, UNITS), 1))) for name in self.states]
         s = S[activation or self.activations[0]]
         return run(lambda *now: self.equation(weights, s, *now), weights, x, states, **options)
 
@@ -89,8 +120,10 @@ class CellContract:
         """All blocks of a new cell, in arrays of one shape for matrices and of one for vectors."""
         cell = self.make(bias_initializer="random_normal", initial_state_initializer="random_normal", **options)
         cell.build((None, UNITS))
-        split = {name: np.split(array(getattr(cell, name)), len(self.blocks_of(name)), axis=-1) for name in MATRICES}
-        return np.stack(split["kernel"] + split["recurrent_kernel"]), np.stack(
+        split = {
+            name: np.split(array(getattr(cell, name)), len(self.blocks_of(name)), axis=-1) for name in self.matrices
+        }
+        return np.stack(split["kernel"] + split.get("recurrent_kernel", [])), np.stack(
             [*split["bias"], *array(cell.initial_state)]
         )
 
@@ -98,7 +131,9 @@ class CellContract:
 
     def test_outputs_and_states_follow_the_equation(self):
         weights, x = self.weights(), self.inputs()
-        initial = {name: np.random.default_rng(9).normal(size=(UNITS, BATCH)) for name in self.states}
+        sizes = {name: self.sizes.get(name, UNITS) for name in self.states}
+        initial = {name: np.random.default_rng(9).normal(size=(size, BATCH)) for name, size in sizes.items()}
+        initial |= {name: np.abs(initial[name]) for name in self.positive}
         for activation, start in ((self.activations[0], None), (self.activations[-1], initial)):
             layer = layers.RNN(
                 self.with_weights(weights, activation=activation), return_sequences=True, return_state=True
@@ -107,13 +142,11 @@ class CellContract:
             outputs, *states = layer(x, initial_state=given)
             expected, last = self.expected(weights, x, activation, start)
             np.testing.assert_allclose(outputs, expected, atol=1e-5, err_msg=activation)
-            np.testing.assert_allclose(
-                np.stack([array(state) for state in states]), last, atol=1e-5, err_msg=activation
-            )
+            for state, end in zip(states, last, strict=True):
+                np.testing.assert_allclose(state, end, atol=1e-5, err_msg=activation)
 
     def test_without_a_bias_the_equation_has_none(self):
-        weights, x = self.weights(), self.inputs()
-        weights.b = {k: np.zeros_like(b) for k, b in weights.b.items()}
+        weights, x = self.weights().without_bias(), self.inputs()
         cell = self.with_weights(weights, use_bias=False)
         assert "bias" not in [weight.name for weight in cell.weights]
         np.testing.assert_allclose(layers.RNN(cell)(x), self.expected(weights, x)[0][:, -1], atol=1e-5)
@@ -139,7 +172,8 @@ class CellContract:
         )
         outputs, *states = layer(x, mask=MASK)
         expected, last = self.expected(weights, x, mask=MASK)
-        np.testing.assert_allclose(np.stack([array(state) for state in states]), last, atol=1e-5)
+        for state, end in zip(states, last, strict=True):
+            np.testing.assert_allclose(state, end, atol=1e-5)
         if return_sequences:
             begun = np.cumsum(MASK, axis=1) > 0  # before the first unmasked step outputs mean nothing
             np.testing.assert_allclose(array(outputs)[begun], expected[begun], atol=1e-5)
@@ -181,9 +215,7 @@ class CellContract:
 
     def test_stacked_cells_are_stacked_layers(self):
         lower, upper, x = self.weights(), self.weights(1, UNITS), self.inputs()
-        if self.projects:
-            upper = Weights(self.gates, self.learned, UNITS, UNITS, UNITS, 1, *self.gates_of_matrices())
-        cells = [self.with_weights(lower), self.with_weights(upper, UNITS, dropout=0.5, recurrent_dropout=0.5)]
+        cells = [self.with_weights(lower), self.with_weights(upper, UNITS, **self.dropped)]
         stack = layers.RNN(layers.StackedRNNCells(cells), return_sequences=True)
         expected = self.expected(upper, self.expected(lower, x)[0])[0]
         np.testing.assert_allclose(stack(x), expected, atol=1e-5)
@@ -202,12 +234,13 @@ class CellContract:
 
     def test_a_gradient_step_changes_every_block_of_every_weight(self):
         before, after = self.trained(self.with_weights(self.weights()), run_eagerly=False)
-        assert set(before) == {*MATRICES, "initial_state"} | ({"projection"} if self.projects else set())
+        assert set(before) == self.weight_names
         for name, old in before.items():
-            parts = len(self.blocks_of(name)) if name in MATRICES else 1
-            for index, change in enumerate(np.split(after[name] - old, parts, axis=-1)):
-                assert np.abs(change).max() > 1e-5, f"block {index} of {name}"
-        assert (before["initial_state"] != after["initial_state"]).any(axis=1).all()
+            parts = len(self.blocks_of(name)) if name in self.matrices else 1
+            for index, change in enumerate(np.split(np.atleast_1d(after[name] - old), parts, axis=-1)):
+                changed = np.abs(change).max() > 1e-5
+                assert changed == ((name, index) not in self.without_effect), f"block {index} of {name}"
+        assert np.atleast_2d(before["initial_state"] != after["initial_state"]).any(axis=1).all()
 
     def test_the_initial_state_can_be_fixed_at_zero(self):
         weights, x = self.weights(), self.inputs()
@@ -218,23 +251,24 @@ class CellContract:
 
     def test_dropout_drops_the_same_entries_at_all_steps_and_only_in_training(self):
         weights, x = self.weights(), self.inputs(batch=24)
-        layer = layers.RNN(
-            self.with_weights(weights, dropout=0.25, recurrent_dropout=0.5, seed=3), return_sequences=True
-        )
+        recurrent = "recurrent_dropout" in self.dropped
+        options = self.dropped | {"dropout": 0.25, "seed": 3}
+        layer = layers.RNN(self.with_weights(weights, **options), return_sequences=True)
         np.testing.assert_allclose(layer(x), self.expected(weights, x)[0], atol=1e-5)
-        pairs = list(itertools.product(dropout_factors(INPUT_DIM, 0.25), dropout_factors(UNITS, 0.5)))
+        of_states = dropout_factors(UNITS, 0.5) if recurrent else [np.ones(UNITS)]
+        pairs = list(itertools.product(dropout_factors(INPUT_DIM, 0.25), of_states))
         possible = np.stack([self.expected(weights.dropping(*pair), x)[0] for pair in pairs])
         distances = np.abs(possible - array(layer(x, training=True))).max(axis=(2, 3))  # (pair, sample)
         assert (distances.min(axis=0) < 1e-4).all()
         inputs, states = zip(*(pairs[index] for index in distances.argmin(axis=0)), strict=True)
         assert len({tuple(factors) for factors in inputs}) > 2
-        assert len({tuple(factors) for factors in states}) > 2
+        assert len({tuple(factors) for factors in states}) > 2 or not recurrent
 
     def test_dropout_masks_are_seeded_and_new_for_each_batch(self):
         weights, x = self.weights(), self.inputs()
         runs = []
         for seed in (3, 3, 4):
-            layer = layers.RNN(self.with_weights(weights, seed=seed, dropout=0.5, recurrent_dropout=0.5))
+            layer = layers.RNN(self.with_weights(weights, seed=seed, **self.dropped))
             runs.append([array(layer(x, training=True)) for _ in range(2)])
         np.testing.assert_array_equal(runs[0], runs[1])
         assert np.abs(runs[0][0] - runs[0][1]).max() > 1e-3
@@ -249,8 +283,9 @@ class CellContract:
         )
         layer = layers.RNN(cell)
         layer(self.inputs())
-        kernel, recurrent, bias = (array(getattr(cell, name)) for name in MATRICES)
-        expected = [0.1 * np.sum(kernel**2), 0.2 * np.sum(np.abs(recurrent)), 0.3 * np.sum(bias**2)]
+        sizes = {"kernel": lambda a: 0.1 * np.sum(a**2), "recurrent_kernel": lambda a: 0.2 * np.sum(np.abs(a))}
+        sizes["bias"] = lambda a: 0.3 * np.sum(a**2)
+        expected = [sizes[self.option_of(name)](array(getattr(cell, name))) for name in self.optional]
         np.testing.assert_allclose(sorted(map(float, layer.losses)), sorted(expected), rtol=1e-5)
 
     def test_constraints_hold_after_a_step(self):
@@ -261,16 +296,21 @@ class CellContract:
             bias_constraint=constraints.MaxNorm(0.1, axis=0),
         )
         before, after = self.trained(cell)
-        assert before["kernel"].min() < 0 <= after["kernel"].min()
-        assert after["recurrent_kernel"].min() < 0
-        np.testing.assert_allclose(np.linalg.norm(after["recurrent_kernel"], axis=0), 1.0, atol=1e-5)
-        assert np.linalg.norm(before["bias"]) > 0.2
-        assert np.linalg.norm(after["bias"]) == pytest.approx(0.1, abs=1e-5)
+        for name in self.optional:
+            if self.option_of(name) == "kernel":
+                assert before[name].min() < 0 <= after[name].min()
+            elif self.option_of(name) == "recurrent_kernel":
+                np.testing.assert_allclose(np.linalg.norm(after[name], axis=0), 1.0, atol=1e-5)
+            else:
+                assert np.linalg.norm(before[name]) > 0.2
+                assert np.linalg.norm(after[name]) == pytest.approx(0.1, abs=1e-5)
 
     @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
     def test_mixed_precision_computes_in_16_bits_and_keeps_float32_weights(self, dtype):
+        if dtype not in self.dtypes:
+            pytest.skip("the documentation says that it does not")
         weights, x = self.weights(), self.inputs()
-        cell = self.with_weights(weights, dtype=dtype, dropout=0.5, recurrent_dropout=0.5)
+        cell = self.with_weights(weights, dtype=dtype, **self.dropped)
         layer = layers.RNN(cell, return_sequences=True, return_state=True, dtype=dtype)
         outputs, *states = layer(x)
         assert {keras.backend.standardize_dtype(t.dtype) for t in (outputs, *states)} == {dtype.removeprefix("mixed_")}
@@ -286,14 +326,15 @@ class CellContract:
         values = {"kernel": 0.1, "recurrent": 0.2, "bias": 0.3, "initial_state": 0.4}
         cell = self.make(**{f"{name}_initializer": initializers.Constant(value) for name, value in values.items()})
         cell.build((None, INPUT_DIM))
-        for name, value in values.items():
-            weight = cell.recurrent_kernel if name == "recurrent" else getattr(cell, name)
-            np.testing.assert_allclose(weight, value, err_msg=name)
+        for name in [*self.optional, "initial_state"]:
+            option = "initial_state" if name == "initial_state" else self.option_of(name).removesuffix("_kernel")
+            np.testing.assert_allclose(getattr(cell, name), values[option], err_msg=name)
 
     @pytest.mark.parametrize("matrix", MATRICES)
     def test_each_block_can_have_its_own_initializer(self, matrix):
         argument = f"{matrix.removesuffix('_kernel')}_initializer"
-        blocks = self.blocks_of(matrix)
+        if not (blocks := self.blocks_of(matrix)):
+            pytest.skip("it has no such matrix")
         own = {block: initializers.Constant(index + 1) for index, block in reversed(list(enumerate(blocks)))}
         cell = self.make(**{argument: own})
         cell.build((None, INPUT_DIM))
@@ -325,11 +366,12 @@ class CellContract:
 
     def every_argument(self):
         """A value other than the default for each argument but units."""
-        per_block = {block: initializers.Constant(0.1 * index) for index, block in enumerate(self.blocks_of("kernel"))}
+        blocks = self.blocks_of("kernel")
+        per_block = {block: initializers.Constant(0.1 * index) for index, block in enumerate(blocks)}
         return {
             "activation": "sigmoid",
             "use_bias": False,
-            "kernel_initializer": per_block,
+            "kernel_initializer": per_block or initializers.Constant(0.1),
             "recurrent_initializer": initializers.RandomNormal(stddev=0.2, seed=5),
             "bias_initializer": initializers.Constant(0.3),
             "initial_state_initializer": initializers.Constant(0.4),
@@ -371,9 +413,8 @@ class CellContract:
         assert again.get_config() == config
 
     def test_a_saved_model_loads_and_gives_the_same_outputs(self, tmp_path):
-        more = {
-            k: v for k, v in self.every_argument().items() if k not in ("use_bias", "learned_initial_state", "dtype")
-        }
+        left_out = {"use_bias", "learned_initial_state", "dtype"} | {"dropout", "recurrent_dropout"} - {*self.dropped}
+        more = {k: v for k, v in self.every_argument().items() if k not in left_out}
         cell = self.make(**more)
         cell.build((None, INPUT_DIM))
         self.weights().install(cell)
@@ -409,3 +450,87 @@ class CellContract:
     def test_dropout_must_be_a_fraction(self, name, rate):
         with pytest.raises(ValueError, match=rf"^{name} must be in \[0, 1\)"):
             self.make(**{name: rate})
+
+    def test_dropout_of_states_needs_a_matrix_for_them(self):
+        if "recurrent_dropout" in self.dropped:
+            return
+        with pytest.raises(ValueError, match="recurrent_dropout must be 0"):
+            self.make(recurrent_dropout=0.1).build((None, INPUT_DIM))
+
+    def test_all_time_steps_at_once_are_the_loop(self):
+        """Outputs, states and gradients, with an initial state; where the cell has a parallel form."""
+        if self.cell.scan is RecurrentCell.scan:
+            return
+        weights, x = self.weights(), self.inputs()
+        results = []
+        for layer in (layers.RNN, ParallelRNN):
+            cell = self.with_weights(weights)
+            model = keras.Sequential([keras.Input((LENGTH, INPUT_DIM)), layer(cell, return_sequences=True)])
+            outputs = array(model(x))
+            model.compile(optimizer=keras.optimizers.SGD(0.5), loss="mse", run_eagerly=True)
+            model.train_on_batch(x, self.inputs(input_dim=UNITS, seed=6))
+            results.append((outputs, *map(array, cell.trainable_weights)))
+        np.testing.assert_allclose(results[1][0], self.expected(weights, x)[0], atol=1e-5)
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+class DeclaredCellContract(CellContract):
+    """The same for a cell whose weights are not three matrices of its blocks.
+
+    `equation` takes the weights by name, see `Declared`.
+    """
+
+    shapes: ClassVar[dict] = {}  # of the weights, by name; "input" stands for the width of the input
+    inputs_of: ClassVar[tuple] = ()  # those that multiply the input
+    biases: ClassVar[tuple] = ()  # those that `use_bias` is for
+    size = 0.7  # the standard deviation of weights
+    options: ClassVar[
+        dict
+    ] = {}  # those that the arguments for kernel, recurrent_kernel and bias are for: which of these
+    not_drawn: ClassVar[tuple] = ()  # those that start from the same values each time
+    blocks_of_matrix: ClassVar[
+        dict
+    ] = {}  # the cell's blocks, in those of kernel, recurrent_kernel and bias that it has
+    constants: ClassVar[dict] = {}
+
+    def weights(self, seed=0, input_dim=INPUT_DIM):
+        width = UNITS if self.projects else input_dim
+        shapes = {
+            name: tuple(width if size == "input" else size for size in shape) for name, shape in self.shapes.items()
+        }
+        initial = {name: self.sizes.get(name, UNITS) for name in self.learned}
+        of_state = ("recurrent_kernel",)
+        return Declared(shapes, self.inputs_of, of_state, self.biases, initial, input_dim, width, seed, self.size)
+
+    @property
+    def weight_names(self):
+        return {*self.shapes, "initial_state"} | ({"projection"} if self.projects else set())
+
+    @property
+    def optional(self):
+        return list(self.options)
+
+    def option_of(self, name):
+        return self.options[name]
+
+    def blocks_of(self, matrix):
+        return list(self.blocks_of_matrix.get(matrix, ()))
+
+    def drawn(self, **options):
+        """All weights of a new cell that are drawn, as rows of one length."""
+        cell = self.make(initial_state_initializer="random_normal", **options)
+        cell.build((None, UNITS))
+        names = [name for name in [*self.shapes, "initial_state"] if name not in self.not_drawn]
+        flat = [1e3 * array(getattr(cell, name)).ravel()[:1] for name in names]
+        return np.stack(flat), np.stack(flat)
+
+    def test_blocks_of_an_initializer_with_a_seed_differ(self):
+        """They are blocks of one weight: `Weight.blocks`."""
+        one = initializers.RandomNormal(seed=7)
+        cell = self.make(kernel_initializer=one)
+        cell.build((None, UNITS))
+        for weight in cell.declare_weights(UNITS):
+            if len(weight.blocks) > 1 and weight.initializer is cell.kernel_initializer:
+                parts = np.split(array(getattr(cell, weight.name)), len(weight.blocks), axis=-1)
+                assert len(np.unique(np.stack(parts), axis=0)) == len(parts)

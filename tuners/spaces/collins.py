@@ -81,7 +81,7 @@ class CollinsSpace(Space):
         drawn = {
             "kernel_initializer": self._drawn("kernel", "normal", values),
             "recurrent_initializer": self._drawn("recurrent", self._kinds[0], values),
-            "bias_initializer": self._bias(values) if self._tunes_bias else "zeros",
+            "bias_initializer": self._bias(values) if self._tunes_bias else {},
             "projection_initializer": matrix_initializer("normal", values.get("projection_scale", 1.0)),
         }
         return options | {name: value for name, value in drawn.items() if name in self._options and value != {}}

@@ -1,0 +1,96 @@
+"""What a training step of each cell costs. `python -m benchmarks.cells`.
+
+For each cell and each of `--params` a model that reads sequences of 27 one-hot characters and predicts the next one,
+trained by Keras' `fit` in batches of 32 x 35: the milliseconds of a step (the median of several calls of 10 steps), and
+as a multiple of that of Keras' own LSTM, GRU or SimpleRNN of as many parameters, whichever is nearest to the cell. The
+last column is the time of the cell's members in populations, where it can share: of each of four that train together.
+
+What a step of an exported model costs prints `python -m benchmarks.steps`.
+"""
+
+import argparse
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.common import median, parser, show
+from keras_rnncap.budget import units_for_budget
+from keras_rnncap.cells import CELLS
+from keras_rnncap.models import sequence_model
+from keras_rnncap.population import CannotShareError, Member, MemberBuilder, Population
+from keras_rnncap.training import TrainingSettings, compile_model
+
+WIDTH, LENGTH, BATCH, STEPS, MEMBERS = 27, 35, 32, 10, 4
+PEERS = {"SimpleRNN": keras.layers.SimpleRNNCell, "GRU": keras.layers.GRUCell, "LSTM": keras.layers.LSTMCell}
+NEAREST = {1: "SimpleRNN", 2: "GRU", 3: "GRU", 4: "LSTM"}
+"""By the blocks of a cell."""
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Returns random batches of one call."""
+    letters = np.random.default_rng(0).integers(0, WIDTH, (BATCH * STEPS, LENGTH + 1))
+    return np.eye(WIDTH, dtype="float32")[letters[:, :-1]], letters[:, 1:]
+
+
+def sized(cell: Any, params: int) -> tuple[Any, int]:
+    """Returns what builds a model of a cell, and its units for a budget."""
+    build = functools.partial(sequence_model, cell, input_dim=WIDTH, output_dim=WIDTH, return_sequences=True, seed=0)
+    return build, units_for_budget(build, params).units[0]
+
+
+def alone(cell: Any, params: int, repeats: int) -> float:
+    """Returns the milliseconds of a step of Keras' `fit`."""
+    build, units = sized(cell, params)
+    model = build(units)
+    compile_model(model, LOSS, TrainingSettings(10**6, "adam", 1e-3))
+    x, y = data()
+    fit = functools.partial(model.fit, x, y, batch_size=BATCH, verbose=0)
+    fit()
+    fit()
+    return 1e3 * median(fit, repeats) / STEPS
+
+
+def together(cell: str, params: int, repeats: int) -> float | None:
+    """Returns the milliseconds of a step of a member of a population; `None` where the cell cannot share."""
+    _, units = sized(cell, params)
+    build = MemberBuilder(cell, units, 1, WIDTH, WIDTH, return_sequences=True)
+    members = [Member(TrainingSettings(10**6, "adam", 1e-3), seed=seed) for seed in range(MEMBERS)]
+    try:
+        population = Population(build, members)
+    except CannotShareError:
+        return None
+    population.compile_population(LOSS, steps_per_execution=STEPS)
+    x, y = data()
+    fit = functools.partial(population.fit, x, y, batch_size=BATCH, verbose=0)
+    fit()
+    fit()
+    return 1e3 * median(fit, repeats) / STEPS / MEMBERS
+
+
+def main() -> None:
+    """Prints a table."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))
+    arguments.add_argument("--params", nargs="+", type=int, default=[5_000, 50_000])
+    arguments.add_argument("--repeats", type=int, default=5)
+    options: argparse.Namespace = arguments.parse_args()
+    table = []
+    for params in options.params:
+        peers = {name: alone(cell, params, options.repeats) for name, cell in PEERS.items()}
+        for name in options.cells:
+            blocks = len(getattr(CELLS[name], "blocks", ())) or 4
+            peer = NEAREST[min(blocks, 4)]
+            step_ms, shared_ms = alone(name, params, options.repeats), together(name, params, options.repeats)
+            table.append(
+                {"cell": name, "parameters": f"{params:,}", "step, ms": f"{step_ms:.2f}"}
+                | {"beside": f"{peer}, {peers[peer]:.2f}", "ratio": f"{step_ms / peers[peer]:.2f}"}
+                | {"of a member, ms": "-" if shared_ms is None else f"{shared_ms:.2f}"}
+            )
+    show(f"A training step, {BATCH} x {LENGTH} characters", table, width=110)
+
+
+if __name__ == "__main__":
+    main()
