@@ -31,7 +31,7 @@ OF_TASK: dict[str, Any] = {
     "every_step": False,
     "loss_saturation": 0.4,
 }
-"""What the space `row-soap` has of the task's own hyperparameters."""
+"""What the space `row-soap` has of the task's own hyperparameters; a cell's `start` may have another `every_step`."""
 NEARBY = 1 / 8
 """How far from its start a measurement in the space `row-soap` searches each number, as a part of its range."""
 SPACES_HERE = ("row-soap", "collins")
@@ -229,9 +229,11 @@ def capacity_job(
     sizes["batch_size"] = Capacity.batch_size[space] if batch_size is None else batch_size
     changes = dict(changes or {})
     if space == "row-soap":
-        whole = Job(task, cell, space=chosen, changes=OF_TASK, **sizes)
+        of_cell: Mapping[str, float] = getattr(cell, "start", {})
+        of_task = OF_TASK | {"every_step": bool(of_cell.get("every_step", OF_TASK["every_step"]))}
+        whole = Job(task, cell, space=chosen, changes=of_task, **sizes)
         start = whole.hyperparameters.values | capacity_starts(whole)[0]
-        changes = OF_TASK | around(whole.hyperparameters, start, nearby) | changes
+        changes = of_task | around(whole.hyperparameters, start, nearby) | changes
     return Job(task, cell, space=chosen, changes=changes, **sizes)
 
 

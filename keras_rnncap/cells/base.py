@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import keras
 from keras import ops
@@ -17,6 +17,7 @@ from keras_rnncap.cells.lookup import constructor_options
 from keras_rnncap.errors import InputError, check_integer, check_seed
 
 KINDS = ("initializer", "regularizer", "constraint")
+Option: TypeAlias = Literal["kernel", "recurrent", "bias"]
 
 
 class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
@@ -169,7 +170,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
 
     def declare_weights(self, input_dim: int) -> list[Weight]:
         """Returns the cell's weights but its initial state and projection: by default the matrices of its `blocks`."""
-        matrices: list[tuple[str, str, tuple[int, ...], tuple[str, ...], Any]] = [
+        matrices: list[tuple[str, Option, tuple[int, ...], tuple[str, ...], Any]] = [
             ("kernel", "kernel", (input_dim,), self.kernel_blocks, "input"),
             ("recurrent_kernel", "recurrent", (self.units,), self.recurrent_blocks, "state"),
             ("bias", "bias", (), self.blocks if self.use_bias else (), None),
@@ -184,7 +185,7 @@ class RecurrentCell(keras.layers.Layer, DropoutRNNCell):
         self,
         name: str,
         shape: tuple[int, ...],
-        option: Literal["kernel", "recurrent", "bias"],
+        option: Option,
         blocks: tuple[str, ...] = (),
         dropout: Literal["input", "state"] | None = None,
     ) -> Weight:

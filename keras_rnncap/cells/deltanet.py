@@ -1,6 +1,6 @@
 """The gated delta rule: a matrix memory that corrects what it has stored under a key."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -39,6 +39,7 @@ class GatedDeltaNetCell(RecurrentCell):
     """
 
     activations = ("linear",)
+    start: ClassVar = {"every_step": 1}  # what is read out depends on the input
 
     def __init__(self, units: int, activation: Any = "linear", keys: int | None = None, **kwargs: Any) -> None:
         keys = None if keys is None else check_integer("keys", keys, 1)

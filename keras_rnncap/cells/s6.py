@@ -1,6 +1,6 @@
 """S6, the selective state space of Mamba."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -39,6 +39,7 @@ class S6Cell(ProjectingCell):
     """
 
     activations = ("linear",)
+    start: ClassVar = {"every_step": 1}  # what is read out depends on the input
 
     def __init__(self, units: int, activation: Any = "linear", columns: int = 16, **kwargs: Any) -> None:
         columns = check_integer("columns", columns, 1)

@@ -1,7 +1,7 @@
 """The cells of the xLSTM: exponential gates, and a matrix memory."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -96,6 +96,7 @@ class MLSTMCell(GatedCell):
     """
 
     activations = ("linear",)
+    start: ClassVar = GatedCell.start | {"every_step": 1}  # what is read out depends on the input
 
     def __init__(
         self,

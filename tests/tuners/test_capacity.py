@@ -26,7 +26,7 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.population import Population
 from keras_rnncap.runs import SCORED, temporary_folder
 from keras_rnncap.tuners import Job, measure_capacity
-from keras_rnncap.tuners.capacity import capacity_starts, default_directory
+from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task, default_directory
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import JozefowiczSpace
 
@@ -490,3 +490,12 @@ def test_what_differs_from_the_default_is_in_the_folders_name():
     two = {"l2": 1e-8, "clip_norm": 1.0}
     same = dict(reversed(two.items()))
     assert default_directory("rnn", 300, 1, 0, changes=two) == default_directory("rnn", 300, 1, 0, changes=same)
+
+
+@pytest.mark.parametrize(
+    ("cell", "every_step"), [("gru", False), ("s6", True), ("mlstm", True), ("gated-deltanet", True)]
+)
+def test_cells_whose_output_needs_an_input_get_it_at_every_step(cell, every_step):
+    factory = get_cell(cell)
+    task = capacity_task(factory, 100)
+    assert capacity_job(factory, task, 100, 1, 100).hyperparameters.values["every_step"] is every_step
