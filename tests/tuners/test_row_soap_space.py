@@ -55,6 +55,6 @@ def test_a_measurement_searches_a_quarter_of_each_range_around_its_start_unless_
     assert rate.max_value == pytest.approx(start["learning_rate"] * (0.1 / 3e-3) ** (1 / 8))
     assert rate.min_value == pytest.approx(start["learning_rate"] / (0.1 / 3e-3) ** (1 / 8))
     patterns = hps["patterns_per_parameter"]
-    assert (patterns.min_value, patterns.max_value) == pytest.approx((5.5 - 7 / 8, 5.5 + 7 / 8))
+    assert (patterns.min_value, patterns.max_value) == pytest.approx((6.2 - 7 / 8, 6.2 + 7 / 8))
     assert (hps["weight_decay"].min_value, hps["weight_decay"].max_value) == (1e-6, 1.0)
     assert start["forget_bias"] == 3.0
