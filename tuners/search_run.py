@@ -161,7 +161,8 @@ class SearchRun(Generic[Result]):
         with WorkProgress(self._most * steps, done, options.progress, options.deadline) as self._bar:
             self._drop_best_without_model()
             going_on = sum(number in self.journal.asked for number in self._missing())
-            about = "about " if options.deadline else ""
+            bound = "about " if self._most > self.trials else "at most "
+            about = bound if options.deadline else ""
             start = f"{about}{self.trials:,} trials of {steps:,} steps, {self._slots(options)} at a time"
             start = f"{start}, in {self.directory.path}"
             if self.rows or going_on:
