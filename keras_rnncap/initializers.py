@@ -69,7 +69,7 @@ class _Drawn(keras.initializers.Initializer):
         return ops.cast(self._of(uniform), dtype or keras.config.floatx())
 
     def _of(self, uniform: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _of(uniform)")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

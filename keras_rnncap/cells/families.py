@@ -1,11 +1,11 @@
-"""Two families of cells: with a forget bias, and with inputs as wide as the state."""
+"""Families of cells: with a forget bias, with inputs as wide as the state, and linear in a state."""
 
 from typing import Any, ClassVar
 
 import keras
 
 from keras_rnncap import initializers
-from keras_rnncap.cells.algebra import Weight
+from keras_rnncap.cells.algebra import CellWeights, Weight, linear_scan
 from keras_rnncap.cells.base import RecurrentCell
 
 
@@ -85,3 +85,32 @@ class ProjectingCell(RecurrentCell):
         names = ("projection_initializer", "projection_regularizer", "projection_constraint")
         serialized = {name: initializers.serialize(getattr(self, name)) for name in names}
         return {**super().get_config(), "input_projection": self.input_projection, **serialized}
+
+
+class LinearCell(RecurrentCell):
+    """A cell of one state `h_t = kept_t h_{t-1} + added_t`, neither of which depends on the state; parallel in time.
+
+    A subclass defines `kept_and_added`.
+
+    Args:
+        activation: As for `RecurrentCell`.
+        **kwargs: As for `RecurrentCell`.
+    """
+
+    activations = ("linear",)
+
+    def __init__(self, units: int, activation: Any = "linear", **kwargs: Any) -> None:
+        super().__init__(units, activation=activation, **kwargs)
+
+    def kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
+        """Returns what the state is multiplied by and what is added to it, from the input."""
+        raise NotImplementedError(f"{type(self).__name__} must define kept_and_added(x, w)")
+
+    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """The equation."""
+        kept, added = self.kept_and_added(x, w)
+        return (kept * states[0] + added,)
+
+    def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+        """The same for all time steps."""
+        return (linear_scan(*self.kept_and_added(xs, w), states[0]),)

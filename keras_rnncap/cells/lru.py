@@ -5,9 +5,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_rnncap.cells.algebra import CellWeights, State, Weight, complex_scan, linear_scan
+from keras_rnncap.cells.algebra import CellWeights, State, Weight, complex_scan
 from keras_rnncap.cells.base import RecurrentCell
-from keras_rnncap.cells.families import ProjectingCell
+from keras_rnncap.cells.families import LinearCell, ProjectingCell
 from keras_rnncap.cells.lookup import known_as
 from keras_rnncap.errors import check_integer, check_number
 from keras_rnncap.initializers import GatedDecay, RingPhase, RingRadius, matrix_initializer
@@ -119,7 +119,7 @@ class LRUCell(RecurrentCell):
 
 
 @known_as("rg-lru")
-class RGLRUCell(ProjectingCell):
+class RGLRUCell(LinearCell, ProjectingCell):
     """The real-gated linear recurrent unit of Griffin: decays that the input chooses; parallel in time.
 
         r_t = sigmoid(W^r x_t + b^r)
@@ -141,25 +141,13 @@ class RGLRUCell(ProjectingCell):
 
     blocks = ("recurrence", "input")
     recurrent_blocks = ()
-    activations = ("linear",)
-
-    def __init__(self, units: int, activation: Any = "linear", **kwargs: Any) -> None:
-        super().__init__(units, activation=activation, **kwargs)
 
     def declare_weights(self, input_dim: int) -> list[Weight]:
         """Returns the matrix, the bias and the decays."""
         return [*super().declare_weights(input_dim), Weight("decay", (self.units,), GatedDecay(GATE_POWER))]
 
-    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+    def kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
         """The equation."""
-        kept, added = self._kept_and_added(x, w)
-        return (kept * states[0] + added,)
-
-    def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The same for all time steps."""
-        return (linear_scan(*self._kept_and_added(xs, w), states[0]),)
-
-    def _kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
         r, i = w.of_input(x)
         log_a = -GATE_POWER * ops.softplus(w["decay"]) * ops.sigmoid(r)
         # The slope of the root has no bound where a is 1.

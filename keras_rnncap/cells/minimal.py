@@ -4,34 +4,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_rnncap.cells.algebra import CellWeights, linear_scan
-from keras_rnncap.cells.base import RecurrentCell
+from keras_rnncap.cells.algebra import CellWeights
+from keras_rnncap.cells.families import LinearCell
 from keras_rnncap.cells.lookup import known_as
 
 
-class _MinimalCell(RecurrentCell):
-    """A cell of one state `h_t = kept_t h_{t-1} + added_t`, where neither depends on the state."""
-
-    activations = ("linear",)
-
-    def __init__(self, units: int, activation: Any = "linear", **kwargs: Any) -> None:
-        super().__init__(units, activation=activation, **kwargs)
-
-    def _kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
-        raise NotImplementedError
-
-    def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The equation."""
-        kept, added = self._kept_and_added(x, w)
-        return (kept * states[0] + added,)
-
-    def scan(self, xs: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
-        """The same for all time steps."""
-        return (linear_scan(*self._kept_and_added(xs, w), states[0]),)
-
-
 @known_as("mingru")
-class MinGRUCell(_MinimalCell):
+class MinGRUCell(LinearCell):
     """The minimal GRU, whose gate and candidate see the input alone; linear in its state, and parallel in time.
 
         z_t = sigmoid(W^zx x_t + b^z)
@@ -52,13 +31,14 @@ class MinGRUCell(_MinimalCell):
     blocks = ("gate", "candidate")
     recurrent_blocks = ()
 
-    def _kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
+    def kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
+        """The equation."""
         z, c = w.of_input(x)
         return ops.sigmoid(-z), ops.sigmoid(z) * w.activation(c)
 
 
 @known_as("minlstm")
-class MinLSTMCell(_MinimalCell):
+class MinLSTMCell(LinearCell):
     """The minimal LSTM, whose gates see the input alone and add up to 1; linear in its state, and parallel in time.
 
         f_t = sigmoid(W^fx x_t + b^f)
@@ -80,7 +60,8 @@ class MinLSTMCell(_MinimalCell):
     blocks = ("forget", "input", "candidate")
     recurrent_blocks = ()
 
-    def _kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
+    def kept_and_added(self, x: Any, w: CellWeights) -> tuple[Any, Any]:
+        """The equation."""
         f, i, c = w.of_input(x)
         # f / (f + i) of two sigmoids, without a division of small numbers.
         kept = ops.sigmoid(ops.softplus(-i) - ops.softplus(-f))

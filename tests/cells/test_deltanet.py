@@ -2,7 +2,8 @@ from typing import ClassVar
 
 import numpy as np
 from cells.reference import array, sigmoid
-from contracts.cell_contract import UNITS, DeclaredCellContract
+from contracts.cell_contract import UNITS
+from contracts.declared_contract import DeclaredCellContract
 
 from keras_rnncap import GatedDeltaNetCell
 

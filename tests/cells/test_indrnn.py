@@ -1,7 +1,8 @@
 from typing import ClassVar
 
 from cells.reference import array
-from contracts.cell_contract import UNITS, DeclaredCellContract
+from contracts.cell_contract import UNITS
+from contracts.declared_contract import DeclaredCellContract
 
 from keras_rnncap import IndRNNCell
 

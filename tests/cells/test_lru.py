@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from cells.reference import array, sigmoid
 from cells.test_mut import PROJECTION
-from contracts.cell_contract import UNITS, DeclaredCellContract
+from contracts.cell_contract import UNITS
+from contracts.declared_contract import DeclaredCellContract
 
 from keras_rnncap import LRUCell, RGLRUCell
 

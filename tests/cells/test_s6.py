@@ -3,7 +3,8 @@ from typing import ClassVar
 import numpy as np
 from cells.reference import array
 from cells.test_mut import PROJECTION
-from contracts.cell_contract import UNITS, DeclaredCellContract
+from contracts.cell_contract import UNITS
+from contracts.declared_contract import DeclaredCellContract
 
 from keras_rnncap import S6Cell
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 from cells.reference import array, sigmoid
-from contracts.cell_contract import UNITS, CellContract, DeclaredCellContract
+from contracts.cell_contract import UNITS, CellContract
+from contracts.declared_contract import DeclaredCellContract
 
 from keras_rnncap import MLSTMCell, SLSTMCell
 

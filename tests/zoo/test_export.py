@@ -98,7 +98,7 @@ def test_every_format_gives_what_the_model_gives(cell, tmp_path):
     wanted = keras.ops.convert_to_numpy(model(x))
     export(model, tmp_path)
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
-    rounding = {"rtol": 2e-6, "atol": 1e-5}
+    rounding = {"atol": 1e-5, "rtol": 2e-6 if cell == "s6" else 1e-7}  # the outputs of S6 are larger than 20
     np.testing.assert_allclose(loaded.serve(x), wanted, **rounding)
     np.testing.assert_allclose(loaded.serve(x[:1, :4]), wanted[:1, :4], **rounding)
     found = loaded.initial_state(len(x))  # in no order: the names count
