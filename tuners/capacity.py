@@ -38,7 +38,7 @@ SPACES_HERE = ("row-soap", "collins")
 """The spaces of a measurement."""
 NEAR = (1.0, 0.93, 1.07)
 """Where a measurement in the space `row-soap` starts: parts of the cell's usual number of patterns."""
-MORE_PATTERNS = 0.1
+MORE_PATTERNS = 0.15
 """The power of the number of parameters with which the usual number of patterns for each of them grows."""
 KERNEL_SCALE = 2.0
 """Where one in the space `collins` starts, unless the cell's `start` says otherwise."""

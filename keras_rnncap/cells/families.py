@@ -23,7 +23,7 @@ class GatedCell(RecurrentCell):
     start: ClassVar = {
         "recurrent_scale": 2.0,
         "forget_bias": 0.5,
-        "weight_decay": 5e-3,  # less, and long trainings of large models end worse than short ones
+        "weight_decay": 2.5e-3,  # less, and long trainings of large models end worse than short ones
         "patterns_per_parameter": 5.5,
     }
 
