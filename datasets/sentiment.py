@@ -66,8 +66,8 @@ class SentimentSequences(GeneratedTask):
         self.seed = check_seed(seed)
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
-        self.output_dim = check_integer("classes", classes, 1, 2)
-        self.vectors = np.eye(WORDS, dtype="float32")
+        self.classes = self.output_dim = check_integer("classes", classes, 1, 2)
+        self.vectors, self.word_dim = np.eye(WORDS, dtype="float32"), word_dim
         words = ""
         if check_integer("word_dim", word_dim, 0, WIDEST):
             self.input_dim = word_dim

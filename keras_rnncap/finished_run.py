@@ -56,7 +56,7 @@ class FinishedRun(NamedTuple):
         if not file.exists():
             reason = "training diverged, or was stopped before it ended"
             raise InputError(f"{self.folder} has no model to publish: {reason}")
-        model = _load(file)
+        model = load_model(file)
         cells = [layer.cell for layer in model.layers if isinstance(layer, keras.layers.RNN)]
         wanted = type(make_cell(factory, self.result["units"]))
         depth, parameters = self.result["depth"], self.result["parameters"]
@@ -130,7 +130,8 @@ def read_finished(folder: Path) -> FinishedRun:
     return FinishedRun(folder, identity, result)
 
 
-def _load(file: Path) -> keras.Model:
+def load_model(file: Path) -> keras.Model:
+    """Returns the model of a file; raises `InputError` if it is damaged, or names modules that are not ours."""
     try:
         with zipfile.ZipFile(file) as archive:
             check_modules(json.loads(archive.read("config.json")), file)

@@ -10,20 +10,28 @@ from typing import Any, Literal
 import keras
 import pandas as pd
 
+from keras_rnncap.analysis.exhibits import StudyRows
+from keras_rnncap.analysis.initializations_study import PAPER_CELLS, of_part
+from keras_rnncap.analysis.words_study import plot_states
 from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import PerceptronCapacity, PerceptronSearch, Task, make_task, task_spec
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.errors import InputError, check_integer, check_seed
-from keras_rnncap.finished_run import read_finished
-from keras_rnncap.runs import IDENTITY, read_json
+from keras_rnncap.finished_run import load_model, read_finished
+from keras_rnncap.runs import IDENTITY, read_json, read_rows
 from keras_rnncap.studies import read_study
-from keras_rnncap.studies.zoo import trainings
+from keras_rnncap.studies.word_models import paper_task, word_settings
+from keras_rnncap.studies.words import BEST, WordsStudy
+from keras_rnncap.studies.zoo import GENERATED, preset_name, trainings
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.training.train import train_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
 from keras_rnncap.tuners.profiles import PROFILES
 from keras_rnncap.zoo import PresetFacts, describe, evaluate, save
 from keras_rnncap.zoo.presets import check_new
+
+OF_TASK = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
+"""Facts of a preset that its task knows."""
 
 
 def pack(
@@ -66,7 +74,6 @@ def pack(
     every = -(-len(curve) // 50) or 1  # a preset has at most 50 points, the last among them
     scored, spec = _task(identity, result, task, data)
     trials = result.get("trials", 1)
-    of_task = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
     facts = PresetFacts(
         name=name,
         task=spec,
@@ -82,7 +89,7 @@ def pack(
         curve=curve[::-1][::every][::-1],
         loss=keras.losses.serialize(scored.loss()),
         **{fact: result[fact] for fact in ("cell", "depth", "units", "parameters", "versions")},
-        **{fact: getattr(scored, fact) for fact in of_task},
+        **{fact: getattr(scored, fact) for fact in OF_TASK},
         **evaluate(model, scored)._asdict(),
     )
     return save(model, directory, facts)
@@ -99,7 +106,7 @@ def bundle(
     """Writes the models of a study's folder as presets, in `presets/NAME/vVERSION`; those that exist stay.
 
     Args:
-        study: Folder of `rnncap study zoo` or `rnncap study capacity`, finished or not.
+        study: Folder of `rnncap study zoo`, `capacity` or `words`, finished or not.
         presets: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
@@ -112,10 +119,21 @@ def bundle(
         InputError: If the folder holds no such study, or a search in it cannot be published; see `pack`.
     """
     check_integer("version", version, 1)
+    rows, identity = _read(Path(study))
     written = []
-    for name, trained in _trainings(Path(study)).groupby("preset", sort=False):
-        folder = Path(presets) / str(name) / f"v{version}"
-        if folder.exists():
+
+    def is_new(name: str) -> Path | None:
+        folder = Path(presets) / name / f"v{version}"
+        return None if folder.exists() else folder
+
+    if identity["study"] == WordsStudy.name:
+        for _, row in rows.pieces[(rows.pieces["part"] == "states") & rows.pieces["cell"].isin(PAPER_CELLS)].iterrows():
+            name = preset_name(row["cell"], row["task"], row["parameters"])
+            if folder := is_new(name):
+                written.append(_pack_classifier(Path(study), row, rows, folder, name, version))
+        return written
+    for name, trained in _trainings(Path(study), rows, identity).groupby("preset", sort=False):
+        if not (folder := is_new(str(name))):
             continue
         row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
@@ -128,18 +146,49 @@ def bundle(
     return written
 
 
-def _trainings(study: Path) -> pd.DataFrame:
-    rows = read_study(study).pieces
-    identity = read_json(study / IDENTITY, "restore it") if not rows.empty else {}
-    if identity.get("study") not in ("zoo", "capacity"):
+def _pack_classifier(study: Path, row: pd.Series, rows: StudyRows, directory: Path, name: str, version: int) -> Path:
+    """Writes the best model of a piece of the study `words` as a preset, with a picture of its states."""
+    piece, settings = study / "pieces" / str(row["piece"]), json.loads(row["settings"])
+    model = load_model(piece / BEST)
+    task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+    states = of_part(rows, "states")
+    facts = PresetFacts(
+        name=name,
+        task=task_spec(task),
+        version=version,
+        origin=GENERATED,
+        paper="figure 2 draws the states of such models",
+        hyperparameters=word_settings(settings["units"]),
+        training={"command": f"study {WordsStudy.name}", "piece": row["piece"], **settings},
+        cost={"trials": settings["models"], "seconds": round(float(row["wall_s"]), 1)},
+        curve=[(int(point["step"]), float(point["loss"])) for point in read_rows(piece / "history.csv")],
+        loss=keras.losses.serialize(task.loss()),
+        versions=json.loads(row["versions"]),
+        **{fact: row[fact] for fact in ("cell", "depth", "units", "parameters")},
+        **{fact: getattr(task, fact) for fact in OF_TASK},
+        **evaluate(model, task)._asdict(),
+    )
+    pictures = {"paths of the state, and fixed points": plot_states(states[states["cell"] == row["cell"]])}
+    return save(model, directory, facts, pictures)
+
+
+def _read(study: Path) -> tuple[StudyRows, dict[str, Any]]:
+    """Returns the rows of a study that has presets, and what was asked for."""
+    rows = read_study(study)
+    identity = read_json(study / IDENTITY, "restore it") if not rows.pieces.empty else {}
+    if identity.get("study") not in ("zoo", "capacity", WordsStudy.name):
         raise InputError(
-            f"{study} has nothing of the studies zoo and capacity that ended; run rnncap study zoo --out {study}"
+            f"{study} has nothing of the studies zoo, capacity and words that ended; run rnncap study zoo --out {study}"
         )
+    return rows, identity
+
+
+def _trainings(study: Path, rows: StudyRows, identity: Mapping[str, Any]) -> pd.DataFrame:
     if identity.get("profile") not in [*PROFILES]:
         raise InputError(f"{study / IDENTITY} is damaged: profile is {identity.get('profile')!r:.80}; restore it")
-    if missing := {"hyperparameters", "settings"} - {*rows}:
+    if missing := {"hyperparameters", "settings"} - {*rows.pieces}:
         raise InputError(f"{study / 'pieces.csv'} is damaged: it has no {missing.pop()}; restore it")
-    trained = trainings(rows, identity["study"], identity["profile"])
+    trained = trainings(rows.pieces, identity["study"], identity["profile"])
     return trained[trained["hyperparameters"].fillna("{}").ne("{}")]
 
 

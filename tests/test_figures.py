@@ -2,10 +2,11 @@
 
 import pandas as pd
 from contracts.figure_contract import FigureContract
-from studies.made import memory, quantization, reruns, scaling, stored, trainability
+from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability
 from studies.made_words import initializations, landscape, words
 
 from keras_rnncap.analysis.capacity_numbers import compute_points
+from keras_rnncap.analysis.cells_study import compute_capacity, compute_kept
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings, of_part
 from keras_rnncap.analysis.memory_study import compute_memory
@@ -35,6 +36,22 @@ class TestCapacity(FigureContract):
 
     def drawn_from(self, count):
         return TRIALS[:count], 30, "gru"
+
+
+class TestCells(FigureContract):
+    plot = "cells_study.plot_cells"
+    labels = ((BITS, "cell"), (BITS, "cell"))
+
+    def drawn_from(self, count):
+        return (compute_capacity(cells()[0][:count]),)
+
+
+class TestKept(FigureContract):
+    plot = "cells_study.plot_kept"
+    labels = (("numbers of the state", "numbers kept"),)
+
+    def drawn_from(self, count):
+        return (compute_kept(cells()[0])[:count],)
 
 
 class TestLearningCurve(FigureContract):

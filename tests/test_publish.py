@@ -210,7 +210,7 @@ def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, inv
 
 
 def test_a_study_of_the_zoo_becomes_presets_each_once(tmp_path):
-    with pytest.raises(InputError, match="has nothing of the studies zoo and capacity that ended"):
+    with pytest.raises(InputError, match="has nothing of the studies zoo, capacity and words that ended"):
         bundle(tmp_path, tmp_path / "house")
     rows = run_study("zoo", profile="smoke", cells=["rnn"], out=tmp_path / "study")
     assert sorted(rows.pieces["part"]) == ["search", "train"]
@@ -249,3 +249,23 @@ def test_models_of_the_capacity_study_become_presets(tmp_path):
         row = stored.loc[(facts.cell, depth)]
         assert facts.hyperparameters == json.loads(row["hyperparameters"])
         assert facts.cost["trials"] == row["trials"] == 2
+
+
+def test_classifiers_of_the_words_study_become_presets_with_pictures_of_their_states(tmp_path):
+    rows = run_study("words", profile="smoke", cells=["two-bias-rnn", "lstm"], out=tmp_path / "study")
+    written = bundle(tmp_path / "study", tmp_path / "house")
+    assert [folder.parent.name for folder in written] == ["two-bias-rnn-sentiment-22"]  # the paper's cells alone
+    (folder,), model = written, zoo.load(written[0])
+    zoo.verify(folder)
+    facts, task = zoo.describe(folder), make_task(zoo.describe(folder).task)
+    (row,) = [row for row in rows.ended() if (row["part"], row["cell"]) == ("states", "two-bias-rnn")]
+    assert (task.data, facts.units, facts.cost["trials"]) == (row["data"], 2, 3)
+    assert facts.score == pytest.approx(task.score(model, "test"))
+    # The best of the trained models, on the split by which it was chosen.
+    (accuracy,) = {*rows.trials.loc[rows.trials["kind"] == "path", "accuracy"][rows.trials["piece"] == row["piece"]]}
+    assert task.score(model, "validation") == pytest.approx(accuracy)
+    assert [step for step, _ in facts.curve] == [0, 250, 500]
+    picture = folder / "paths_of_the_state_and_fixed_points.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert f"![paths of the state, and fixed points]({picture.name})" in zoo.card(folder)
+    assert bundle(tmp_path / "study", tmp_path / "house") == []

@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import textwrap
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -89,10 +91,16 @@ class PresetFacts:
         return figure
 
 
-def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = True) -> str:
+def render_card(
+    facts: PresetFacts,
+    model: keras.Model,
+    steps: bool | None = True,
+    pictures: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Returns the card of a model, as Markdown for hubs.
 
     `steps` is whether the SavedModel beside the card has single steps, and `None` where there is no SavedModel.
+    `pictures` are further ones, files by their captions.
 
     Example:
     >>> from keras_rnncap import sequence_model
@@ -119,7 +127,7 @@ def render_card(facts: PresetFacts, model: keras.Model, steps: bool | None = Tru
         shape=list(model.input_shape),
         steps=steps,
         perceptron=facts.task.startswith("perceptron"),
-        picture=PICTURE if facts.curve else "",
+        pictures={**({"training loss against steps": PICTURE} if facts.curve else {}), **pictures},
     )
 
 

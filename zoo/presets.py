@@ -7,12 +7,15 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import read_json, remove_leftovers, replacing
@@ -35,7 +38,12 @@ FINE_TUNING_RATE = 1e-3
 ANEW = "load the preset anew"
 
 
-def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFacts) -> Path:
+def save(
+    model: keras.Model,
+    directory: str | os.PathLike[str],
+    facts: PresetFacts,
+    pictures: Mapping[str, Figure] = MappingProxyType({}),
+) -> Path:
     """Writes a model as a preset, whole or not at all: a folder in the layout of Keras' presets, ready for a hub.
 
     In it are `config.json` and `model.weights.h5` (the model, for `load`), `saved_model/` (see `export`; on the
@@ -46,6 +54,7 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
         model: A built model, such as those of `sequence_model`, that keeps no state between calls.
         directory: The folder, which must not exist: what is published under a version stays.
         facts: What the model is.
+        pictures: Further pictures of the card, by their captions.
 
     Raises:
         InputError: If the folder exists or cannot be written, or the name, the version or the model cannot be used.
@@ -70,7 +79,7 @@ def save(model: keras.Model, directory: str | os.PathLike[str], facts: PresetFac
         try:
             with replacing(folder, once=True) as new:
                 new.mkdir()
-                _write(model, new, facts)
+                _write(model, new, facts, pictures)
         except OSError:
             check_new(folder, facts.name, facts.version)  # another process was faster
             raise
@@ -89,7 +98,7 @@ def check_new(folder: Path, name: str, version: int) -> None:
         )
 
 
-def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
+def _write(model: keras.Model, folder: Path, facts: PresetFacts, pictures: Mapping[str, Figure]) -> None:
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -108,7 +117,10 @@ def _write(model: keras.Model, folder: Path, facts: PresetFacts) -> None:
     (folder / METADATA).write_text(content + "\n", encoding="utf-8")
     if figure := facts.learning_curve():
         figure.savefig(folder / PICTURE, dpi=100)
-    (folder / CARD).write_text(render_card(facts, model, steps), encoding="utf-8")
+    files_of = {caption: f"{re.sub(r'[^a-z0-9]+', '_', caption.lower())}.png" for caption in pictures}
+    for caption, drawn in pictures.items():
+        drawn.savefig(folder / files_of[caption], dpi=100)
+    (folder / CARD).write_text(render_card(facts, model, steps, files_of), encoding="utf-8")
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     sums = "".join(f"{_digest(file)}  {file.relative_to(folder).as_posix()}\n" for file in files)
     (folder / SUMS).write_text(sums, encoding="utf-8")

@@ -89,7 +89,7 @@ def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
     if pieces.empty:
         return pieces
     if task != "perceptron":
-        return pieces[(pieces["task"] == task) & (pieces["part"] != "rerun")]
+        return pieces[(pieces["task"] == task) & ~pieces["part"].isin(("rerun", "rates"))]
     stored = pieces.assign(objective="bits_per_parameter", direction="max", data=task)
     return stored.assign(best_score=pieces["bits_per_parameter"])[pieces["part"] == "size"]
 

@@ -128,7 +128,7 @@ class MLSTMCell(GatedCell):
     def declare_states(self) -> list[State]:
         """Returns the output, the memory, its normalizer and the stabilizer."""
         return [
-            State("hidden", (self.units,), learned=False),
+            State("output", (self.units,), learned=False),
             State("memory", (self._keys, self.units)),
             State("normalizer", (self._keys,), learned=False),
             State("stabilizer", (1,), learned=False),

@@ -14,7 +14,7 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="capacity, memory, scaling, trainability, robustness, quantization, words, initializations, "
+            help="capacity, cells, memory, scaling, trainability, robustness, quantization, words, initializations, "
             "landscape, zoo"
         ),
     ],
@@ -27,7 +27,7 @@ def study(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run, and what it would cost")] = False,
     out: common.Out = None,
 ) -> None:
-    """Repeat a figure of Collins et al. 2017: run its searches, cheapest first, or those that are missing."""
+    """Repeat figures of a paper, or compare all cells: run the searches of a study, cheapest first."""
     wanted: dict[str, Any] = {
         "cells": common.split(cells),
         "params": _numbers("--params", params),

@@ -201,12 +201,12 @@ def zoo_save(
 
 @zoo_app.command("bundle")
 def zoo_bundle(
-    study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, finished or not")],
+    study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, capacity or words, finished or not")],
     presets: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
     version: Version = 1,
     cell_modules: CellModules = None,
 ) -> None:
-    """Make presets of all trainings of the study zoo that ended, but those that are there."""
+    """Make presets of the trainings of a study that ended, but those that are there."""
     common.import_keras()
     from keras_rnncap.publish import bundle
 

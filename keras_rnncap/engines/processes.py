@@ -25,9 +25,13 @@ class ProcessEngine:
     Args:
         make_worker: Returns a worker; it is pickled.
         workers: Processes; `None` takes one for each core, or one where there is a GPU.
+        renew_after: Pieces after which a process is replaced by a new one; `None` keeps them.
     """
 
-    def __init__(self, make_worker: Callable[[], Worker], workers: int | None = None) -> None:
+    def __init__(
+        self, make_worker: Callable[[], Worker], workers: int | None = None, renew_after: int | None = None
+    ) -> None:
+        self._renew_after = renew_after
         self._count = workers or populations_at_once()
         self._answer = _Answer(make_worker, max(1, cores() // self._count))
         self._waiting: list[Any] = []
@@ -35,6 +39,7 @@ class ProcessEngine:
         self._at: dict[Child, Any] = {}
         self._homes: dict[Hashable, Child] = {}
         self._deaths: collections.Counter[Hashable] = collections.Counter()
+        self._did: collections.Counter[Child] = collections.Counter()
 
     def submit(self, piece: Any) -> None:
         """Takes a piece."""
@@ -61,6 +66,10 @@ class ProcessEngine:
                 self._waiting.insert(0, piece)
                 continue
             self._deaths[piece.key] = 0
+            self._did[child] += 1
+            if self._did[child] == self._renew_after:
+                self._children.remove(child)
+                child.end()
             return piece, result
 
     def _next_for(self, child: Child) -> Any:
@@ -70,6 +79,10 @@ class ProcessEngine:
         places += [place for place, home in enumerate(homes) if home not in self._children]
         places += [place for place, home in enumerate(homes) if homes.count(home) > 1 and home in self._at][-1:]
         return self._waiting.pop(places[0]) if places else None
+
+    def close(self) -> None:
+        """Does the same as `cancel`."""
+        self.cancel()
 
     def cancel(self) -> None:
         """Ends all processes at once: what they were doing is forgotten."""

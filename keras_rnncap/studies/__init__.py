@@ -6,6 +6,7 @@ from keras_rnncap.studies.run import run_study as run_study
 from keras_rnncap.studies.study import STUDIES as STUDIES, Grid as Grid, Piece as Piece, Study as Study
 from keras_rnncap.studies.study import get_study as get_study
 from keras_rnncap.studies.capacity import CapacityStudy as CapacityStudy
+from keras_rnncap.studies.cells import CellsStudy as CellsStudy
 from keras_rnncap.studies.memory import MemoryStudy as MemoryStudy
 from keras_rnncap.studies.scaling import ScalingStudy as ScalingStudy
 from keras_rnncap.studies.trainability import TrainabilityStudy as TrainabilityStudy

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from keras_rnncap.runs import write_rows
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
 from keras_rnncap.studies.word_models import EPOCHS, LENGTH, Outcome, Trained, paper_task, train_word_models
 from keras_rnncap.terminal.progress import WorkProgress
+from keras_rnncap.versions import versions
 
 OTHER_CELLS = tuple(
     name
@@ -76,7 +78,8 @@ class TrainingPiece(Piece):
     def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
         shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
         sizes = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data, "seed": self.settings["seed"]}
-        return {"piece": self.name, **self.labels, **shape, **found, **sizes, "elapsed_s": round(seconds, 3)}
+        cost = {"elapsed_s": round(seconds, 3), "versions": json.dumps(versions())}
+        return {"piece": self.name, **self.labels, **shape, **found, **sizes, **cost}
 
 
 def training_piece(kind: type[TrainingPiece], part: str, **settings: Any) -> TrainingPiece:
@@ -108,6 +111,7 @@ class InitializationsStudy(Study):
         "laptop": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
         "paper": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
     }
+    at_once = True
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
 

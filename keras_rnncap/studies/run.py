@@ -6,7 +6,7 @@ import lzma
 import os
 import time
 import timeit
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from keras_rnncap.cells import get_cell
 from keras_rnncap.defaults import run_folder
 from keras_rnncap.engines.child import Child
 from keras_rnncap.errors import InputError, check_seed
-from keras_rnncap.population.devices import cores
+from keras_rnncap.population.devices import cores, populations_at_once
 from keras_rnncap.runs import RunDirectory, read_rows, replacing, write_rows
 from keras_rnncap.runs.columns import JSON, NUMBER, TEXT, checked_rows, optional
 from keras_rnncap.runs.fingerprint import code_of
+from keras_rnncap.studies.at_once import run_at_once
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study, get_study
 from keras_rnncap.terminal.texts import PlainConsole
 
@@ -66,6 +67,7 @@ class Plan:
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
         self.missing: list[Piece] = []
         self._spent: list[tuple[float, float]] = []
+        self.at_once = populations_at_once() if study.at_once else 1
         self._rate = SHARE_OF_RATE * matrix_product_rate()
         for piece in self.pieces:
             if piece.name in known:
@@ -90,8 +92,8 @@ class Plan:
         return took / guessed * self._guess(piece)
 
     def seconds_left(self) -> float:
-        """Returns how long what is missing will take."""
-        return sum(map(self.seconds, self.missing))
+        """Returns how long what is missing will take, each piece in a process of its own."""
+        return sum(map(self.seconds, self.missing)) / self.at_once
 
 
 def machine() -> str:
@@ -143,9 +145,8 @@ def run_study(
     best models. The same call again continues; one with other cells, sizes or another seed adds to them.
 
     Args:
-        name: `"capacity"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
-            `"words"`,
-            `"initializations"`, `"landscape"` or `"zoo"`.
+        name: `"capacity"`, `"cells"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
+            `"words"`, `"initializations"`, `"landscape"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
@@ -154,7 +155,8 @@ def run_study(
         seed: Seed of data, weights and proposals.
         out: The folder; `None` takes `runs/study-NAME-PROFILE`.
         isolate: Whether each search has a process of its own, which gives back about 60 MB as it ends and takes some
-            seconds to start. Scripts that say so need `if __name__ == "__main__":`.
+            seconds to start. Where pieces use one core each, one runs on each core, and a process does several of
+            them. Scripts that say so need `if __name__ == "__main__":`.
         progress: Whether to show progress.
 
     Raises:
@@ -178,25 +180,34 @@ def run_study(
         done, trials = rows.ended(), rows.trials
         plan = Plan(study, grid, profile, seed, done)
         console.print(f"{len(plan.missing)} of {len(plan.pieces)} searches to run, {in_words(plan.seconds_left())}")
-        for piece in list(plan.missing):
-            start = time.monotonic()
-            folder = directory / "pieces" / piece.name
-            file = folder / "trials.csv"
-            earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
-            run = functools.partial(run_isolated, piece) if isolate else piece.run
-            row = run(folder, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
+        for piece, row, seconds in _ended(plan, directory / "pieces", done, isolate, progress):
             if row is None:
                 console.print(f"{piece.name} has nothing to take its hyperparameters from: {piece.best_of} found none")
                 plan.missing.remove(piece)
                 continue
-            seconds = earlier + time.monotonic() - start
             row |= {"wall_s": round(seconds, 1), "settings": _settings(piece), "machine": machine()}
+            file = directory / "pieces" / piece.name / "trials.csv"
             trials = pd.concat([trials, pd.read_csv(file).assign(piece=piece.name)], ignore_index=True)
             done.append(row)
             _write(directory, done, trials)
             plan.ended(piece, seconds)
             console.print(f"{len(done):>3}  {piece.name}  {_told(row)}  {in_words(plan.seconds_left())} left")
         return read_study(directory.path)
+
+
+def _ended(
+    plan: Plan, folder: Path, done: Sequence[dict[str, Any]], isolate: bool, progress: bool
+) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
+    """Runs what is missing; yields pieces as they end, with their rows, if any, and the seconds that each took."""
+    if isolate and plan.at_once > 1:
+        yield from run_at_once(list(plan.missing), folder)
+        return
+    for piece in list(plan.missing):
+        start, file = time.monotonic(), folder / piece.name / "trials.csv"
+        earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
+        run = functools.partial(run_isolated, piece) if isolate else piece.run
+        row = run(folder / piece.name, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
+        yield piece, row, earlier + time.monotonic() - start
 
 
 def run_isolated(

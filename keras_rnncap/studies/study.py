@@ -68,7 +68,9 @@ class Piece:
             options["changes"] = json.loads(best.get("hyperparameters", "{}"))
             if not options["changes"]:
                 return None
-        search: Callable[..., Any] = functools.partial(measure_capacity, space="collins")
+        search: Callable[..., Any] = measure_capacity
+        if "space" not in options:
+            search = functools.partial(search, space="collins")
         if "task" in options:
             search = functools.partial(run_sweep, make_task(options.pop("task")))
         columns = dataclasses.asdict(search(options.pop("cell"), **options))
@@ -123,6 +125,7 @@ class Study(abc.ABC):
         source: The figures and tables of the paper that it repeats.
         differences: Why numbers differ from the paper's.
         profiles: For each profile the grid, unless another is asked for.
+        at_once: Whether its pieces use one core each and need no others, so that one can run on each core.
     """
 
     name: ClassVar[str]
@@ -130,6 +133,7 @@ class Study(abc.ABC):
     source: ClassVar[str]
     differences: ClassVar[str]
     profiles: ClassVar[Mapping[str, Grid]]
+    at_once: ClassVar[bool] = False
 
     @abc.abstractmethod
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -91,6 +91,22 @@ def word_members(hidden: int, seeds: Sequence[int], epochs: int = EPOCHS) -> lis
     readout = {"kernel_initializer": uniform, "bias_initializer": uniform}
     cell = {**readout, "recurrent_initializer": uniform, "learned_initial_state": False}
     return [Member(settings, cell, readout, seed) for seed in seeds]
+
+
+def word_settings(hidden: int) -> dict[str, Any]:
+    """Returns the hyperparameters of such models as a card states them.
+
+    Example:
+    >>> word_settings(4)["uniform_limit"]
+    0.5
+    """
+    return {
+        "optimizer": "adam",
+        "learning_rate": RATE,
+        "batch_size": BATCH,
+        "epochs": EPOCHS,
+        "uniform_limit": 1 / math.sqrt(hidden),
+    }
 
 
 def train_word_models(

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,13 @@ import numpy as np
 from keras_rnncap.analysis.initializations_study import PAPER_CELLS
 from keras_rnncap.analysis.words_study import words_exhibits
 from keras_rnncap.datasets import SentimentSequences
-from keras_rnncap.datasets.sentiment import POSITIVE, STOP, WORDS
+from keras_rnncap.datasets.sentiment import POSITIVE, SIZES, STOP, WORDS
 from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_change
 from keras_rnncap.population import MemberBuilder, Population
+from keras_rnncap.runs import replacing, write_rows
 from keras_rnncap.studies.initializations import OTHER_CELLS, TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study
-from keras_rnncap.studies.word_models import EPOCHS, Trained, paper_task, word_members
+from keras_rnncap.studies.word_models import BATCH, EPOCHS, Trained, paper_task, word_members
 
 PROBED = 4_096
 """Stop words after a word that is to be remembered, at most."""
@@ -26,6 +28,8 @@ PAIRS = (((0, 1, 2), (6, 8, 7)), ((6, 8), (8, 6)), ((6, 6, 6), (8, 8, 8)))
 """First words of pairs of sequences that are the same from then on: stop words and others, swapped, opposite."""
 READ = 10
 """Words of these sequences."""
+BEST = "best/model.keras"
+"""The best of some models, in the folder of its piece."""
 READ_ALL, STARTS = 200, 200
 """Validation sequences that are read, and how many of the states visited the search for fixed points starts from."""
 
@@ -67,6 +71,12 @@ class StatesPiece(TrainingPiece):
         task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
         best = int(trained.last.argmax())
         model = trained.population.member(best)
+        (folder / "best").mkdir(exist_ok=True)
+        with replacing(folder / BEST) as new:
+            model.save(new)
+        steps = math.ceil(SIZES[0] / BATCH)
+        curve = trained.loss[: trained.epochs[best] + 1, best]
+        write_rows(folder / "history.csv", [{"step": steps * epoch, "loss": loss} for epoch, loss in enumerate(curve)])
         common = {"trial": best, "status": "completed", "accuracy": trained.last[best]}
         of_best = [*self._paths(model, task), *self._fixed_points(model, task)]
         table = [*self._probes(trained, task), *(common | row for row in of_best)]
@@ -137,6 +147,7 @@ class WordsStudy(Study):
         "laptop": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
         "paper": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
     }
+    at_once = True
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
     probed: ClassVar = {"smoke": 20, "laptop": PROBED, "paper": PROBED}

@@ -20,7 +20,17 @@ import pytest
 from scipy.stats import entropy
 
 import keras_rnncap.datasets
-from keras_rnncap.datasets import ALPHABET, CharacterModelling, Numbers, StoredLabels, Task, YesOrNo, decode
+from keras_rnncap.datasets import (
+    ALPHABET,
+    CharacterModelling,
+    Numbers,
+    StoredLabels,
+    Task,
+    YesOrNo,
+    decode,
+    make_task,
+    task_spec,
+)
 from keras_rnncap.errors import InputError
 
 TESTS = Path(__file__).parents[1]
@@ -260,6 +270,11 @@ class TaskContract:
             for one, other in zip(expected, batch, strict=True):
                 assert one.dtype == other.dtype
                 np.testing.assert_array_equal(one, other)
+
+    def test_its_spec_makes_it_again(self, task):
+        if task.needs_data:
+            pytest.skip("its data are named apart from its spec")
+        assert make_task(task_spec(task)).data == task.data
 
     def test_other_arguments_are_other_data(self):
         """`data` tells runs apart."""

@@ -45,6 +45,16 @@ def test_all_pieces_come_back_and_those_of_one_key_from_one_process(engine):
         assert all(first[piece][1] == second[piece][1] for piece in pieces[:2])
 
 
+def test_a_process_is_renewed_after_so_many_pieces():
+    engine = ProcessEngine(MadeWorker, workers=1, renew_after=2)
+    try:
+        found = [engine.completed()[1][1] for piece in map(MadePiece, "abcde") if engine.submit(piece) is None]
+    finally:
+        engine.cancel()
+    assert found[0] == found[1] != found[2] == found[3] != found[4]
+    assert len({*found}) == 3
+
+
 @both
 def test_an_error_of_the_code_is_raised_at_once(engine):
     with pytest.raises(ValueError, match="no such here"):

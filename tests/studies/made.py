@@ -140,3 +140,35 @@ def zoo():
     row |= {"objective": "mean_squared_error", "bits_per_parameter": None, "elapsed_s": 30.0}
     pieces = pd.DataFrame([row | {"piece": f"{part}-gru", "part": part} for part in ("search", "train")])
     return pieces, pd.DataFrame({"piece": pieces["piece"], "trial": 0, "status": "completed"})
+
+
+def cells(bits=None, kept=1.0, seeds=(0, 1, 2), settings=20, learn=None):
+    """What cells store, keep, learn and read: so many bits for each, a part of what a state could keep, and a share."""
+    bits = bits or {cell: 3.0 - place / 10 for place, cell in enumerate((*CELLS, "mgu", "mingru", "lru", "mlstm"))}
+    pieces, trials = [], []
+
+    def add(part, cell, seed, **columns):
+        name = f"{part}-{cell}-{columns.get('params', '')}-{columns.get('state', '')}-{seed}"
+        row = {"piece": name, "part": part, "cell": cell, "depth": 1, "seed": seed, "elapsed_s": 30.0}
+        pieces.append(row | {"parameters": columns.get("params")} | columns)
+        return name
+
+    errors = {"objective": "mean_squared_error", "direction": "min", "task": "memory"}
+    for cell, stored in bits.items():
+        for seed in seeds:
+            for params in (300, 1_000):
+                add("size", cell, seed, params=params, bits_per_parameter=stored + seed / 10 + params / 2_000)
+        for state in (32, 64):
+            error = 1 - kept * state / 64
+            add("memory", cell, 0, params=5_000, state=state, input_dim=64, best_score=error, **errors)
+        for part in ("random", "rates"):
+            losses = {"task": "parentheses", "objective": "cross_entropy_nats", "direction": "min", "best_score": 0.1}
+            name = add(part, cell, 0, params=5_000, **losses)
+            share = (learn or {}).get(cell, 0.5)
+            for trial in range(settings):
+                learned = trial < share * settings
+                row = {"piece": name, "trial": trial, "status": "completed" if learned else "untrained"}
+                trials.append(row | {"cross_entropy_nats": 0.1 if learned else 1.0, "steps": 100, "elapsed_s": 1.0})
+        texts = {"task": "text8", "objective": "bits_per_character", "direction": "min"}
+        add("text", cell, 0, params=20_000, best_score=2.5, **texts)
+    return pd.DataFrame(pieces), pd.DataFrame(trials)

@@ -15,6 +15,7 @@ from keras_rnncap.analysis.words_study import compute_fixed_points, compute_memo
 from keras_rnncap.errors import InputError
 from keras_rnncap.report import write_report
 from keras_rnncap.studies import get_study, read_study, run_study
+from keras_rnncap.studies import run as run_module
 from keras_rnncap.studies.landscape import CHUNK
 
 
@@ -154,3 +155,21 @@ def test_fixed_points_and_paths_are_of_one_model(smoke):
         assert own["trial"].nunique() == 1
         assert "path" in set(own["kind"])
         assert all(len(json.loads(state)) == 2 for state in own["state"].dropna())
+
+
+def test_pieces_on_several_cores_give_the_rows_of_one_and_continue(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "populations_at_once", lambda: 2)
+    sizes = {"profile": "smoke", "cells": [RNN]}
+    alone = run_study("initializations", **sizes, out=tmp_path / "alone")
+    side_by_side = run_study("initializations", **sizes, out=tmp_path / "both", isolate=True)
+    assert sorted(side_by_side.pieces["piece"]) == sorted(alone.pieces["piece"])
+    assert len(alone.pieces) == 3
+    numbers = ["piece", "trial", "accuracy", "last_accuracy", "epochs", "loss"]
+    ordered = (
+        rows.trials[numbers].sort_values(["piece", "trial"], ignore_index=True) for rows in (alone, side_by_side)
+    )
+    pd.testing.assert_frame_equal(*ordered, rtol=1e-5)
+    file = tmp_path / "both" / "pieces.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))  # as if killed before the last
+    again = run_study("initializations", **sizes, out=tmp_path / "both", isolate=True)
+    assert sorted(again.pieces["piece"]) == sorted(alone.pieces["piece"])

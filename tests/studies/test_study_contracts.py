@@ -2,11 +2,12 @@
 
 import pandas as pd
 from contracts.study_contract import StudyContract
-from studies.made import memory, quantization, reruns, scaling, stored, trainability, zoo
+from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability, zoo
 from studies.made_words import initializations, landscape, words
 
 from keras_rnncap.studies import (
     CapacityStudy,
+    CellsStudy,
     InitializationsStudy,
     LandscapeStudy,
     MemoryStudy,
@@ -26,6 +27,15 @@ class TestCapacityStudy(StudyContract):
 
     def rows(self):
         return stored(), pd.DataFrame()
+
+
+class TestCellsStudy(StudyContract):
+    study = CellsStudy
+    shows = ("cells", "cells-capacity", "cells-memory")
+    claims = 2
+
+    def rows(self):
+        return cells()
 
 
 class TestMemoryStudy(StudyContract):

@@ -1,0 +1,136 @@
+"""What every cell of the package holds: bits of random labels, numbers in its state, text; and how easily it trains."""
+
+import functools
+import math
+from typing import Any, ClassVar
+
+from keras_rnncap.analysis.cells_study import cells_exhibits
+from keras_rnncap.budget import outline, trainable_parameters
+from keras_rnncap.cells import CELLS, get_cell
+from keras_rnncap.datasets import Text8, make_task
+from keras_rnncap.errors import InputError
+from keras_rnncap.models import sequence_model
+from keras_rnncap.studies.study import FEW_TRIALS, HELD, Grid, Piece, Study, least_depth, search_piece
+from keras_rnncap.studies.trainability import PARENTHESES
+from keras_rnncap.tuners.spaces import CollinsSpace
+
+LENGTH = 5
+"""Time steps of the patterns."""
+RATES = "1e-5..1"
+"""The learning rates of which those that train are a window."""
+
+
+def state_numbers(cell: str, units: int) -> int:
+    """Returns how many numbers a layer carries from step to step, without an output that its next step does not read.
+
+    Example:
+    >>> state_numbers("lstm", 8), state_numbers("+rnn", 8)
+    (16, 8)
+    """
+    return sum(state.size for state in get_cell(cell)(units).declare_states() if state.name != "output")
+
+
+def units_for_state(cell: str, numbers: int) -> int:
+    """Returns the most units of a layer whose state has at most so many numbers; 0 where one unit has more.
+
+    Example:
+    >>> units_for_state("lstm", 65)
+    32
+    """
+    units = 0
+    while units < numbers and state_numbers(cell, units + 1) <= numbers:
+        units += 1
+    return units
+
+
+class CellsStudy(Study):
+    """Every cell of the package at equal training and equal search; at the least depth at which the paper has it.
+
+    Parts, for every cell: `size`, bits per parameter, with the space `row-soap`; `memory`, the error of reconstructing
+    64 numbers against the numbers of the state; `random`, random settings of appendix A on parentheses; `rates`,
+    learning rates at random, all else as by default; and `text`. Seeds add to the intervals.
+    """
+
+    name = "cells"
+    title = "Which cell holds what?"
+    source = "beyond the papers"
+    differences = (
+        "All searches are short: what a cell was not found to do is not shown to be beyond it. Cells start from the "
+        "values of their own papers or, where those state none, from those of this package, and no cell was tuned by "
+        "hand for this table. Inputs of patterns come at the first step only, except for cells whose own starting "
+        "values ask for them at every step."
+    )
+    profiles: ClassVar = {
+        "smoke": Grid(("rnn", "mingru"), (60,), ()),
+        "laptop": Grid(tuple(CELLS), (300, 1_000), ()),
+        "paper": Grid(tuple(CELLS), (300, 1_000, 3_000), ()),
+    }
+    stores: ClassVar = {"smoke": (2, 1), "laptop": (16, 100), "paper": (1_000, 300)}
+    """Trials of a capacity search, and training steps for each parameter."""
+    states: ClassVar = {
+        "smoke": ("memory:input_dim=4,length=3", 2, 20, (4,)),
+        "laptop": ("memory", 8, 2_500, (32, 64)),
+        "paper": ("memory", 1_000, 50_000, (16, 32, 48, 64, 96)),
+    }
+    """Task, trials, steps, and numbers of the state."""
+    settings: ClassVar = {"smoke": (3, 20, 300), "laptop": (64, 1_000, 5_000), "paper": (1_000, 50_000, 200_000)}
+    """Random settings, their steps, and parameters; half as many learning rates."""
+    texts: ClassVar = {
+        "smoke": {2_000: (2, 20)},
+        "laptop": {20_000: (4, 1_000), 100_000: (2, 1_000)},
+        "paper": {20_000: (1_000, 50_000), 100_000: (1_000, 50_000)},
+    }
+    """Trials and steps, by parameters."""
+
+    def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
+        """Returns what is to be run; a cell of which one unit is too large for a point does not have it."""
+        pieces = []
+        for cell in grid.cells:
+            common: dict[str, Any] = {"cell": cell, "depth": least_depth(cell), "seed": seed}
+            pieces += [self._capacity(params, profile, common) for params in grid.params]
+            pieces += self._memory(profile, common)
+            pieces += self._trainability(profile, common)
+            text = Text8.name if Text8.at_hand() else "python-docs"
+            for params, (trials, steps) in self.texts[profile].items():
+                settings = {"task": text, "params": params, "trials": trials, "steps": steps, **FEW_TRIALS}
+                pieces.append(search_piece(("text", cell, params), {"part": "text"}, **common, **settings))
+        return [piece for piece in pieces if _fits(piece)]
+
+    def _capacity(self, params: int, profile: str, common: dict[str, Any]) -> Piece:
+        trials, steps = self.stores[profile]
+        settings = {"params": params, "trials": trials, "steps": steps * params, "length": LENGTH, "batch_size": 256}
+        settings |= {"space": "row-soap", "input_dim": math.ceil(math.log2(10 * params))}
+        return search_piece(("capacity", common["cell"], params), {"part": "size"}, **common, **settings)
+
+    def _memory(self, profile: str, common: dict[str, Any]) -> list[Piece]:
+        spec, trials, steps, sizes = self.states[profile]
+        task, cell, pieces = make_task(spec), common["cell"], []
+        model = functools.partial(sequence_model, input_dim=task.input_dim, output_dim=task.output_dim)
+        for units in sorted({units_for_state(cell, numbers) for numbers in sizes} - {0}):
+            numbers = state_numbers(cell, units)
+            labels = {"part": "memory", "input_dim": task.input_dim, "state": numbers}
+            params = trainable_parameters(outline(functools.partial(model, cell, units, common["depth"])))
+            settings = {"task": spec, "params": params, "trials": trials, "steps": steps, **FEW_TRIALS}
+            pieces.append(search_piece(("memory", cell, numbers), labels, **common, **settings))
+        return pieces
+
+    def _trainability(self, profile: str, common: dict[str, Any]) -> list[Piece]:
+        count, steps, params = self.settings[profile]
+        shared = {"task": PARENTHESES[profile], "params": params, "steps": steps, "oracle": "random"}
+        shared |= {"stop_early": False, **common}
+        held = CollinsSpace(get_cell(common["cell"])).hyperparameters().values | HELD | {"learning_rate": RATES}
+        rates = {"trials": math.ceil(count / 2), "changes": held}
+        return [
+            search_piece(("random", common["cell"]), {"part": "random"}, trials=count, **shared),
+            search_piece(("rates", common["cell"]), {"part": "rates"}, **rates, **shared),
+        ]
+
+    shown_by = staticmethod(cells_exhibits)
+
+
+def _fits(piece: Piece) -> bool:
+    try:
+        piece.check()
+    except InputError:
+        return False
+    return True
