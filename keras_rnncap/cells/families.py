@@ -24,7 +24,7 @@ class GatedCell(RecurrentCell):
         "recurrent_scale": 2.0,
         "forget_bias": 0.5,
         "weight_decay": 2.5e-3,  # less, and long trainings of large models end worse than short ones
-        "patterns_per_parameter": 5.5,
+        "patterns_per_parameter": 6.0,
     }
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any) -> None:
