@@ -48,7 +48,9 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
 def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
     """Returns for each cell how long good models keep the answer to one word, in stop words.
 
-    Of each model the median over the four words; of the models the quartiles, and how many keep all four to the end.
+    Of each model the median over the four words, and the `shortest`, that of the word whose answer changes first: where
+    a model comes to rest at one answer, words of this answer are never forgotten. Of the models the quartiles, and how
+    many keep all four to the end.
     """
     good = probes[(probes["accuracy"] >= GOOD) & probes["right"].astype(bool)]
     table = []
@@ -57,8 +59,10 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
         each = steps.groupby(own["trial"]).median()
         kept = own["until"].isna().groupby(own["trial"]).all()
         low, median, high = each.quantile([0.25, 0.5, 0.75])
+        shortest = steps.groupby(own["trial"]).min().median()
         table.append(
-            {"cell": cell, "models": len(each), "median": median, "first quartile": low, "third quartile": high}
+            {"cell": cell, "models": len(each), "shortest": shortest, "median": median}
+            | {"first quartile": low, "third quartile": high}
             | {"never change": int(kept.sum()), "stop words": int(own["probed"].max())}
         )
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
@@ -217,7 +221,10 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
         shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(states).round(3))
     memory = compute_memory(probes) if len(probes) else pd.DataFrame()
     if len(memory):
-        caption = "Stop words after a single word until the answer changes, of models of at least 98%."
+        caption = (
+            "Stop words after a single word until the answer changes, of models of at least 98%: of the word whose "
+            "answer changes first (shortest; the median over models), and the median over four words."
+        )
         shown.add("words-memory", "How long a word is remembered", "fig. 2", caption, memory.round(1))
     shown.claims += [claim_stop_words(words), claim_separable(words), claim_remembers(probes)]
     return shown

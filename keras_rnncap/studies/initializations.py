@@ -20,11 +20,9 @@ from keras_rnncap.studies.word_models import EPOCHS, LENGTH, Outcome, Trained, p
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.versions import versions
 
-OTHER_CELLS = tuple(
-    name
-    for name, cell in CELLS.items()
-    if name not in PAPER_CELLS and all(len(state.shape) == 1 for state in cell(1).declare_states())
-)
+MATRIX_CELLS = ("s6", "mlstm", "gated-deltanet")
+"""Cells whose states are matrices."""
+OTHER_CELLS = tuple(name for name in CELLS if name not in (*PAPER_CELLS, *MATRIX_CELLS))
 """The other cells, but for those with matrix states."""
 SHAPES = {"smoke": ((2, 2),), "laptop": (*itertools.product((2, 5, 10, 15), (2, 4, 8, 16)), (4, 2), (4, 4))}
 SHAPES["paper"] = SHAPES["laptop"]

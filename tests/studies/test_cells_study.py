@@ -88,7 +88,7 @@ def test_a_small_run_has_all_parts_and_makes_the_table(tmp_path):
     assert {*rows.pieces["part"]} == {"size", "memory", "random", "rates", "text"}
     rates = rows.trials[rows.trials["piece"].str.startswith("rates")]
     varied = rates.drop(columns=["trial"]).nunique()
-    assert varied["learning_rate"] == len(rates) == 2
+    assert varied["hp.learning_rate"] == len(rates) == 2
     table = compute_cells(read_study(tmp_path))
     assert isinstance(table, pd.DataFrame)
     assert table["cell"].tolist() == ["mingru"]

@@ -12,10 +12,12 @@ from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings, of_part
 from keras_rnncap.analysis.landscape_study import compute_distances
 from keras_rnncap.analysis.words_study import compute_fixed_points, compute_memory, compute_words
+from keras_rnncap.cells import CELLS, get_cell
 from keras_rnncap.errors import InputError
 from keras_rnncap.report import write_report
 from keras_rnncap.studies import get_study, read_study, run_study
 from keras_rnncap.studies import run as run_module
+from keras_rnncap.studies.initializations import MATRIX_CELLS
 from keras_rnncap.studies.landscape import CHUNK
 
 
@@ -96,6 +98,14 @@ def test_numbers_of_words_are_those_by_hand():
     assert memory["never change"].to_dict() == {RNN: 0, GRU: 7}
 
 
+def test_the_shortest_memory_is_of_the_word_whose_answer_changes_first():
+    common = {"cell": RNN, "accuracy": 1.0, "right": True, "probed": 100}
+    untils = {0: [10, np.nan, np.nan, 30], 1: [20, 20, 40, np.nan], 2: [np.nan] * 4}
+    rows = [{**common, "trial": trial, "until": until} for trial, each in untils.items() for until in each]
+    memory = compute_memory(pd.DataFrame(rows)).set_index("cell").loc[RNN]
+    assert memory[["shortest", "median", "never change"]].tolist() == [20, 65, 1]
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("studies")
@@ -173,3 +183,8 @@ def test_pieces_on_several_cores_give_the_rows_of_one_and_continue(tmp_path, mon
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))  # as if killed before the last
     again = run_study("initializations", **sizes, out=tmp_path / "both", isolate=True)
     assert sorted(again.pieces["piece"]) == sorted(alone.pieces["piece"])
+
+
+def test_cells_with_matrix_states_are_known_by_name():
+    matrices = [name for name in CELLS if any(len(state.shape) > 1 for state in get_cell(name)(1).declare_states())]
+    assert matrices == list(MATRIX_CELLS)
