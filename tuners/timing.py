@@ -142,8 +142,8 @@ def make_plan(
     As many trials of the usual number of steps as there is time for; where these are more or fewer than `trials`
     allows, they get more or fewer steps. Where they are so few that most slots would be empty, which is slow, there are
     enough to fill them if each then gets `fewest_steps`. Where the fewest trials would get fewer than
-    `search_steps`, as many as there are cores share all the time, if that is `fewest_steps` for each: longer training
-    then brings more than a search.
+    `search_steps`, as many as there are cores share all the time, if that is `fewest_steps` for each, one after another
+    where it is far more than the usual number: longer training then brings more than a search.
 
     Args:
         job: What is trained, with any number of steps.
@@ -180,7 +180,7 @@ def make_plan(
         share = MARGIN * WHOLE * whole / cores
         few = search_steps is not None and whole / trials[0] < search_steps and share >= fewest_steps
         if few:
-            each = share
+            each = share / max(round(share / usual_steps), 1)  # far longer trainings end worse, not better
         taken = steps or max(math.floor(each / 100) * 100, 100)
         # At least so many that no core is idle; those for which there is no time do not begin.
         least = INITIAL_SHARE * cores

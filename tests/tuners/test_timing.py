@@ -25,7 +25,7 @@ def test_no_more_than_a_third_of_all_trials_train_at_the_same_time(slots, trials
     assert at_once(slots, trials) == expected
 
 
-def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, start_s=0.0, **options):
+def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000, start_s=0.0, cores=2, **options):
     asked = []
 
     def measure_pace(job, slots, engine, seconds):
@@ -33,7 +33,7 @@ def plan(monkeypatch, step_s, minutes=1.0, steps=None, spent=None, fewest=10_000
         return Pace(start_s, step_s)
 
     monkeypatch.setattr(timing_module, "measure_pace", measure_pace)
-    monkeypatch.setattr(timing_module, "populations_at_once", lambda: 2)
+    monkeypatch.setattr(timing_module, "populations_at_once", lambda: cores)
     usual = (10_000, fewest, (12, 64))
     job = types.SimpleNamespace(with_steps=lambda steps: steps)
     made = make_plan(job, minutes, 16, None, steps, *usual, spent or Spent(), **options)
@@ -81,6 +81,11 @@ def test_where_there_is_no_time_for_a_search_the_starts_get_all_of_it_on_every_c
         assert made == plan(monkeypatch, enough_or_hopeless)[0]._replace(deadline=made.deadline)
     filled, _ = plan(monkeypatch, 8e-4, fewest=3_000, search_steps=9_000)
     assert at_once(16, filled.trials) == 16
+
+
+def test_a_single_core_trains_two_starts_one_after_another_rather_than_one_for_twice_as_long(monkeypatch):
+    few, _ = plan(monkeypatch, 2e-3, cores=1, search_steps=9_000)
+    assert few.steps == pytest.approx(timing_module.MARGIN * 55 / 2e-3 / 2, rel=0.02)
 
 
 def test_a_plan_leaves_time_to_compile_where_other_sizes_train_than_were_timed(monkeypatch):
