@@ -2,10 +2,12 @@
 
 For each cell a model of at most `--params` parameters, 27 inputs and outputs: the sizes of the LiteRT models, the
 median time of a step of a batch of one in the LiteRT interpreter (one thread), and the same in TensorFlow as a multiple
-of that. LiteRT's interpreter is the package ai-edge-litert.
+of that. LiteRT's interpreter is the package ai-edge-litert. Where tf2onnx and onnxruntime are installed, ONNX Runtime
+does the same step (one thread).
 """
 
 import functools
+import importlib.util
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -38,6 +40,16 @@ def litert_step(file: Path, states: dict[str, np.ndarray]) -> Callable[[], Any]:
     return functools.partial(runner, x=np.eye(1, WIDTH, dtype="float32"), **states)
 
 
+def onnx_step(file: Path, states: dict[str, np.ndarray]) -> Callable[[], Any]:
+    """Returns a function that runs one step in ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(file), options)
+    return functools.partial(session.run, None, {"x": np.eye(1, WIDTH, dtype="float32"), **states})
+
+
 def row_of(cell: str, params: int, steps: int) -> dict[str, str]:
     """Measures a cell."""
     build = functools.partial(sequence_model, cell, input_dim=WIDTH, output_dim=WIDTH, return_sequences=True, seed=0)
@@ -45,15 +57,17 @@ def row_of(cell: str, params: int, steps: int) -> dict[str, str]:
     model = build(units)
     states = {f"state_{index}": state.initial[None] for index, state in enumerate(Stepper(model).states)}
     with tempfile.TemporaryDirectory() as folder:
-        files = export(model, folder, ["saved_model", *FORMATS.values()])
+        others = ["onnx-step"] if importlib.util.find_spec("onnxruntime") else []
+        files = export(model, folder, ["saved_model", *FORMATS.values(), *others])
         litert = {name: microseconds(litert_step(files[kind], states), steps) for name, kind in FORMATS.items()}
+        onnx = {f"{kind}, us": f"{microseconds(onnx_step(files[kind], states), steps):.1f}" for kind in others}
         inputs = [tf.constant(np.eye(1, WIDTH, dtype="float32")), *map(tf.constant, states.values())]
         loaded = tf.saved_model.load(str(files["saved_model"]))
         tensorflow_us = microseconds(functools.partial(loaded.step, *inputs), steps)
         sizes = {f"{name}, kB": f"{files[kind].stat().st_size / 1000:.1f}" for name, kind in FORMATS.items()}
     speeds = {f"{name}, us": f"{time:.1f}" for name, time in litert.items()}
     ratio = {"TensorFlow / float32": f"{tensorflow_us / litert['float32']:.0f}"}
-    return {"cell": cell, "units": str(units)} | sizes | speeds | ratio
+    return {"cell": cell, "units": str(units)} | sizes | speeds | onnx | ratio
 
 
 def main() -> None:

@@ -17,13 +17,16 @@ from keras_rnncap.zoo.stepping import Stepper
 from keras_rnncap.zoo.writing import writing_to
 
 FILES = {"keras": "model.keras", "saved_model": "saved_model"}
-FILES |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite", "onnx": "model.onnx"}
+FILES |= {"litert": "step.tflite", "litert-int8": "step_int8.tflite"}
+USUAL = tuple(FILES)
+"""The formats that need no converter of another package."""
+FILES |= {"onnx": "model.onnx", "onnx-step": "step.onnx"}
 FORMATS = tuple(FILES)
+OPSET = 17
+"""The version of ONNX' operators."""
 
 
-def export(
-    model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str] = FORMATS[:-1]
-) -> dict[str, Path]:
+def export(model: keras.Model, directory: str | os.PathLike[str], formats: Sequence[str] = USUAL) -> dict[str, Path]:
     """Writes a model in several formats; all but `keras` need no code of this package.
 
     - `keras`: `model.keras`.
@@ -32,6 +35,8 @@ def export(
     - `litert`, `litert-int8`: `step.tflite`, `step_int8.tflite`: one time step of a batch of one, in float32, and with
       matrices of at least 1,024 weights in eight bits. `step.json` lists the states, their sizes and initial values.
     - `onnx`: `model.onnx`, the whole sequence; it needs the package tf2onnx.
+    - `onnx-step`: `step.onnx`, one time step of any batch in float32: inputs `x`, `state_0`, ..., outputs `output`,
+      `new_state_0`, ...; for `step.json`, see above. It needs tf2onnx, too.
 
     Args:
         model: A built model, such as those of `sequence_model`, that keeps no state between calls.
@@ -53,12 +58,12 @@ def export(
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-    if "onnx" in formats and importlib.util.find_spec("tf2onnx") is None:
-        raise InputError("format 'onnx' needs a converter: pip install tf2onnx")
+    if (onnx := {*formats} - {*USUAL}) and importlib.util.find_spec("tf2onnx") is None:
+        raise InputError(f"format {min(onnx)!r} needs a converter: pip install tf2onnx onnx")
     if keras.backend.backend() != "tensorflow" and {*formats} - {"keras"}:
         raise InputError(f"formats other than 'keras' need the TensorFlow backend; got {keras.backend.backend()}")
     check_stateless(model)
-    stepper = Stepper(model) if {*formats} & {"saved_model", "litert", "litert-int8"} else None
+    stepper = Stepper(model) if {*formats} - {"keras", "onnx"} else None
     folder = Path(directory)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,8 +75,10 @@ def write_formats(model: keras.Model, stepper: Stepper | None, folder: Path, for
     """Writes a model into a folder that is there; see `export`."""
     litert = [name for name in formats if name.startswith("litert")]
     with quiet():
-        plain = Stepper(_in_float32(model)) if litert else None
-        converted = _litert(plain, folder, litert) if plain else {}
+        plain = Stepper(_in_float32(model)) if litert or "onnx-step" in formats else None
+        converted = _litert(plain, folder, litert) if plain and litert else {}
+        if plain and "onnx-step" in formats:
+            converted["onnx-step"] = _onnx(plain)
         for name in formats:
             with replacing(folder / FILES[name]) as new:
                 if name == "keras":
@@ -149,6 +156,23 @@ def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str,
         return models
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _onnx(stepper: Stepper) -> bytes:
+    """Returns one time step of any batch as an ONNX model."""
+    import tensorflow as tf
+    import tf2onnx
+
+    sizes = {"x": stepper.input_dim, **_named([state.size for state in stepper.states])}
+    specs = [tf.TensorSpec((None, size), "float32", name=name) for name, size in sizes.items()]
+
+    @tf.function(input_signature=specs)
+    def step(x: Any, *states: Any) -> dict[str, Any]:
+        output, new = stepper(x, states)
+        return {"output": output} | {f"new_{name}": state for name, state in _named(new).items()}
+
+    model, _ = tf2onnx.convert.from_function(step, input_signature=specs, opset=OPSET)
+    return bytes(model.SerializeToString())
 
 
 def _in_float32(model: keras.Model) -> keras.Model:

@@ -150,6 +150,8 @@ class RGLRUCell(LinearCell, ProjectingCell):
         """The equation."""
         r, i = w.of_input(x)
         log_a = -GATE_POWER * ops.softplus(w["decay"]) * ops.sigmoid(r)
-        # The slope of the root has no bound where a is 1.
-        gain = ops.sqrt(ops.maximum(-ops.expm1(2.0 * log_a), 1e-6))
+        # 1 - a^2 = -tanh(log a) (1 + a^2): exact where a is near 1, and ONNX has no expm1. The slope of the root has no
+        # bound where a is 1.
+        kept = -ops.tanh(log_a) * (1.0 + ops.exp(2.0 * log_a))
+        gain = ops.sqrt(ops.maximum(kept, 1e-6))
         return ops.exp(log_a), gain * ops.sigmoid(i) * w.activation(x)

@@ -76,7 +76,7 @@ def zoo_export(
     preset: Preset,
     directory: Folder,
     formats: Annotated[
-        str, typer.Option(help="Some of keras, saved_model, litert, litert-int8, onnx, with commas between")
+        str, typer.Option(help="Some of keras, saved_model, litert, litert-int8, onnx, onnx-step, with commas between")
     ] = "keras,saved_model,litert,litert-int8",
 ) -> None:
     """Write a preset in other formats; all but keras need no code of this package."""

@@ -13,6 +13,7 @@ from keras_rnncap import sequence_model
 from keras_rnncap.cells import CELLS
 from keras_rnncap.errors import InputError
 from keras_rnncap.zoo import FORMATS, Stepper, export
+from keras_rnncap.zoo.exporting import USUAL
 
 LENGTH, WIDTH = 11, 9
 LITERT = """
@@ -170,9 +171,30 @@ def test_bad_formats_are_errors_before_anything_is_written(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tf2onnx") is not None, reason="ONNX' converter is installed")
-def test_onnx_needs_its_converter(tmp_path):
-    with pytest.raises(InputError, match="pip install tf2onnx"):
-        export(build("rnn", 1), tmp_path, ["onnx"])
+@pytest.mark.parametrize("name", ["onnx", "onnx-step"])
+def test_onnx_needs_its_converter(name, tmp_path):
+    with pytest.raises(InputError, match=f"format '{name}' needs a converter: pip install tf2onnx"):
+        export(build("rnn", 1), tmp_path, [name])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_step_in_onnx_runtime_is_the_models(name, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    model = build(name, 2)
+    session = runtime.InferenceSession(export(model, tmp_path, ["onnx-step"])["onnx-step"])
+    known = json.loads((tmp_path / "step.json").read_text())["states"]
+    inputs = np.random.default_rng(0).normal(size=(3, 7, model.input_shape[-1])).astype("float32")
+    states = {f"state_{i}": np.array([state["initial"]] * 3, "float32") for i, state in enumerate(known)}
+    outputs = []
+    for time in range(7):
+        names = [output.name for output in session.get_outputs()]
+        found = dict(zip(names, session.run(None, {"x": inputs[:, time], **states}), strict=True))
+        outputs.append(found.pop("output"))
+        states = {name.removeprefix("new_"): state for name, state in found.items()}
+    whole = np.array(model(inputs))
+    last = np.stack(outputs, axis=1) if whole.ndim == 3 else outputs[-1]
+    np.testing.assert_allclose(last, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_what_fails_leaves_what_was_there(tmp_path, monkeypatch):
@@ -190,7 +212,7 @@ def test_what_fails_leaves_what_was_there(tmp_path, monkeypatch):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["step.json", "step.tflite"]
 
 
-@pytest.mark.parametrize("formats", [FORMATS[:-1], ["saved_model"], ["litert"], ["keras"]])
+@pytest.mark.parametrize("formats", [USUAL, ["saved_model"], ["litert"], ["keras"]])
 def test_a_model_that_keeps_its_state_between_calls_is_refused(formats, tmp_path):
     """Equal calls of what it became would answer differently."""
     model = sequence_model("gru", 4, input_dim=3, output_dim=2, stateful_batch=2)
