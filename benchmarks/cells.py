@@ -2,14 +2,18 @@
 
 For each cell and each of `--params` a model that reads sequences of 27 one-hot characters and predicts the next one,
 trained by Keras' `fit` in batches of 32 x 35: the milliseconds of a step (the median of several calls of 10 steps), and
-as a multiple of that of Keras' own LSTM, GRU or SimpleRNN of as many parameters, whichever is nearest to the cell. The
-last column is the time of the cell's members in populations, where it can share: of each of four that train together.
+as a multiple of that of Keras' own LSTM, GRU or SimpleRNN of as many parameters, whichever is nearest to the cell. Then
+the time of the cell's members in populations, where it can share: of each of four that train together. Where torch is
+installed, the last columns have the closest torch layer of as many units, its own or that of torchrecurrent, and by how
+much the step alone and the one of a member differ from it.
 
 What a step of an exported model costs prints `python -m benchmarks.steps`.
 """
 
 import argparse
 import functools
+import importlib
+import importlib.util
 from typing import Any
 
 import keras
@@ -26,6 +30,12 @@ WIDTH, LENGTH, BATCH, STEPS, MEMBERS = 27, 35, 32, 10, 4
 PEERS = {"SimpleRNN": keras.layers.SimpleRNNCell, "GRU": keras.layers.GRUCell, "LSTM": keras.layers.LSTMCell}
 NEAREST = {1: "SimpleRNN", 2: "GRU", 3: "GRU", 4: "LSTM"}
 """By the blocks of a cell."""
+TORCH = dict.fromkeys(("rnn", "irnn", "two-bias-rnn"), "torch.nn.RNN")
+TORCH |= dict.fromkeys(("gru", "reset-after-gru"), "torch.nn.GRU")
+TORCH |= dict.fromkeys(("lstm", "tanh-lstm", "lstm-b", "lstm-i", "lstm-o", "lstm-f", "slstm"), "torch.nn.LSTM")
+TORCH |= {name: f"torchrecurrent.{name.upper()}" for name in ("ugrnn", "mut1", "mut2", "mut3", "mgu", "janet", "lem")}
+TORCH |= {"fastgrnn": "torchrecurrent.FastGRNN", "indrnn": "torchrecurrent.IndRNN"}
+"""The closest layers of torch and torchrecurrent."""
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -38,7 +48,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 def sized(cell: Any, params: int) -> tuple[Any, int]:
     """Returns what builds a model of a cell, and its units for a budget."""
     build = functools.partial(sequence_model, cell, input_dim=WIDTH, output_dim=WIDTH, return_sequences=True, seed=0)
-    return build, units_for_budget(build, params).units[0]
+    return build, units_for_budget(build, params).units
 
 
 def alone(cell: Any, params: int, repeats: int) -> float:
@@ -70,6 +80,39 @@ def together(cell: str, params: int, repeats: int) -> float | None:
     return 1e3 * median(fit, repeats) / STEPS / MEMBERS
 
 
+def in_torch(cell: str, params: int, repeats: int) -> float | None:
+    """Returns the milliseconds of a step of the closest torch layer; `None` where there is none, or no torch."""
+    module, _, name = TORCH.get(cell, "").rpartition(".")
+    if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
+        return None
+    import torch
+
+    torch.manual_seed(0)
+    layer = getattr(importlib.import_module(module), name)(WIDTH, sized(cell, params)[1])
+    readout = torch.nn.Linear(sized(cell, params)[1], WIDTH)
+    optimizer = torch.optim.Adam([*layer.parameters(), *readout.parameters()], 1e-3)
+    x, y = (torch.from_numpy(part) for part in data())
+
+    def fit() -> None:
+        for inputs, targets in zip(x.split(BATCH), y.split(BATCH), strict=True):
+            optimizer.zero_grad()
+            logits = readout(layer(inputs.transpose(0, 1))[0])
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.transpose(0, 1).flatten())
+            loss.backward()
+            optimizer.step()
+
+    fit()
+    return 1e3 * median(fit, repeats) / STEPS
+
+
+def beside_torch(torch_ms: float | None, step_ms: float, shared_ms: float | None) -> dict[str, str]:
+    """Returns the columns about torch."""
+    if torch_ms is None:
+        return {"torch, ms": "-", "ratio of both": "-"}
+    ratios = [f"{time / torch_ms:.2f}" for time in (step_ms, shared_ms) if time is not None]
+    return {"torch, ms": f"{torch_ms:.2f}", "ratio of both": ", ".join(ratios)}
+
+
 def main() -> None:
     """Prints a table."""
     arguments = parser(__doc__)
@@ -88,6 +131,7 @@ def main() -> None:
                 {"cell": name, "parameters": f"{params:,}", "step, ms": f"{step_ms:.2f}"}
                 | {"beside": f"{peer}, {peers[peer]:.2f}", "ratio": f"{step_ms / peers[peer]:.2f}"}
                 | {"of a member, ms": "-" if shared_ms is None else f"{shared_ms:.2f}"}
+                | beside_torch(in_torch(name, params, options.repeats), step_ms, shared_ms)
             )
     show(f"A training step, {BATCH} x {LENGTH} characters", table, width=110)
 
