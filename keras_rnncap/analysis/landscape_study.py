@@ -255,10 +255,15 @@ def claim_return(perturbed: pd.DataFrame) -> Claim:
     )
 
 
+def _each_training(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows whose trials are named by their pieces, too: those of several draws have the same numbers."""
+    return table.assign(trial=table["piece"] + " " + table["trial"].astype(str)) if len(table) else table
+
+
 def landscape_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 7 to 10, and what they say."""
     shown = Exhibits()
-    untrained, path, perturbed = (of_part(rows, part) for part in ("untrained", "path", "perturbation"))
+    untrained, path, perturbed = (_each_training(of_part(rows, part)) for part in ("untrained", "path", "perturbation"))
     if len(untrained):
         count = int(untrained.groupby(["cell", "word_dim", "units"])["count"].sum().max())
         caption = f"Validation accuracy of {count:,} random settings of each model, without training."

@@ -10,7 +10,7 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.population.forward import Level, Template
 from keras_rnncap.population.slots import CannotShareError
 
-SETTINGS = 16
+SETTINGS = 4
 """Settings that are computed together: as many as fit beside each other in a core's cache."""
 
 
@@ -86,7 +86,7 @@ class UntrainedModels(keras.Model):
 
         Args:
             settings: The trainable weights of the model in order, each raveled; `(settings, parameters)`, of which the
-                first is a multiple of 16.
+                first is a multiple of 4.
         """
         if len(settings) % SETTINGS or settings.shape[1] != (size := sum(slot.size for slot in self._template.slots)):
             raise InputError(f"settings must be (a multiple of {SETTINGS}, {size}); got {settings.shape}")
@@ -94,7 +94,7 @@ class UntrainedModels(keras.Model):
         return np.ravel(self.predict_on_batch(rows.reshape(-1, SETTINGS, size)))
 
     def call(self, blocks: Any) -> Any:
-        """Returns the accuracies of settings `(blocks, 16, parameters)` as `(blocks, 16)`."""
+        """Returns the accuracies of settings `(blocks, 4, parameters)` as `(blocks, 4)`."""
         return ops.map(self._of_block, blocks)
 
     def _of_block(self, rows: Any) -> Any:

@@ -31,7 +31,7 @@ from keras_rnncap.studies.word_models import (
 )
 from keras_rnncap.terminal.progress import WorkProgress
 
-CHUNK = 256 * SETTINGS
+CHUNK = 1_024 * SETTINGS
 """Settings without training that are computed in one call, and counted together."""
 AT_ONCE = 4
 """Chunks for each core after which counts are kept."""
@@ -39,6 +39,8 @@ FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Perturbation factors k."""
 GOOD_PATH, GOOD_MINIMUM = 0.96, 0.98
 """The accuracies of trained models of which updates and perturbations are shown."""
+APART = 1_000
+"""Between the seeds of draws."""
 RETRAINED = 30
 """Epochs after a perturbation."""
 
@@ -179,6 +181,8 @@ class LandscapeStudy(Study):
     untrained: ClassVar = {"smoke": 2 * CHUNK, "laptop": 1_000_000, "paper": 1_000_000}
     models: ClassVar = {"smoke": 3, "laptop": 60, "paper": 60}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
+    draws: ClassVar = {"smoke": 1, "laptop": 6, "paper": 6}
+    """Draws of sequences and word vectors for trainings: with some vectors of two numbers, no model of 2 x 4 learns."""
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
@@ -200,12 +204,14 @@ class LandscapeStudy(Study):
                 names = ("untrained", "first", cell, word_dim, units, f"seed{seed}")
                 pieces.append(UntrainedPiece(piece_name(*names), shape, {"part": "untrained"}, work))
             training |= {"cell": cell, "rule": "first"}
-            for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
-                pieces.append(training_piece(PathPiece, "path", word_dim=word_dim, units=units, **training))
-            word_dim, units = few[0] if profile == "smoke" else (2, 4)
             again = {"perturbed": 10, "retrained": min(RETRAINED, self.epochs[profile])}
-            options = {"word_dim": word_dim, "units": units, **training, **again}
-            pieces.append(training_piece(PerturbationPiece, "perturbation", **options))
+            for draw in range(self.draws[profile]):
+                training["seed"] = seed + APART * draw
+                for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
+                    pieces.append(training_piece(PathPiece, "path", word_dim=word_dim, units=units, **training))
+                word_dim, units = few[0] if profile == "smoke" else (2, 4)
+                options = {"word_dim": word_dim, "units": units, **training, **again}
+                pieces.append(training_piece(PerturbationPiece, "perturbation", **options))
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)

@@ -81,5 +81,5 @@ def test_what_cannot_be_computed_is_refused():
         with pytest.raises(CannotShareError, match="two logits after the last word"):
             UntrainedModels(model, *task)
     model = sequence_model("rnn", 2, input_dim=3, output_dim=2)
-    with pytest.raises(InputError, match=r"settings must be \(a multiple of 16, 20\); got \(64, 3\)"):
+    with pytest.raises(InputError, match=r"settings must be \(a multiple of 4, 20\); got \(64, 3\)"):
         UntrainedModels(model, *task).accuracies(np.zeros((64, 3)))

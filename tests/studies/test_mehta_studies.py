@@ -65,6 +65,22 @@ def test_the_landscape_is_judged_by_distances_and_permutations():
     assert verdicts("landscape", few)[1:3] == ["undecided"] * 2
 
 
+def test_trainings_of_several_draws_are_not_taken_for_one():
+    pieces, trials = landscape()
+    again = [table.assign(piece=table["piece"] + "-again") for table in (pieces, trials)]
+    both = [pd.concat(tables, ignore_index=True) for tables in zip((pieces, trials), again, strict=True)]
+    for name, counted in (("landscape-roughness", "trainings"), ("landscape-recovery", "models")):
+        once, twice = (
+            next(
+                exhibit.content
+                for exhibit in get_study("landscape").exhibits(StudyRows(*rows)).exhibits
+                if exhibit.name == name
+            )
+            for rows in ((pieces, trials), both)
+        )
+        assert twice[counted].tolist() == (2 * once[counted]).tolist()
+
+
 def test_distances_of_counted_accuracies_are_those_of_the_accuracies():
     rng = np.random.default_rng(0)
     table, samples = [], {}
