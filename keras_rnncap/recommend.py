@@ -74,7 +74,7 @@ def recommend(
         recommendation = compute_recommendation(rows, name, params, depth, data)
     if recommendation is not None:
         return recommendation
-    known = sorted({*rows.pieces["task"].dropna()}) if len(rows.pieces) else []
+    known = sorted({*rows.pieces.dropna(subset=["params"])["task"].dropna()}) if len(rows.pieces) else []
     if len(rows.pieces) and rows.pieces["bits_per_parameter"].notna().any():
         known.append(PerceptronCapacity.name)
     more = f"rnncap recommend --task {name} --params {params} --probe"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from studies.made import scaling, stored, trainability, write_study
+from studies.made_words import words
 
 from keras_rnncap.analysis.cell_choice import compute_expected, compute_recommendation, compute_settings
 from keras_rnncap.analysis.exhibits import StudyRows
@@ -177,6 +178,12 @@ def test_rows_of_several_studies_do_not_mix(tmp_path):
     rows = stored_rows(folders)
     assert rows.pieces["piece"].is_unique
     assert {*rows.trials["piece"]} == {*rows.pieces["piece"]}
+
+
+def test_trainings_without_a_search_do_not_count(tmp_path):
+    folder = write_study(tmp_path / "words", "words", *words())
+    with pytest.raises(InputError, match=r"no rows of sentiment; there are rows of no task. .* --probe"):
+        recommend("sentiment", 200, results=[folder])
 
 
 def test_bad_input_is_an_error(tmp_path):

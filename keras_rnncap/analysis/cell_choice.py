@@ -89,7 +89,8 @@ def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
     if pieces.empty:
         return pieces
     if task != "perceptron":
-        return pieces[(pieces["task"] == task) & ~pieces["part"].isin(("rerun", "rates"))]
+        searches = pieces["params"].notna()  # trainings without a search have no budget
+        return pieces[(pieces["task"] == task) & searches & ~pieces["part"].isin(("rerun", "rates"))]
     stored = pieces.assign(objective="bits_per_parameter", direction="max", data=task)
     return stored.assign(best_score=pieces["bits_per_parameter"])[pieces["part"] == "size"]
 
