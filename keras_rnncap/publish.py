@@ -132,15 +132,16 @@ def bundle(
             if folder := is_new(name):
                 written.append(_pack_classifier(Path(study), row, rows, folder, name, version))
         return written
-    for name, trained in _trainings(Path(study), rows, identity).groupby("preset", sort=False):
-        if not (folder := is_new(str(name))):
+    for preset, trained in _trainings(Path(study), rows, identity).groupby("preset", sort=False):
+        name = str(preset)
+        if not (folder := is_new(name)):
             continue
         row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
         searches = [row["search"]] if isinstance(row.get("search"), str) else []
-        piece, *search_folders = (Path(study) / "pieces" / str(name) for name in (row["piece"], *searches))
+        piece, *search_folders = (Path(study) / "pieces" / str(piece) for piece in (row["piece"], *searches))
         if (cell := read_finished(piece).result["cell"]) != row["cell"]:
             raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
-        about: dict[str, Any] = {"name": str(name), "version": version, "origin": row["origin"], "paper": row["paper"]}
+        about: dict[str, Any] = {"name": name, "version": version, "origin": row["origin"], "paper": row["paper"]}
         about |= {"task": json.loads(row["settings"]).get("task"), "data": data, "cell_modules": cell_modules}
         written.append(pack(piece, folder, searches=search_folders, **about))
     return written

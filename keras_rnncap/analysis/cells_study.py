@@ -12,7 +12,7 @@ from keras_rnncap.analysis.trainability_study import with_pieces
 
 BLIND = ("mingru", "minlstm", "lru", "rg-lru", "s6", "mlstm", "gated-deltanet")
 """Cells of which no gate sees the state."""
-SEEING = ("ugrnn", "gru", "reset-after-gru", "lstm", "tanh-lstm", "lstm-b", "mut1", "mut2", "mut3")
+SEEING: tuple[str, ...] = ("ugrnn", "gru", "reset-after-gru", "lstm", "tanh-lstm", "lstm-b", "mut1", "mut2", "mut3")
 SEEING += ("mgu", "janet", "fastgrnn", "lem", "slstm")
 """Cells of which every gate, or all but one, sees the state."""
 MATRICES = ("mlstm", "gated-deltanet")
@@ -82,8 +82,10 @@ def compute_cells(rows: StudyRows) -> pd.DataFrame:
     for row in compute_learned(rows, "rates").to_dict("records"):
         table[row["cell"]]["learning rates, decades"] = f"{DECADES * row['share']:.1f}"
     text8 = pieces[pieces["part"] == "text"]
-    for (cell, params), score in text8.groupby(["cell", "params"])["best_score"].mean().items():
-        table[cell][f"{text8['objective'].iloc[0].replace('_', ' ')}, {params:,.0f}"] = f"{score:.3f}"
+    means = text8.groupby(["cell", "params"])[["best_score"]].mean().reset_index()
+    for point in means.to_dict("records"):
+        name = f"{text8['objective'].iloc[0].replace('_', ' ')}, {point['params']:,.0f}"
+        table[point["cell"]][name] = f"{point['best_score']:.3f}"
     for cell, seconds in pieces.groupby("cell")["elapsed_s"].sum().items():
         table[str(cell)]["minutes"] = round(seconds / 60, 1)
     names = list(dict.fromkeys(name for row in table.values() for name in row))

@@ -98,7 +98,13 @@ class CellsStudy(Study):
 
     def _capacity(self, params: int, profile: str, common: dict[str, Any]) -> Piece:
         trials, steps = self.stores[profile]
-        settings = {"params": params, "trials": trials, "steps": steps * params, "length": LENGTH, "batch_size": 256}
+        settings: dict[str, Any] = {
+            "params": params,
+            "trials": trials,
+            "steps": steps * params,
+            "length": LENGTH,
+            "batch_size": 256,
+        }
         settings |= {"space": "row-soap", "input_dim": math.ceil(math.log2(10 * params))}
         return search_piece(("capacity", common["cell"], params), {"part": "size"}, **common, **settings)
 
@@ -116,10 +122,10 @@ class CellsStudy(Study):
 
     def _trainability(self, profile: str, common: dict[str, Any]) -> list[Piece]:
         count, steps, params = self.settings[profile]
-        shared = {"task": PARENTHESES[profile], "params": params, "steps": steps, "oracle": "random"}
+        shared: dict[str, Any] = {"task": PARENTHESES[profile], "params": params, "steps": steps, "oracle": "random"}
         shared |= {"stop_early": False, **common}
         held = CollinsSpace(get_cell(common["cell"])).hyperparameters().values | HELD | {"learning_rate": RATES}
-        rates = {"trials": math.ceil(count / 2), "changes": held}
+        rates: dict[str, Any] = {"trials": math.ceil(count / 2), "changes": held}
         return [
             search_piece(("random", common["cell"]), {"part": "random"}, trials=count, **shared),
             search_piece(("rates", common["cell"]), {"part": "rates"}, **rates, **shared),
