@@ -81,7 +81,7 @@ def compute_cells(rows: StudyRows) -> pd.DataFrame:
         table[row["cell"]]["random settings that learn, %"] = text
     for row in compute_learned(rows, "rates").to_dict("records"):
         table[row["cell"]]["learning rates, decades"] = f"{DECADES * row['share']:.1f}"
-    text8 = pieces[pieces["part"] == "text"]
+    text8 = pieces[pieces["part"] == "text"].dropna(subset=["best_score"])
     means = text8.groupby(["cell", "params"])[["best_score"]].mean().reset_index()
     for point in means.to_dict("records"):
         name = f"{text8['objective'].iloc[0].replace('_', ' ')}, {point['params']:,.0f}"

@@ -35,7 +35,7 @@ def test_accuracies_are_those_of_each_model_alone(cell, learned):
     if cell == "+rnn":
         options["input_projection"] = True
     model = sequence_model(cell, 3, input_dim=2, output_dim=2, cell_options=options)
-    settings = uniform_settings(0, 0, 8 * SETTINGS, model, 2.0)
+    settings = uniform_settings(0, 0, 32 * SETTINGS, model, 2.0)
     untrained = UntrainedModels(model, task.vectors, words, labels)
     found = untrained.accuracies(settings)
     expected = accuracies_slowly(model, task.vectors, words, labels, settings[:5])
