@@ -75,17 +75,21 @@ class TrainingPiece(Piece):
 
     def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
         shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
-        sizes = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data, "seed": self.settings["seed"]}
+        sizes: dict[str, Any] = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data}
+        sizes["seed"] = self.labels.get("seed", self.settings["seed"])
         cost = {"elapsed_s": round(seconds, 3), "versions": json.dumps(versions())}
         return {"piece": self.name, **self.labels, **shape, **found, **sizes, **cost}
 
 
-def training_piece(kind: type[TrainingPiece], part: str, **settings: Any) -> TrainingPiece:
-    """Returns the training of models of one shape, as a piece of a kind."""
+def training_piece(
+    kind: type[TrainingPiece], part: str, study_seed: int | None = None, **settings: Any
+) -> TrainingPiece:
+    """Returns the training of models of one shape, as a piece of a kind, of a study of another seed if one is given."""
     names = (part, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{settings['seed']}")
     steps = settings["models"] * settings["epochs"] * SIZES[0] * LENGTH
     work = 3.0 * steps * settings["units"] * (settings["units"] + settings["word_dim"])
-    return kind(piece_name(*names), settings, {"part": part}, work)
+    labels = {"part": part} | ({} if study_seed is None else {"seed": study_seed})
+    return kind(piece_name(*names), settings, labels, work)
 
 
 class InitializationsStudy(Study):

@@ -208,10 +208,10 @@ class LandscapeStudy(Study):
             for draw in range(self.draws[profile]):
                 training["seed"] = seed + APART * draw
                 for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
-                    pieces.append(training_piece(PathPiece, "path", word_dim=word_dim, units=units, **training))
+                    pieces.append(training_piece(PathPiece, "path", seed, word_dim=word_dim, units=units, **training))
                 word_dim, units = few[0] if profile == "smoke" else (2, 4)
                 options = {"word_dim": word_dim, "units": units, **training, **again}
-                pieces.append(training_piece(PerturbationPiece, "perturbation", **options))
+                pieces.append(training_piece(PerturbationPiece, "perturbation", seed, **options))
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)

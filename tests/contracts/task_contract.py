@@ -28,6 +28,7 @@ from keras_rnncap.datasets import (
     Task,
     YesOrNo,
     decode,
+    get_task_class,
     make_task,
     task_spec,
 )
@@ -272,8 +273,8 @@ class TaskContract:
                 np.testing.assert_array_equal(one, other)
 
     def test_its_spec_makes_it_again(self, task):
-        if task.needs_data:
-            pytest.skip("its data are named apart from its spec")
+        if task.needs_data or get_task_class(task.name) is not type(task):
+            pytest.skip("its data are named apart from its spec, or it is made by searches alone")
         assert make_task(task_spec(task)).data == task.data
 
     def test_other_arguments_are_other_data(self):
