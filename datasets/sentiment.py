@@ -67,10 +67,11 @@ class SentimentSequences(GeneratedTask):
         if WORDS**length < 10 * sum(SIZES):
             raise InputError(f"length must be at least 6, for {sum(SIZES):,} distinct sequences; got {length}")
         self.classes = self.output_dim = check_integer("classes", classes, 1, 2)
-        self.vectors, self.word_dim = np.eye(WORDS, dtype="float32"), word_dim
+        self.word_dim = check_integer("word_dim", word_dim, 0, WIDEST)
+        self.vectors = np.eye(WORDS, dtype="float32")
         words = ""
-        if check_integer("word_dim", word_dim, 0, WIDEST):
-            self.input_dim = word_dim
+        if self.word_dim:
+            self.input_dim = self.word_dim
             drawn = np.random.default_rng([self.seed, 1, self.input_dim]).normal(size=(WORDS, self.input_dim))
             self.vectors, words = drawn.astype("float32"), f", words of {word_dim}"
         answers = ", two logits" if self.output_dim == 2 else ""

@@ -151,7 +151,7 @@ class StepSize(_Drawn):
 
 
 @keras.saving.register_keras_serializable(package="keras_rnncap")
-class LogUniform(_Drawn):
+class LogOfUniform(_Drawn):
     """Logarithms of numbers that are uniform in [low, high]."""
 
     def __init__(self, low: float, high: float, seed: int | None = None) -> None:

@@ -1,11 +1,12 @@
 """From a finished run to a preset, and from a preset to a run that trains it again."""
 
 import dataclasses
+import functools
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import keras
 import pandas as pd
@@ -32,6 +33,7 @@ from keras_rnncap.zoo.presets import check_new
 
 OF_TASK = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
 """Facts of a preset that its task knows."""
+Writer: TypeAlias = Callable[[Path], Path]
 
 
 def pack(
@@ -120,35 +122,44 @@ def bundle(
     """
     check_integer("version", version, 1)
     rows, identity = _read(Path(study))
-    written = []
-
-    def is_new(name: str) -> Path | None:
-        folder = Path(presets) / name / f"v{version}"
-        return None if folder.exists() else folder
-
     if identity["study"] == WordsStudy.name:
-        for _, row in rows.pieces[(rows.pieces["part"] == "states") & rows.pieces["cell"].isin(PAPER_CELLS)].iterrows():
-            name = preset_name(row["cell"], row["task"], row["parameters"])
-            if folder := is_new(name):
-                written.append(_pack_classifier(Path(study), row, rows, folder, name, version))
-        return written
-    for preset, trained in _trainings(Path(study), rows, identity).groupby("preset", sort=False):
-        name = str(preset)
-        if not (folder := is_new(name)):
-            continue
-        row = max((row for _, row in trained.iterrows()), key=_merit)  # of several seeds
-        searches = [row["search"]] if isinstance(row.get("search"), str) else []
-        piece, *search_folders = (Path(study) / "pieces" / str(piece) for piece in (row["piece"], *searches))
-        if (cell := read_finished(piece).result["cell"]) != row["cell"]:
-            raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
-        about: dict[str, Any] = {"name": name, "version": version, "origin": row["origin"], "paper": row["paper"]}
-        about |= {"task": json.loads(row["settings"]).get("task"), "data": data, "cell_modules": cell_modules}
-        written.append(pack(piece, folder, searches=search_folders, **about))
-    return written
+        writers = _classifiers(Path(study), rows, version)
+    else:
+        about = {"version": version, "data": data, "cell_modules": cell_modules}
+        writers = _searched(Path(study), _trainings(Path(study), rows, identity), about)
+    folders = ((Path(presets) / name / f"v{version}", write) for name, write in writers)
+    return [write(folder) for folder, write in folders if not folder.exists()]
 
 
-def _pack_classifier(study: Path, row: pd.Series, rows: StudyRows, directory: Path, name: str, version: int) -> Path:
-    """Writes the best model of a piece of the study `words` as a preset, with a picture of its states."""
+def _searched(study: Path, trained: pd.DataFrame, about: Mapping[str, Any]) -> Iterator[tuple[str, Writer]]:
+    """Yields the presets of trainings with searched hyperparameters: names, and what writes each into a folder."""
+    for name, rows in trained.groupby("preset", sort=False):
+        row = max((row for _, row in rows.iterrows()), key=_merit)  # of several seeds
+        yield str(name), functools.partial(_pack_searched, study, row, about)
+
+
+def _pack_searched(study: Path, row: pd.Series, about: Mapping[str, Any], directory: Path) -> Path:
+    searches = [row["search"]] if isinstance(row.get("search"), str) else []
+    piece, *search_folders = (study / "pieces" / str(name) for name in (row["piece"], *searches))
+    if (cell := read_finished(piece).result["cell"]) != row["cell"]:
+        raise InputError(f"{piece} is a run of the {cell}; {study} says that it is of the {row['cell']}")
+    own = {"name": row["preset"], "origin": row["origin"], "paper": row["paper"]}
+    own["task"] = json.loads(row["settings"]).get("task")
+    return pack(piece, directory, searches=search_folders, **own, **about)
+
+
+def _classifiers(study: Path, rows: StudyRows, version: int) -> Iterator[tuple[str, Writer]]:
+    """Yields the presets of the study `words`: the best models of the paper's cells on the task of figure 2."""
+    if missing := {"settings", "versions"} - {*rows.pieces}:
+        raise InputError(f"{study / 'pieces.csv'} is damaged: it has no {missing.pop()}; restore it")
+    states = rows.pieces[(rows.pieces["part"] == "states") & rows.pieces["cell"].isin(PAPER_CELLS)]
+    for _, row in states.iterrows():
+        name = preset_name(row["cell"], row["task"], row["parameters"])
+        yield name, functools.partial(_pack_classifier, study, row, rows, name, version)
+
+
+def _pack_classifier(study: Path, row: pd.Series, rows: StudyRows, name: str, version: int, directory: Path) -> Path:
+    """Writes the best model of a piece as a preset, with a picture of its states."""
     piece, settings = study / "pieces" / str(row["piece"]), json.loads(row["settings"])
     model = load_model(piece / BEST)
     task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])

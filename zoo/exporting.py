@@ -4,7 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,20 +122,24 @@ def _write_saved_model(stepper: Stepper, path: Path) -> None:
 
 
 def _add_step(archive: Any, stepper: Stepper, batch: int | None) -> None:
+    archive.add_endpoint("step", *_step(stepper, batch))
+
+
+def _step(stepper: Stepper, batch: int | None, new: str = "state") -> tuple[Callable[..., dict[str, Any]], list[Any]]:
+    """Returns a function that makes one time step, with new states by names that start so, and what it takes."""
     import tensorflow as tf
 
     def step(x: Any, *states: Any) -> dict[str, Any]:
-        output, new = stepper(x, states)
-        return {"output": output, **_named(new)}
+        output, after = stepper(x, states)
+        return {"output": output, **_named(after, new)}
 
     sizes = {"x": stepper.input_dim, **_named([state.size for state in stepper.states])}
     dtype = stepper.model.compute_dtype
-    specs = [tf.TensorSpec((batch, size), dtype, name=name) for name, size in sizes.items()]
-    archive.add_endpoint("step", step, specs)
+    return step, [tf.TensorSpec((batch, size), dtype, name=name) for name, size in sizes.items()]
 
 
-def _named(states: Sequence[Any]) -> dict[str, Any]:
-    return {f"state_{index}": state for index, state in enumerate(states)}
+def _named(states: Sequence[Any], name: str = "state") -> dict[str, Any]:
+    return {f"{name}_{index}": state for index, state in enumerate(states)}
 
 
 def _litert(stepper: Stepper, folder: Path, formats: Sequence[str]) -> dict[str, bytes]:
@@ -163,15 +167,9 @@ def _onnx(stepper: Stepper) -> bytes:
     import tensorflow as tf
     import tf2onnx
 
-    sizes = {"x": stepper.input_dim, **_named([state.size for state in stepper.states])}
-    specs = [tf.TensorSpec((None, size), "float32", name=name) for name, size in sizes.items()]
-
-    @tf.function(input_signature=specs)
-    def step(x: Any, *states: Any) -> dict[str, Any]:
-        output, new = stepper(x, states)
-        return {"output": output} | {f"new_{name}": state for name, state in _named(new).items()}
-
-    model, _ = tf2onnx.convert.from_function(step, input_signature=specs, opset=OPSET)
+    step, specs = _step(stepper, None, "new_state")  # ONNX has one name for one tensor
+    step_function = tf.function(step, input_signature=specs)
+    model, _ = tf2onnx.convert.from_function(step_function, input_signature=specs, opset=OPSET)
     return bytes(model.SerializeToString())
 
 

@@ -8,7 +8,7 @@ from keras_rnncap.cells.algebra import CellWeights, State, Weight
 from keras_rnncap.cells.base import RecurrentCell
 from keras_rnncap.cells.lookup import known_as
 from keras_rnncap.errors import check_integer
-from keras_rnncap.initializers import LogUniform, StepSize
+from keras_rnncap.initializers import LogOfUniform, StepSize
 
 
 @known_as("gated-deltanet")
@@ -56,7 +56,7 @@ class GatedDeltaNetCell(RecurrentCell):
             self.weight("key_kernel", (input_dim, 2 * self._keys), "kernel", ("key", "query"), "input"),
             self.weight("value_kernel", (input_dim, self.units), "kernel", (), "input"),
             self.weight("gate_kernel", (input_dim, 2), "kernel", ("decay", "step"), "input"),
-            Weight("log_decay", (), LogUniform(1.0, 16.0)),
+            Weight("log_decay", (), LogOfUniform(1.0, 16.0)),
             Weight("decay_bias", (), StepSize()),
         ]
 

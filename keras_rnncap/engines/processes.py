@@ -80,10 +80,6 @@ class ProcessEngine:
         places += [place for place, home in enumerate(homes) if homes.count(home) > 1 and home in self._at][-1:]
         return self._waiting.pop(places[0]) if places else None
 
-    def close(self) -> None:
-        """Does the same as `cancel`."""
-        self.cancel()
-
     def cancel(self) -> None:
         """Ends all processes at once: what they were doing is forgotten."""
         for child in self._children:

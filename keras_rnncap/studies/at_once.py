@@ -1,6 +1,5 @@
 """Runs pieces of a study that use one core each, one on each core, in processes that are renewed."""
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,9 +52,11 @@ class PieceWorker:
 def run_at_once(pieces: Sequence[Piece], folder: Path) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
     """Yields pieces that ended, with their rows and seconds; the folder of each is below `folder`."""
     engine = ProcessEngine(PieceWorker, renew_after=RENEWED_AFTER)
-    with contextlib.closing(engine):
+    try:
         for piece in pieces:
             engine.submit(PieceThere(piece.name, piece, folder / piece.name))
         for _ in pieces:
             there, (row, seconds) = engine.completed()
             yield there.piece, row, seconds
+    finally:
+        engine.cancel()

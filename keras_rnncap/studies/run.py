@@ -67,7 +67,7 @@ class Plan:
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
         self.missing: list[Piece] = []
         self._spent: list[tuple[float, float]] = []
-        self.small, self.at_once = study.at_once, populations_at_once() if study.at_once else 1
+        self.study, self.at_once = study, populations_at_once() if study.at_once else 1
         self._rate = SHARE_OF_RATE * matrix_product_rate()
         for piece in self.pieces:
             if piece.name in known:
@@ -199,7 +199,7 @@ def _ended(
     plan: Plan, folder: Path, done: Sequence[dict[str, Any]], isolate: bool, progress: bool
 ) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
     """Runs what is missing; yields pieces as they end, with their rows, if any, and the seconds that each took."""
-    if isolate and plan.small:
+    if isolate and plan.study.at_once:
         yield from run_at_once(list(plan.missing), folder)
         return
     for piece in list(plan.missing):

@@ -68,11 +68,10 @@ class Piece:
             options["changes"] = json.loads(best.get("hyperparameters", "{}"))
             if not options["changes"]:
                 return None
-        search: Callable[..., Any] = measure_capacity
-        if "space" not in options:
-            search = functools.partial(search, space="collins")
         if "task" in options:
-            search = functools.partial(run_sweep, make_task(options.pop("task")))
+            search: Callable[..., Any] = functools.partial(run_sweep, make_task(options.pop("task")))
+        else:
+            search, options = measure_capacity, {"space": "collins", **options}
         columns = dataclasses.asdict(search(options.pop("cell"), **options))
         columns = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in columns.items()}
         return {"piece": self.name, **self.labels, "params": self.settings["params"], **columns}
