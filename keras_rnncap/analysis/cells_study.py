@@ -17,7 +17,7 @@ SEEING += ("mgu", "janet", "fastgrnn", "lem", "slstm")
 """Cells of which every gate, or all but one, sees the state."""
 MATRICES = ("mlstm", "gated-deltanet")
 """Cells whose state is a matrix to which products of two vectors are added."""
-DECADES = 5.0
+DECADES = 5
 """Of the learning rates that were drawn at random."""
 LEARNED = 0.5
 """A setting learned if its score is at least so far from that of guessing to the best of all cells."""
@@ -40,10 +40,11 @@ def compute_kept(pieces: pd.DataFrame) -> pd.DataFrame:
     """Returns how many numbers the state of each cell keeps: (1 - error) inputs, for inputs of variance 1."""
     memory = pieces[pieces["part"] == "memory"].dropna(subset=["best_score"]) if "state" in pieces else pieces[:0]
     if memory.empty:
-        return pd.DataFrame(columns=["cell", "state", "kept", "could"])
+        return pd.DataFrame(columns=["cell", "at_most", "state", "kept", "could"])
     kept = memory["input_dim"] * (1 - memory["best_score"]).clip(lower=0)
     table = memory.assign(kept=kept, could=np.minimum(memory["state"], memory["input_dim"]))
-    return sort_by_cell(table.groupby(["cell", "state"], as_index=False)[["kept", "could"]].mean(), "state")
+    keys = ["cell", "at_most", "state"]
+    return sort_by_cell(table.groupby(keys, as_index=False)[["kept", "could"]].mean(), "state")
 
 
 def compute_learned(rows: StudyRows, part: str) -> pd.DataFrame:
@@ -69,37 +70,29 @@ def compute_learned(rows: StudyRows, part: str) -> pd.DataFrame:
 def compute_cells(rows: StudyRows) -> pd.DataFrame:
     """Returns one row for each cell: what it stores, keeps, learns and reads, and what measuring that took."""
     pieces = rows.pieces
-    table: dict[str, dict[str, object]] = {str(cell): {} for cell in sorted(pieces["cell"].unique(), key=cell_order)}
-    for row in compute_capacity(pieces).to_dict("records"):
+    columns: list[tuple[str, str, str]] = []  # cell, column, text; columns in order
+    for row in compute_capacity(pieces).sort_values("params").to_dict("records"):
         text = f"{row['bits']:.2f}" + (f" ({row['low']:.2f} to {row['high']:.2f})" if np.isfinite(row["low"]) else "")
-        table[row["cell"]][f"bits per parameter, {row['params']:,.0f}"] = text
-    for row in compute_kept(pieces).to_dict("records"):
-        size = 2 ** round(np.log2(row["state"]))  # the point that its state is nearest to
-        table[row["cell"]][f"numbers kept, about {size}"] = f"{row['kept']:.1f} of {row['could']:.0f}"
+        columns.append((row["cell"], f"bits per parameter, {row['params']:,.0f}", text))
+    for row in compute_kept(pieces).sort_values("at_most").to_dict("records"):
+        text = f"{row['kept']:.1f} of {row['could']:.0f}"
+        columns.append((row["cell"], f"numbers kept, at most {row['at_most']:.0f}", text))
     for row in compute_learned(rows, "random").to_dict("records"):
         text = f"{100 * row['share']:.0f} ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
-        table[row["cell"]]["random settings that learn, %"] = text
+        columns.append((row["cell"], "random settings that learn, %", text))
     for row in compute_learned(rows, "rates").to_dict("records"):
-        table[row["cell"]]["learning rates, decades"] = f"{DECADES * row['share']:.1f}"
-    text8 = pieces[pieces["part"] == "text"].dropna(subset=["best_score"])
-    means = text8.groupby(["cell", "params"])[["best_score"]].mean().reset_index()
-    for point in means.to_dict("records"):
-        name = f"{text8['objective'].iloc[0].replace('_', ' ')}, {point['params']:,.0f}"
-        table[point["cell"]][name] = f"{point['best_score']:.3f}"
-    for cell, seconds in pieces.groupby("cell")["elapsed_s"].sum().items():
-        table[str(cell)]["minutes"] = round(seconds / 60, 1)
-    names = list(dict.fromkeys(name for row in table.values() for name in row))
-    kinds = ("bits", "numbers", "random", "learning")
-    order = sorted((name for name in names if name != "minutes"), key=lambda name: _place(name, kinds))
-    found = pd.DataFrame.from_dict(table, orient="index").reindex(columns=[*order, "minutes"])
-    return found.fillna("-").rename_axis("cell").reset_index()
-
-
-def _place(name: str, kinds: tuple[str, ...]) -> tuple[int, float]:
-    """Returns a key by which columns are ordered: by kind, and by the number at the end of their names."""
-    kind = next((place for place, start in enumerate(kinds) if name.startswith(start)), len(kinds))
-    digits = "".join(letter for letter in name.split(" ")[-1] if letter.isdigit())
-    return kind, float(digits or 0)
+        columns.append((row["cell"], "learning rates, decades", f"{DECADES * row['share']:.1f}"))
+    read = pieces[pieces["part"] == "text"].dropna(subset=["best_score"])
+    means = read.groupby(["params", "cell"])[["best_score"]].mean().reset_index()
+    for row in means.to_dict("records"):
+        name = f"{read['objective'].iloc[0].replace('_', ' ')}, {row['params']:,.0f}"
+        columns.append((row["cell"], name, f"{row['best_score']:.3f}"))
+    for row in pieces.groupby("cell")[["elapsed_s"]].sum().reset_index().to_dict("records"):
+        columns.append((row["cell"], "minutes", f"{row['elapsed_s'] / 60:.1f}"))
+    long = pd.DataFrame(columns, columns=["cell", "column", "text"])
+    wide = long.pivot(index="cell", columns="column", values="text")[list(long["column"].unique())]
+    wide.columns.name = None
+    return sort_by_cell(wide.fillna("-").reset_index())
 
 
 def plot_cells(table: pd.DataFrame) -> Figure:
@@ -197,7 +190,7 @@ def cells_exhibits(rows: StudyRows) -> Exhibits:
     caption = (
         "Means over seeds, with 95% intervals where there are several. Numbers kept: of the 64 inputs of `memory`, as "
         "many as the state could keep at most. Random settings: of appendix A, on parentheses. Learning rates: decades "
-        f"of {DECADES:.0f} in which the cell learns, all else as by default."
+        f"of {DECADES} in which the cell learns, all else as by default."
     )
     shown.add("cells", "Which cell holds what", "", caption, compute_cells(rows))
     capacity, kept = compute_capacity(pieces), compute_kept(pieces)

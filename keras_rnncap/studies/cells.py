@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any, ClassVar
 
-from keras_rnncap.analysis.cells_study import cells_exhibits
+from keras_rnncap.analysis.cells_study import DECADES, cells_exhibits
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import CELLS, get_cell
 from keras_rnncap.datasets import Text8, make_task
@@ -16,7 +16,7 @@ from keras_rnncap.tuners.spaces import CollinsSpace
 
 LENGTH = 5
 """Time steps of the patterns."""
-RATES = "1e-5..1"
+RATES = f"1e-{DECADES}..1"
 """The learning rates of which those that train are a window."""
 
 
@@ -55,10 +55,10 @@ class CellsStudy(Study):
     title = "Which cell holds what?"
     source = "beyond the papers"
     differences = (
-        "All searches are short: what a cell was not found to do is not shown to be beyond it. Cells start from the "
-        "values of their own papers or, where those state none, from those of this package, and no cell was tuned by "
-        "hand for this table. Inputs of patterns come at the first step only, except for cells whose own starting "
-        "values ask for them at every step."
+        "All searches are short: what a cell was not found to do is not shown to be beyond it. The searches of "
+        "capacity start near values that store much with the cells of Collins et al.; the later cells start from the "
+        "same values, or from those of the paper's family, which were not chosen for them. Inputs of patterns come at "
+        "the first step only, except for cells whose read-out depends on the input."
     )
     profiles: ClassVar = {
         "smoke": Grid(("rnn", "mingru"), (60,), ()),
@@ -112,9 +112,11 @@ class CellsStudy(Study):
         spec, trials, steps, sizes = self.states[profile]
         task, cell, pieces = make_task(spec), common["cell"], []
         model = functools.partial(sequence_model, input_dim=task.input_dim, output_dim=task.output_dim)
-        for units in sorted({units_for_state(cell, numbers) for numbers in sizes} - {0}):
+        for units, size in {units_for_state(cell, size): size for size in sizes}.items():
+            if not units:
+                continue
             numbers = state_numbers(cell, units)
-            labels = {"part": "memory", "input_dim": task.input_dim, "state": numbers}
+            labels = {"part": "memory", "input_dim": task.input_dim, "state": numbers, "at_most": size}
             params = trainable_parameters(outline(functools.partial(model, cell, units, common["depth"])))
             settings = {"task": spec, "params": params, "trials": trials, "steps": steps, **FEW_TRIALS}
             pieces.append(search_piece(("memory", cell, numbers), labels, **common, **settings))

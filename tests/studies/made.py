@@ -160,7 +160,7 @@ def cells(bits=None, kept=1.0, seeds=(0, 1, 2), settings=20, learn=None):
                 add("size", cell, seed, params=params, bits_per_parameter=stored + seed / 10 + params / 2_000)
         for state in (32, 64):
             error = 1 - kept * state / 64
-            add("memory", cell, 0, params=5_000, state=state, input_dim=64, best_score=error, **errors)
+            add("memory", cell, 0, params=5_000, state=state, at_most=state, input_dim=64, best_score=error, **errors)
         for part in ("random", "rates"):
             losses = {"task": "parentheses", "objective": "cross_entropy_nats", "direction": "min", "best_score": 0.1}
             name = add(part, cell, 0, params=5_000, **losses)
