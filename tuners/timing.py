@@ -180,7 +180,7 @@ def make_plan(
         share = MARGIN * WHOLE * whole / cores
         few = search_steps is not None and whole / trials[0] < search_steps and share >= fewest_steps
         if few:
-            each = share / max(round(share / usual_steps), 1)  # far longer trainings end worse, not better
+            each = share / max(round(share / usual_steps), 1)  # several starts, rather than one for far longer
         taken = steps or max(math.floor(each / 100) * 100, 100)
         # At least so many that no core is idle; those for which there is no time do not begin.
         least = INITIAL_SHARE * cores

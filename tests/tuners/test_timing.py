@@ -154,7 +154,7 @@ def test_a_measurement_of_a_given_time_ends_with_a_result_and_says_how_it_came_a
 
 
 def test_a_search_goes_on_past_its_plan_while_there_is_time_unless_trials_are_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(timing_module, "measure_pace", lambda *_: Pace(0.0, 1e-1))  # as beside much other work
+    monkeypatch.setattr(timing_module, "measure_pace", lambda *_: Pace(0.0, 1e-2))  # as beside much other work
     options = {"params": 60, "minutes": 0.5, "length": 2}
     planned = make_plan_of(monkeypatch, lambda: measure_capacity("rnn", trials=3, out=tmp_path / "given", **options))
     assert len(pd.read_csv(tmp_path / "given" / "trials.csv")) == 3
