@@ -232,8 +232,8 @@ def test_a_bundled_name_wins_over_a_folder_of_that_name(house, tmp_path, monkeyp
 def test_of_two_that_publish_at_once_one_stays(model, tmp_path, monkeypatch):
     real = presets._write
 
-    def slow(model, folder, facts):
-        real(model, folder, facts)
+    def slow(model, folder, facts, pictures):
+        real(model, folder, facts, pictures)
         monkeypatch.setattr(presets, "_write", real)
         zoo.save(model, tmp_path / "one", dataclasses.replace(facts, paper="the other's"))
 
