@@ -31,12 +31,14 @@ FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "
 MEASURED = Path(__file__).parent / "measured" / "cells.csv"
 
 
-def _measure(cell: str, space: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
+def _measure(
+    cell: str, space: str, minutes: float, params: int, seed: int, steps: int | None, out: Path
+) -> dict[str, Any]:
     """Returns the row of a measurement."""
     depth = CELLS[cell]
-    out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-seed{seed}"
+    out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-steps{steps}-seed{seed}"
     same: dict[str, Any] = {"minutes": minutes, "params": params, "seed": seed}
-    result = measure_capacity(cell, space=space, depth=depth, **same, out=out, progress="summary")
+    result = measure_capacity(cell, space=space, depth=depth, steps=steps, **same, out=out, progress="summary")
     return {"cell": cell, "space": space, **same, **{name: getattr(result, name) for name in FACTS}}
 
 
@@ -49,7 +51,7 @@ def cells(options: argparse.Namespace) -> None:
             there = {tuple(row[name] for name in KEY) for row in read_rows(options.rows)}
             if task not in there:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    append_rows(options.rows, [pool.apply(_measure, (*task, options.out))])
+                    append_rows(options.rows, [pool.apply(_measure, (*task, options.steps, options.out))])
     rows = pd.DataFrame(read_rows(options.rows))
     for name in ("space", "minutes", "params"):
         rows = rows[rows[name] == getattr(options, name)]
@@ -77,7 +79,8 @@ def cells(options: argparse.Namespace) -> None:
 
 def oracles(options: argparse.Namespace) -> None:
     """Compares oracles at equal numbers of trials."""
-    same = {"trials": options.trials, "steps": options.steps, "batch_size": 128, "stop_early": False, "progress": True}
+    steps = options.steps or 5_000
+    same = {"trials": options.trials, "steps": steps, "batch_size": 128, "stop_early": False, "progress": True}
     rows = []
     for oracle in ("gp", "random"):
         bits = []
@@ -87,7 +90,7 @@ def oracles(options: argparse.Namespace) -> None:
             bits.append((result.best_score or 0.0) / result.parameters)
         row = {"oracle": oracle} | {f"seed {seed}": f"{value:.2f}" for seed, value in enumerate(bits)}
         rows.append(row | {"median": f"{np.median(bits):.2f}"})
-    show(f"Best bits per parameter, RNN, 300 parameters, {options.trials} x {options.steps:,} steps", rows)
+    show(f"Best bits per parameter, RNN, 300 parameters, {options.trials} x {steps:,} steps", rows)
 
 
 def _sweep_memory(trials: int, out: Path) -> tuple[float, float]:
@@ -118,7 +121,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3.0, help="of a measurement, for cells")
     arguments.add_argument("--params", type=int, default=300, help="of a model, for cells")
     arguments.add_argument("--space", choices=SPACES_HERE, default=Capacity.space, help="of the search, for cells")
-    arguments.add_argument("--steps", type=int, default=5_000)
+    arguments.add_argument("--steps", type=int, help="of a trial; what suits the time for cells, 5,000 for oracles")
     arguments.add_argument("--rows", type=Path, default=MEASURED, help="what was measured, for cells")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     options = arguments.parse_args()

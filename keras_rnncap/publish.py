@@ -33,6 +33,8 @@ from keras_rnncap.zoo.presets import check_new
 
 OF_TASK = ("data", "score_name", "score_direction", "chance_score", "perfect_score")
 """Facts of a preset that its task knows."""
+STUDIES = ("zoo", "capacity", "cells", WordsStudy.name)
+"""Studies of which `bundle` makes presets."""
 Writer: TypeAlias = Callable[[Path], Path]
 
 
@@ -108,7 +110,7 @@ def bundle(
     """Writes the models of a study's folder as presets, in `presets/NAME/vVERSION`; those that exist stay.
 
     Args:
-        study: Folder of `rnncap study zoo`, `capacity` or `words`, finished or not.
+        study: Folder of `rnncap study zoo`, `capacity`, `cells` or `words`, finished or not.
         presets: Folder of presets, such as `saved_models` of a checkout.
         version: Version of all the presets.
         data: File or folder with data of tasks that need some; `None` takes `RNNCAP_DATA_DIR`.
@@ -188,9 +190,10 @@ def _read(study: Path) -> tuple[StudyRows, dict[str, Any]]:
     """Returns the rows of a study that has presets, and what was asked for."""
     rows = read_study(study)
     identity = read_json(study / IDENTITY, "restore it") if not rows.pieces.empty else {}
-    if identity.get("study") not in ("zoo", "capacity", WordsStudy.name):
+    if identity.get("study") not in STUDIES:
+        studies = f"{', '.join(STUDIES[:-1])} and {STUDIES[-1]}"
         raise InputError(
-            f"{study} has nothing of the studies zoo, capacity and words that ended; run rnncap study zoo --out {study}"
+            f"{study} has nothing of the studies {studies} that ended; run rnncap study {STUDIES[0]} --out {study}"
         )
     return rows, identity
 

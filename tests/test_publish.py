@@ -210,7 +210,7 @@ def test_inputs_of_another_form_are_an_error(presets, array, said, tmp_path, inv
 
 
 def test_a_study_of_the_zoo_becomes_presets_each_once(tmp_path):
-    with pytest.raises(InputError, match="has nothing of the studies zoo, capacity and words that ended"):
+    with pytest.raises(InputError, match="has nothing of the studies zoo, capacity, cells and words that ended"):
         bundle(tmp_path, tmp_path / "house")
     rows = run_study("zoo", profile="smoke", cells=["rnn"], out=tmp_path / "study")
     assert sorted(rows.pieces["part"]) == ["search", "train"]
@@ -238,8 +238,9 @@ def test_of_two_seeds_the_better_is_bundled_with_its_own_search(tmp_path):
     assert facts.cost["trials"] == 3
 
 
-def test_models_of_the_capacity_study_become_presets(tmp_path):
-    rows = run_study("capacity", profile="smoke", cells=["rnn", "+rnn"], depths=[1, 2], out=tmp_path / "study")
+@pytest.mark.parametrize(("study", "grid"), [("capacity", {"depths": [1, 2]}), ("cells", {})])
+def test_models_of_studies_of_capacity_become_presets(tmp_path, study, grid):
+    rows = run_study(study, profile="smoke", cells=["rnn", "+rnn"], **grid, out=tmp_path / "study")
     written = bundle(tmp_path / "study", tmp_path / "house")
     assert [folder.parent.name for folder in written] == ["rnn-perceptron-60", "intersection-rnn-perceptron-60"]
     stored = rows.pieces[rows.pieces["part"] == "size"].set_index(["cell", "depth"])

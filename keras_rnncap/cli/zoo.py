@@ -201,7 +201,9 @@ def zoo_save(
 
 @zoo_app.command("bundle")
 def zoo_bundle(
-    study: Annotated[Path, typer.Argument(help="Folder of rnncap study zoo, capacity or words, finished or not")],
+    study: Annotated[
+        Path, typer.Argument(help="Folder of rnncap study zoo, capacity, cells or words, finished or not")
+    ],
     presets: Annotated[Path, typer.Argument(help="Folder of presets, such as saved_models of a checkout")],
     version: Version = 1,
     cell_modules: CellModules = None,

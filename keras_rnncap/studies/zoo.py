@@ -14,6 +14,7 @@ from keras_rnncap.zoo import list_presets
 
 PERCEPTRON = "perceptron"
 JOZEFOWICZ_CELLS = ("mut1", "mut2", "mut3", "lstm-b")
+LATER_CELLS = ("mgu", "janet", "fastgrnn", "mingru", "minlstm", "rg-lru")
 GENERATED = "Drawn from a generator of keras-rnncap; there is nothing to license."
 
 
@@ -44,7 +45,9 @@ class Recipe(NamedTuple):
 RECIPES = {
     "smoke": (Recipe("memory:input_dim=4,length=3", PAPER_CELLS, 300, 150, (2, 20), (1, 20)),),
     "laptop": (
-        Recipe("memory", PAPER_CELLS, 9_000, 9_000, (12, 2_500), (2, 20_000), "figure 2c: 1 - units / 64"),
+        Recipe(
+            "memory", PAPER_CELLS + LATER_CELLS, 9_000, 9_000, (12, 2_500), (2, 20_000), "figure 2c: 1 - units / 64"
+        ),
         Recipe(
             "parentheses:length=20,streams=3",
             PAPER_CELLS,
@@ -57,7 +60,7 @@ RECIPES = {
         Recipe("memorization", JOZEFOWICZ_CELLS, 10_000, 5_000, (12, 2_000), (1, 20_000)),
         Recipe(
             "text8",
-            PAPER_CELLS,
+            PAPER_CELLS + LATER_CELLS,
             100_000,
             5_000,
             (12, 1_000),
@@ -69,7 +72,7 @@ RECIPES = {
 }
 
 STORED_PARAMS = {"smoke": 60, "laptop": 1_000, "paper": 1_000}
-"""Budget of the models of the study `capacity` that become presets: the best trial of each cell."""
+"""Budget of the models of the studies `capacity` and `cells` that become presets: the best trial of each cell."""
 
 
 def preset_name(cell: str, task: str, params: int) -> str:
@@ -102,7 +105,8 @@ def zoo_exhibits(rows: StudyRows) -> Exhibits:
 class ZooStudy(Study):
     """Searches of hyperparameters, at a smaller size where a preset is large, and longer trainings with the best.
 
-    `rnncap zoo bundle` makes presets of a folder of this study, and of the best trials of the study `capacity`.
+    `rnncap zoo bundle` makes presets of a folder of this study, and of the best trials of the studies `capacity` and
+    `cells`.
     """
 
     name = "zoo"
@@ -114,8 +118,8 @@ class ZooStudy(Study):
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), ()),
-        "laptop": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS), (), ()),
-        "paper": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS), (), ()),
+        "laptop": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS, *LATER_CELLS), (), ()),
+        "paper": Grid((*PAPER_CELLS, *JOZEFOWICZ_CELLS, *LATER_CELLS), (), ()),
     }
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
@@ -145,7 +149,7 @@ def _search_and_training(recipe: Recipe, cell: str, profile: str, seed: int) -> 
 
 
 def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
-    """Returns the rows of the study `zoo` or `capacity` whose models become presets, with what their cards say.
+    """Returns the rows of `zoo`, `capacity` or `cells` whose models become presets, with what their cards say.
 
     The columns are `preset`, `search`, `origin` and `paper`.
 
