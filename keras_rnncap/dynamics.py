@@ -128,18 +128,17 @@ def fixed_points(
     return FixedPoints(points, speeds[kept], np.take_along_axis(values, order, axis=1))
 
 
-def steps_until_change(answers: np.ndarray) -> np.ndarray:
-    """Returns after how many further steps an answer first differs from the first one; NaN where it never does.
+def steps_until_wrong(right: np.ndarray) -> np.ndarray:
+    """Returns after how many further steps an answer is wrong for the first time; NaN where it never is.
 
     Args:
-        answers: The answer at each time step, from the one after the word that is to be remembered, `(..., time)`.
+        right: Whether the answer is right at each time step, `(..., time)`.
 
     Example:
-    >>> steps_until_change(np.array([[1, 1, 0, 1], [1, 1, 1, 1]])).tolist()
+    >>> steps_until_wrong(np.array([[True, True, False, True], [True, True, True, True]])).tolist()
     [2.0, nan]
     """
-    changed = answers != answers[..., :1]
-    return np.where(changed.any(axis=-1), changed.argmax(axis=-1), np.nan)
+    return np.where(right.all(axis=-1), np.nan, right.argmin(axis=-1))
 
 
 def cosines(weights: np.ndarray) -> np.ndarray:

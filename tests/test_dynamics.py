@@ -14,7 +14,7 @@ from keras_rnncap.dynamics import (
     next_states,
     roughness,
     state_paths,
-    steps_until_change,
+    steps_until_wrong,
 )
 from keras_rnncap.errors import InputError
 from keras_rnncap.models import sequence_model
@@ -62,6 +62,30 @@ def test_fixed_points_of_larger_cells_are_those_that_scipy_finds(seed):
             assert np.linalg.norm(found.points - solution.x, axis=1).min() < 2e-2
 
 
+def test_fixed_points_of_a_gru_are_those_that_scipy_finds():
+    rng = np.random.default_rng(4)
+    model = sequence_model("reset-after-gru", 3, input_dim=2, output_dim=1)
+    cell = model.layers[1].cell
+    for weight in cell.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    kernel, recurrent, bias = (np.array(weight, float) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
+    x, starts = rng.normal(size=2), rng.uniform(-1, 1, (20, 3))
+
+    def step(h):  # Mehta, eq. 3 to 6
+        of_input, of_state = x @ kernel + bias[:9], h @ recurrent + bias[9:]
+        z, r = (1 / (1 + np.exp(-of_input[part] - of_state[part])) for part in (slice(0, 3), slice(3, 6)))
+        return (1 - z) * np.tanh(of_input[6:] + r * of_state[6:]) + z * h
+
+    found = fixed_points(model, x, starts)
+    assert len(found.points)
+    for point, values in zip(found.points, found.eigenvalues, strict=True):
+        assert (np.abs(point) < 1).all()
+        solution = optimize.root(lambda h: step(h) - h, point, tol=1e-12)
+        np.testing.assert_allclose(point, solution.x, atol=5e-3)
+        exact = np.linalg.eigvals(optimize.approx_fprime(solution.x, step, 1e-7))
+        np.testing.assert_allclose(np.sort(np.abs(values)), np.sort(np.abs(exact)), atol=2e-2)
+
+
 def test_states_of_several_parts_are_joined():
     model = sequence_model("lstm", 3, input_dim=2, output_dim=1, seed=0, cell_options={"bias_initializer": "normal"})
     inputs = np.random.default_rng(0).normal(size=(4, 6, 2)).astype("float32")
@@ -81,9 +105,9 @@ def test_only_models_of_one_layer():
         state_paths(sequence_model("rnn", 2, 2, input_dim=1, output_dim=1), np.zeros((1, 1, 1)))
 
 
-def test_answers_that_change_after_some_steps():
-    answers = np.array([[[1, 1, 0, 1], [0, 1, 1, 1]], [[1, 1, 1, 1], [0, 0, 0, 1]]])
-    np.testing.assert_array_equal(steps_until_change(answers), [[2, 1], [np.nan, 3]])
+def test_answers_that_are_wrong_after_some_steps():
+    right = np.array([[[1, 1, 0, 1], [0, 1, 1, 1]], [[1, 1, 1, 1], [1, 1, 1, 0]]], bool)
+    np.testing.assert_array_equal(steps_until_wrong(right), [[2, 0], [np.nan, 3]])
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 1000))

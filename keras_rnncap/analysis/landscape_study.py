@@ -15,7 +15,13 @@ ALIKE = 0.05
 """The Kolmogorov-Smirnov distance up to which two distributions count as the same."""
 APART = 0.1
 """That from which on they do not."""
+SOLUTION = 0.9
+"""The accuracy from which on a setting counts as a solution."""
+TIMES = 2.0
+"""How many times as many solutions still count as many."""
 RESAMPLED = 10_000
+FEWEST_PATHS, FEWEST_PERTURBED = 10, 5
+"""Trainings of each cell that are compared."""
 
 
 def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +36,8 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
         for cell in counts:
             values, weights = counts.index.to_numpy(), counts[cell].to_numpy()
             row[f"{cell} mean"] = float(np.average(values, weights=weights))
-            row[f"{cell} above 90%"] = float(weights[values > 0.9].sum() / weights.sum())
+            row[f"{cell} above 90%"] = int(weights[values > SOLUTION].sum())
+            row[f"{cell} settings"] = int(weights.sum())
             row[f"{cell} best"] = float(values[weights > 0].max())
         if {*PAPER_CELLS} <= {*counts}:
             functions = counts[list(PAPER_CELLS)].cumsum() / counts[list(PAPER_CELLS)].sum()
@@ -42,11 +49,12 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
 def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
     """Returns the roughness of the cosine of each training: its mean absolute change from epoch to epoch."""
     rows = []
-    for (cell, word_dim, units, trial), curve in path.groupby(["cell", "word_dim", "units", "trial"]):
+    keys = ["cell", "word_dim", "units", "draw", "trial"]
+    for training, curve in path.groupby(keys) if len(path) else ():
         cosine = curve.sort_values("epoch")["cosine"].to_numpy()
         found = {"roughness": roughness(cosine), "mean cosine": cosine.mean(), "epochs": len(cosine)}
-        rows.append({"cell": cell, "word_dim": word_dim, "units": units, "trial": trial, **found})
-    return pd.DataFrame(rows)
+        rows.append(dict(zip(keys, training, strict=True)) | found)
+    return pd.DataFrame(rows, columns=[*keys, "roughness", "mean cosine", "epochs"])
 
 
 def compute_recovery(perturbed: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +140,10 @@ def plot_paths(path: pd.DataFrame) -> Figure:
 
 
 def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
-    """Draws loss, accuracy and distance from the trained weights after perturbations, means over models."""
+    """Draws loss, accuracy and distance from the trained weights after perturbations, means over models.
+
+    Dotted: before the perturbation.
+    """
     measures = {"loss": "cross-entropy", "accuracy": "accuracy", "distance": "distance of weights"}
     figure, grid = new_grid(len(PAPER_CELLS), len(measures), (3.6 * len(measures), 5.5), sharex=True)
     factors = sorted(perturbed["factor"].unique())
@@ -143,6 +154,8 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
                 curve = here[here["factor"] == factor].groupby("epoch")[measure].mean()
                 alpha = 0.3 + 0.7 * (place + 1) / len(factors)
                 grid[row, column].plot(curve, color=cell_color(cell), alpha=alpha, label=f"k = {factor:g}")
+            before = here[f"trained_{measure}"].mean() if f"trained_{measure}" in here else 0.0
+            grid[row, column].axhline(before, color="0.2", linestyle=":", linewidth=1)
             grid[row, column].set_ylabel(label)
             grid[row, column].set_title(plain(cell), fontsize="small")
         grid[row, 0].legend(frameon=False, fontsize="x-small")
@@ -151,29 +164,31 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
     return figure
 
 
-def permutation_p(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the two-sided p-value of the difference of two means, by random permutations.
+def permutation_p(table: pd.DataFrame, measure: str) -> float:
+    """Returns the two-sided p-value of the difference of the means of GRU and RNN, permuted within each draw.
+
+    Args:
+        table: A row for each training, with its `cell` and `draw`.
+        measure: The column of which means are compared.
 
     Example:
-    >>> permutation_p(np.arange(8.0), np.arange(8.0)) > 0.9, permutation_p(np.arange(8.0), np.arange(8.0) + 20) < 0.01
-    (True, True)
+    >>> table = pd.DataFrame({"cell": [GRU] * 8 + [RNN] * 8, "draw": 0, "apart": [0.0] * 8 + [1.0] * 8})
+    >>> permutation_p(table, "apart") < 0.01, permutation_p(table.assign(apart=0.0), "apart")
+    (True, 1.0)
     """
-    test = stats.permutation_test(
-        (first, second),
-        lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
-        vectorized=True,
-        n_resamples=RESAMPLED,
-        rng=np.random.default_rng(0),
-    )
-    return float(test.pvalue)
+    rng, table = np.random.default_rng(0), table.sort_values("draw")
+    values, is_gru = table[measure].to_numpy(float), (table["cell"] == GRU).to_numpy()
+    parts = [np.tile(own, (RESAMPLED, 1)) for own in np.split(is_gru, np.flatnonzero(np.diff(table["draw"])) + 1)]
+    permuted = np.concatenate([is_gru[None], np.hstack([rng.permuted(part, axis=1) for part in parts])])
+    differences = (permuted @ values) / is_gru.sum() - (~permuted @ values) / (~is_gru).sum()
+    return float((np.abs(differences) >= np.abs(differences[0]) - 1e-12).mean())
 
 
-def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
+def claim_same_accuracies(untrained: pd.DataFrame) -> Claim:
     """Tests whether random settings of RNN and GRU are right as often, by the distance of the distributions."""
-    claim = "RNN and GRU have as many solutions among random settings"
+    claim = "Random settings of RNN and GRU are right equally often"
     paper = "histograms of a million settings are much the same, at all four shapes"
-    table = compute_distances(untrained) if len(untrained) else pd.DataFrame(columns=["distance"])
-    known = table.dropna(subset=["distance"]) if "distance" in table else table[:0]
+    known = _known_distances(untrained)
     if len(known) < 4:
         return open_claim(claim, paper, "not both cells have settings at all four shapes")
     told = zip(known["word_dim"], known["units"], known["distance"], strict=True)
@@ -187,50 +202,94 @@ def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
     )
 
 
-def claim_smoother(path: pd.DataFrame) -> Claim:
-    """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
-    claim = "The GRU's way is smoother than the RNN's"
-    paper = "the cosine of the update with the whole way is smoother and higher for the GRU, at 2 x 4 and 4 x 8"
-    table = compute_roughness(path) if len(path) else pd.DataFrame(columns=["cell", "word_dim", "units"])
+def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
+    """Tests whether as many random settings of RNN and GRU are solutions, by Fisher's exact test and the ratio."""
+    claim = "RNN and GRU have as many solutions among random settings"
+    paper = "the same, read off the histograms"
+    known = _known_distances(untrained)
+    if len(known) < 4:
+        return open_claim(claim, paper, "not both cells have settings at all four shapes")
+    told, p_values, ratios = [], [], []
+    for row in known.to_dict("records"):
+        good, of = ([row[f"{cell} {kind}"] for cell in (RNN, GRU)] for kind in ("above 90%", "settings"))
+        p_values.append(stats.fisher_exact([[g, n - g] for g, n in zip(good, of, strict=True)]).pvalue)
+        shares = [(g + 0.5) / n for g, n in zip(good, of, strict=True)]
+        ratios.append(max(shares) / min(shares))
+        best = ", ".join(f"{100 * row[f'{cell} best']:.0f}%" for cell in (RNN, GRU))
+        told.append(f"{row['word_dim']} x {row['units']}: {good[0]} and {good[1]} (best {best})")
+    apart = (np.array(ratios) > TIMES) & (correct_holm(p_values) < LEVEL)
+    found = known[[f"{cell} above 90%" for cell in PAPER_CELLS]].to_numpy().min() > 0
+    return Claim(
+        claim,
+        paper,
+        "; ".join(told),
+        decide(bool(found and max(ratios) <= TIMES), bool(apart.any())),
+        f"settings above {SOLUTION:.0%} of RNN and GRU; does not hold if at one shape one has over {TIMES:g} times "
+        "as many, significant by Fisher's exact test with Holm's correction; holds if both have some, and at most so "
+        "many times as many, at all four shapes",
+    )
+
+
+def _known_distances(untrained: pd.DataFrame) -> pd.DataFrame:
+    table = compute_distances(untrained) if len(untrained) else pd.DataFrame()
+    return table.dropna(subset=["distance"]) if "distance" in table else table[:0]
+
+
+def _claim_of_paths(claim: str, paper: str, path: pd.DataFrame, measure: str, sign: int, rule: str) -> Claim:
+    """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's."""
     told, p_values, differences = [], [], []
-    for (word_dim, units), shape in table.groupby(["word_dim", "units"]):
-        one, other = (shape[shape["cell"] == cell]["roughness"].to_numpy() for cell in (GRU, RNN))
-        if min(len(one), len(other)) >= 10:
-            p_values.append(permutation_p(one, other))
-            differences.append(one.mean() - other.mean())
+    for (word_dim, units), shape in compute_roughness(path).groupby(["word_dim", "units"]):
+        one, other = (shape[shape["cell"] == cell][measure] for cell in (GRU, RNN))
+        if min(len(one), len(other)) >= FEWEST_PATHS:
+            p_values.append(permutation_p(shape, measure))
+            differences.append(sign * (one.mean() - other.mean()))
             counts = f"n = {len(one)} and {len(other)}"
             told.append(f"{word_dim} x {units}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts})")
     if len(told) < 2:
-        return open_claim(claim, paper, "fewer than ten trainings of one cell at 96% and above")
+        return open_claim(claim, paper, f"fewer than {FEWEST_PATHS} trainings of one cell at 96% and above")
     difference, p_value = np.array(differences), correct_holm(p_values)
     return Claim(
         claim,
         paper,
         "; ".join(told),
-        decide(bool(((difference < 0) & (p_value < LEVEL)).all()), bool(((difference > 0) & (p_value < LEVEL)).any())),
-        f"mean change of the cosine from epoch to epoch, permutation tests, Holm's correction: p = "
-        f"{', '.join(f'{p:.2g}' for p in p_value)}; holds if smaller at both shapes, does not if larger at one",
+        decide(bool(((difference > 0) & (p_value < LEVEL)).all()), bool(((difference < 0) & (p_value < LEVEL)).any())),
+        f"{rule}, permutation tests within draws, Holm's correction: p = "
+        f"{', '.join(f'{p:.2g}' for p in p_value)}; holds if so at both shapes, does not if the reverse at one",
     )
+
+
+def claim_smoother(path: pd.DataFrame) -> Claim:
+    """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
+    paper = "the cosine of the update with the whole way is smoother for the GRU, at 2 x 4 and 4 x 8"
+    rule = "smaller mean change of the cosine from epoch to epoch"
+    return _claim_of_paths("The GRU's way is smoother than the RNN's", paper, path, "roughness", -1, rule)
+
+
+def claim_straighter(path: pd.DataFrame) -> Claim:
+    """Tests whether the GRU's updates point more along the whole way, by permutation of trainings, at each shape."""
+    paper = "the cosine of the update with the whole way is consistently high for the GRU, at 2 x 4 and 4 x 8"
+    rule = "larger mean of the cosine"
+    return _claim_of_paths("The GRU's way is straighter than the RNN's", paper, path, "mean cosine", 1, rule)
 
 
 def claim_robust(perturbed: pd.DataFrame) -> Claim:
     """Tests whether the GRU is better than the RNN 30 epochs after a perturbation of k = 1, by permutation."""
     claim = "The GRU recovers better from a perturbation"
     paper = "close to 90% within 30 epochs even at k = 1; the RNN does not"
-    last = perturbed[(perturbed["factor"] == 1.0)] if len(perturbed) else perturbed
-    values = {}
-    for cell in PAPER_CELLS:
-        here = last[last["cell"] == cell] if len(last) else last
-        values[cell] = here[here["epoch"] == here["epoch"].max()]["accuracy"].to_numpy() if len(here) else np.zeros(0)
-    if min(map(len, values.values())) < 5:
-        return open_claim(claim, paper, "fewer than five trained models of one cell at 98% and above")
-    p_value, difference = permutation_p(values[GRU], values[RNN]), values[GRU].mean() - values[RNN].mean()
+    values, last = {}, perturbed
+    if len(perturbed):
+        last = perturbed[perturbed["factor"] == 1.0]
+        last = last[last["epoch"] == last.groupby("cell")["epoch"].transform("max")]
+        values = {cell: 100 * own for cell, own in last.groupby("cell")["accuracy"]}
+    if len(values) < 2 or min(map(len, values.values())) < FEWEST_PERTURBED:
+        return open_claim(claim, paper, f"fewer than {FEWEST_PERTURBED} trained models of one cell at 98% and above")
+    p_value, difference = permutation_p(last, "accuracy"), values[GRU].mean() - values[RNN].mean()
     return Claim(
         claim,
         paper,
-        ", ".join(f"{cell} {100 * values[cell].mean():.1f}% (n = {len(values[cell])})" for cell in PAPER_CELLS),
+        ", ".join(f"{cell} {values[cell].mean():.1f}% (n = {len(values[cell])})" for cell in PAPER_CELLS),
         decide(bool(p_value < LEVEL and difference > 0), bool(p_value < LEVEL and difference < 0)),
-        f"permutation test of the mean accuracy 30 epochs after k = 1: p = {p_value:.2g}",
+        f"permutation test within draws of the mean accuracy 30 epochs after k = 1: p = {p_value:.2g}",
     )
 
 
@@ -282,7 +341,9 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
         shown.add("landscape-perturbations", "Perturbations", "fig. 10", caption, plot_perturbations(perturbed))
         table = compute_recovery(perturbed).round(3)
         shown.add("landscape-recovery", "The same as numbers", "fig. 10", caption, table)
-    shown.claims += [claim_equal_frequency(untrained), claim_smoother(path if "cosine" in path else path[:0])]
+    shown.claims += [claim_same_accuracies(untrained), claim_equal_frequency(untrained)]
+    cosines = path if "cosine" in path else path[:0]
+    shown.claims += [claim_smoother(cosines), claim_straighter(cosines)]
     factor = perturbed if "factor" in perturbed else pd.DataFrame()
     shown.claims += [claim_robust(factor), claim_return(factor)]
     return shown

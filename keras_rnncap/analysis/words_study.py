@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import optimize, stats
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
 from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN, of_part
@@ -14,6 +14,16 @@ from keras_rnncap.analysis.style import cell_color, new_grid, plain, sort_by_cel
 
 KINDS = {"stop": ("0.6", range(6)), "positive": ("#0072B2", range(6, 8)), "negative": ("#D55E00", range(8, 10))}
 GOOD = 0.98
+SEPARABLE = 0.01
+"""The margin from which on words count as separable."""
+TOGETHER = 0.05
+"""The distance of states below which two paths are together."""
+PAIRS = ("stop words or others first", "two words swapped", "opposite words first")
+"""What the sequences of a pair differ in."""
+LONG = 100
+"""Words of the sequences on which generalization is tested: ten times as many as in training."""
+FEWEST = 3
+"""Models of a cell that are compared."""
 
 
 def vectors(texts: pd.Series) -> np.ndarray:
@@ -25,45 +35,92 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
     """Returns for each cell how its first matrix treats words.
 
     `stop norm`: the mean norm of W x of stop words, as a part of that of others: 0 if they are in the null space.
-    `margin`: the least distance of projections of a positive and a negative word on the line through the means of
-    both, as a part of the distance of the means; above 0, they are separable. `collinear`: the share of the variance of
-    W_o W x along one line.
+    `margin`: how far the segment between both positive words is from that between both negative ones, after W, as a
+    part of the distance of their means; above 0, they are linearly separable. `of words`: the same of the word vectors
+    themselves. `collinear`: the share of the variance of W_o W x along one line.
     """
     table = []
     for cell, own in words[words["kind"] == "word"].groupby("cell"):
         own = own.sort_values("word")
-        products, read_out = vectors(own["product"]), vectors(own["read_out"])
+        given, products, read_out = (vectors(own[name]) for name in ("vector", "product", "read_out"))
         norms = np.linalg.norm(products, axis=1)
-        good, bad = products[6:8], products[8:10]
-        line = good.mean(axis=0) - bad.mean(axis=0)
-        gap = (good @ line).min() - (bad @ line).max()
         spread = np.linalg.svd(read_out - read_out.mean(axis=0), compute_uv=False) ** 2
         table.append(
             {"cell": cell, "accuracy": own["accuracy"].iloc[0], "stop norm": norms[:6].mean() / norms[6:].mean()}
-            | {"margin": gap / (line @ line), "collinear": spread[0] / spread.sum()}
+            | {"margin": separation(products[6:8], products[8:10]), "of words": separation(given[6:8], given[8:10])}
+            | {"collinear": spread[0] / spread.sum()}
         )
     return sort_by_cell(pd.DataFrame(table))
+
+
+def separation(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the distance of the segments between two pairs of points, as a part of the distance of their means.
+
+    Example:
+    >>> separation(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[0.0, 0.0], [-2.0, 0.0]]))
+    0.5
+    >>> separation(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[2.0, 0.0], [-2.0, 0.0]]))
+    0.0
+    """
+    sides = np.stack([one[1] - one[0], other[0] - other[1]], axis=1)
+    nearest = optimize.lsq_linear(sides, other[0] - one[0], (0.0, 1.0))
+    distance = np.linalg.norm(sides @ nearest.x - (other[0] - one[0]))
+    return float(np.round(distance / np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)), 6))
 
 
 def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
     """Returns for each cell how long good models keep the answer to one word, in stop words.
 
-    Of each model the median over the four words, and the `shortest`, that of the word whose answer changes first: where
-    a model comes to rest at one answer, words of this answer are never forgotten. Of the models the quartiles, and how
-    many keep all four to the end.
+    Of each model that of the word to which its answer is wrong first, at the length of training or later; where a model
+    comes to rest at one answer, words of this answer are never forgotten. Of the models the quartiles, and how many
+    keep all four words to the end.
     """
-    good = probes[(probes["accuracy"] >= GOOD) & probes["right"].astype(bool)]
     table = []
-    for cell, own in good.groupby("cell"):
-        steps = own["until"].fillna(own["probed"])
-        each = steps.groupby(own["trial"]).median()
-        kept = own["until"].isna().groupby(own["trial"]).all()
+    for cell, own in probes[probes["accuracy"] >= GOOD].groupby("cell"):
+        each = _shortest(own)
         low, median, high = each.quantile([0.25, 0.5, 0.75])
-        shortest = steps.groupby(own["trial"]).min().median()
+        kept = own["until"].isna().groupby(own["trial"]).all()
         table.append(
-            {"cell": cell, "models": len(each), "shortest": shortest, "median": median}
-            | {"first quartile": low, "third quartile": high}
-            | {"never change": int(kept.sum()), "stop words": int(own["probed"].max())}
+            {"cell": cell, "models": len(each), "median": median, "first quartile": low, "third quartile": high}
+            | {"never wrong": int(kept.sum()), "stop words": int(own["probed"].max())}
+        )
+    return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
+
+
+def _shortest(probes: pd.DataFrame) -> pd.Series:
+    """Returns for each model after how many stop words its answer to a word is wrong; all there were if it never is."""
+    return probes["until"].fillna(probes["probed"]).groupby(probes["trial"]).min()
+
+
+def compute_lengths(lengths: pd.DataFrame) -> pd.DataFrame:
+    """Returns the median accuracy of the good models of each cell, a column for each length of sequences."""
+    good = lengths[lengths["accuracy"] >= GOOD]
+    if good.empty:
+        return pd.DataFrame()
+    table = good.pivot_table(index="cell", columns="length", values="accuracy_at_length", aggfunc="median")
+    table.columns = [f"{length:.0f} words" for length in table.columns]
+    table.insert(0, "models", good.groupby("cell")["trial"].nunique())
+    return sort_by_cell(table.reset_index())
+
+
+def compute_pairs(states: pd.DataFrame) -> pd.DataFrame:
+    """Returns what the best models of the paper's cells answer to pairs of sequences, and if they tell them apart.
+
+    `together from`: the word from which on the two paths of the state are closer than 0.05.
+    """
+    table = []
+    paths = states[(states["kind"] == "path") & states["cell"].isin(PAPER_CELLS)]
+    for (cell, pair), own in paths.groupby(["cell", "pair"]):
+        sides = [side.sort_values("step") for _, side in own.groupby("side")]
+        away = np.linalg.norm(vectors(sides[0]["state"]) - vectors(sides[1]["state"]), axis=1) >= TOGETHER
+        last = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
+        answers = [
+            f"{'positive' if side['positive'].iloc[0] else 'negative'}, {'right' if side['right'].iloc[0] else 'wrong'}"
+            for side in sides
+        ]
+        table.append(
+            {"cell": cell, "pair": PAIRS[int(pair)], "solid": answers[0], "dashed": answers[1]}
+            | {"together from": last if last < len(away) else np.nan}
         )
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
 
@@ -74,7 +131,7 @@ def compute_fixed_points(states: pd.DataFrame) -> pd.DataFrame:
     `slowest`: the largest absolute eigenvalue of the stable ones; near 1, the state returns to them slowly.
     """
     table = []
-    for cell, own in states[states["kind"] != "probe"].groupby("cell"):
+    for cell, own in states[states["kind"].isin(("path", "fixed point"))].groupby("cell"):
         sizes = np.array(_largest_eigenvalues(own[own["kind"] == "fixed point"]))
         stable = sizes[sizes < 1]
         table.append(
@@ -113,12 +170,12 @@ def plot_words(words: pd.DataFrame) -> Figure:
 def plot_states(states: pd.DataFrame) -> Figure:
     """Draws the states of pairs of sequences that differ in their first words, with fixed points (mean stop word).
 
-    Filled points are stable. Look for: two paths that come together forget how they began.
+    Filled points are stable; the number is the largest absolute eigenvalue. Look for: two paths that come together
+    forget how they began.
     """
     cells = [cell for cell in PAPER_CELLS if cell in {*states["cell"]}]
     pairs = sorted(states["pair"].dropna().unique())
     figure, grid = new_grid(len(cells), len(pairs), (3.2 * len(pairs), 3.0 * len(cells)))
-    titles = ("stop words or others first", "two words swapped", "opposite words first")
     for row, cell in enumerate(cells):
         own = states[states["cell"] == cell]
         fixed = own[own["kind"] == "fixed point"]
@@ -132,7 +189,8 @@ def plot_states(states: pd.DataFrame) -> Figure:
                 axes.plot(places[:, 0], places[:, 1], line, marker=".", color=cell_color(cell), linewidth=0.8)
             for point, size in zip(points, sizes, strict=True):
                 axes.plot(*point[:2], "o", color="#CC79A7", fillstyle="full" if size < 1 else "none")
-            axes.set_title(f"{plain(cell)}: {titles[int(pair)]}", fontsize="small")
+                axes.annotate(f"{size:.2f}", point[:2], fontsize="x-small", xytext=(3, 3), textcoords="offset points")
+            axes.set_title(f"{plain(cell)}: {PAIRS[int(pair)]}", fontsize="small")
     _name_axes(grid, "first unit", "second unit")
     return figure
 
@@ -173,43 +231,59 @@ def claim_separable(words: pd.DataFrame) -> Claim:
     return Claim(
         claim,
         paper,
-        ", ".join(f"{cell} {value:.2f}" for cell, value in margins.items()),
-        decide(bool((margins > 0).all()), bool((margins <= 0).all())),
-        "gap between both kinds along the line through their means, as a part of the distance of the means; holds if "
-        "above 0 for both cells, does not if for none",
+        "; ".join(
+            f"{row['cell']} {row['margin']:.2f} (of the words {row['of words']:.2f})" for _, row in table.iterrows()
+        ),
+        decide(bool((margins > SEPARABLE).all()), bool((margins <= SEPARABLE).all())),
+        "distance of the segments between words of a kind, as a part of that of their means; holds if above "
+        f"{SEPARABLE} for both cells, does not if for none; a square matrix keeps what the drawn words are",
+    )
+
+
+def _claim_of_good(claim: str, paper: str, values: dict[str, np.ndarray], rule: str, digits: int) -> Claim:
+    """Tests whether a value is larger for good models of the GRU than for those of the RNN."""
+    if min(map(len, values.values())) < FEWEST:
+        return open_claim(claim, paper, f"fewer than {FEWEST} models of one cell at {GOOD:.0%} and above")
+    p_value = float(stats.mannwhitneyu(values[GRU], values[RNN]).pvalue)
+    medians = {cell: float(np.median(each)) for cell, each in values.items()}
+    return Claim(
+        claim,
+        paper,
+        ", ".join(f"{cell} {medians[cell]:.{digits}f} (n = {len(values[cell])})" for cell in PAPER_CELLS),
+        decide(
+            bool(p_value < LEVEL and medians[GRU] > medians[RNN]), bool(p_value < LEVEL and medians[GRU] < medians[RNN])
+        ),
+        f"Mann-Whitney test of {rule}: p = {p_value:.2g}",
     )
 
 
 def claim_remembers(probes: pd.DataFrame) -> Claim:
     """Tests whether the GRU keeps the answer to a word for longer than the RNN, by the Mann-Whitney test."""
-    claim = "The GRU remembers a word for longer than the RNN"
-    paper = "4 x 2: the answer changes after about 15 stop words (RNN) and about 2,000 (GRU)"
     values = {}
     for cell in PAPER_CELLS:
         own = probes[(probes["cell"] == cell) & (probes["accuracy"] >= GOOD)] if len(probes) else probes
-        own = own[own["right"].astype(bool)] if len(own) else own
-        steps = own["until"].fillna(own["probed"]) if len(own) else pd.Series(dtype=float)
-        values[cell] = steps.groupby(own["trial"]).median().to_numpy() if len(own) else np.zeros(0)
-    if min(map(len, values.values())) < 3:
-        return open_claim(claim, paper, "fewer than three models of one cell at 98% and above")
-    p_value = float(stats.mannwhitneyu(values[GRU], values[RNN]).pvalue)
-    medians = {cell: float(np.median(steps)) for cell, steps in values.items()}
-    return Claim(
-        claim,
-        paper,
-        ", ".join(f"{cell} {medians[cell]:.0f} (n = {len(values[cell])})" for cell in PAPER_CELLS),
-        decide(
-            bool(p_value < LEVEL and medians[GRU] > medians[RNN]), bool(p_value < LEVEL and medians[GRU] < medians[RNN])
-        ),
-        f"Mann-Whitney test of the stop words until the answer changes, medians over four words: p = {p_value:.2g}",
-    )
+        values[cell] = _shortest(own).to_numpy() if len(own) else np.zeros(0)
+    paper = "4 x 2: wrong after about 15 stop words (RNN) and about 2,000 (GRU)"
+    rule = "the stop words after which the answer to one of the four words is wrong"
+    return _claim_of_good("The GRU remembers a word for longer than the RNN", paper, values, rule, 0)
+
+
+def claim_generalizes(lengths: pd.DataFrame) -> Claim:
+    """Tests whether the GRU is better than the RNN on sequences ten times as long, by the Mann-Whitney test."""
+    values = {}
+    for cell in PAPER_CELLS:
+        own = lengths[(lengths["cell"] == cell) & (lengths["accuracy"] >= GOOD)] if len(lengths) else lengths
+        values[cell] = own.loc[own["length"] == LONG, "accuracy_at_length"].to_numpy() if len(own) else np.zeros(0)
+    paper = "GRUs result in more generalizable models, as of the memory of one word"
+    rule = f"the accuracy on sequences of {LONG} words"
+    return _claim_of_good("The GRU generalizes to longer sequences better than the RNN", paper, values, rule, 3)
 
 
 def words_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 1 and 2, the memory of every cell, and what they say."""
     shown = Exhibits()
     words, states = (of_part(rows, part) for part in ("words", "states"))
-    probes = states[states["kind"] == "probe"] if len(states) else states
+    probes, lengths = (states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length"))
     if len(words):
         caption = "The best of all trainings; of the GRU, W is the candidate's."
         shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(words))
@@ -217,14 +291,24 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     if len(states):
         caption = "Pairs of sequences that are the same after their first words; fixed points of the mean stop word."
         shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(states))
+        caption = (
+            "What the rule says of the two sequences of each pair, and whether the answer is right; states that are "
+        )
+        caption += "together from a word on have forgotten the difference."
+        shown.add("words-pairs", "The same as words", "fig. 2", caption, compute_pairs(states))
         caption = "Of the best model of each cell, for the mean stop word."
         shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(states).round(3))
     memory = compute_memory(probes) if len(probes) else pd.DataFrame()
     if len(memory):
         caption = (
-            "Stop words after a single word until the answer changes, of models of at least 98%: of the word whose "
-            "answer changes first (shortest; the median over models), and the median over four words."
+            "Stop words after a single word until the answer is wrong, of models of at least 98%; of the word whose "
+            "answer is wrong first, medians and quartiles over models."
         )
         shown.add("words-memory", "How long a word is remembered", "fig. 2", caption, memory.round(1))
-    shown.claims += [claim_stop_words(words), claim_separable(words), claim_remembers(probes)]
+    table = compute_lengths(lengths) if len(lengths) else pd.DataFrame()
+    if len(table):
+        caption = "Median accuracy on sequences longer than those of training (10 words), of models of at least 98%."
+        shown.add("words-lengths", "Longer sequences", "", caption, table.round(3))
+    shown.claims += [claim_stop_words(words), claim_separable(words)]
+    shown.claims += [claim_remembers(probes), claim_generalizes(lengths)]
     return shown

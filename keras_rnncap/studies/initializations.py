@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_rnncap.analysis.initializations_study import PAPER_CELLS, initializations_exhibits
+from keras_rnncap.analysis.initializations_study import FEW, PAPER_CELLS, initializations_exhibits
 from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets.sentiment import SIZES
 from keras_rnncap.initializers import derived_seed
@@ -27,6 +27,8 @@ OTHER_CELLS = tuple(name for name in CELLS if name not in (*PAPER_CELLS, *MATRIX
 SHAPES = {"smoke": ((2, 2),), "laptop": (*itertools.product((2, 5, 10, 15), (2, 4, 8, 16)), (4, 2), (4, 4))}
 SHAPES["paper"] = SHAPES["laptop"]
 """Numbers of a word vector, and hidden units: those of figures 3 and 4, and what figures 5 and 6 have besides."""
+APART = 1_000
+"""Between the seeds of draws of sequences and word vectors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,22 +84,24 @@ class TrainingPiece(Piece):
 
 
 def training_piece(
-    kind: type[TrainingPiece], part: str, study_seed: int | None = None, **settings: Any
+    kind: type[TrainingPiece], part: str, draw: int | None = None, *, seed: int, **settings: Any
 ) -> TrainingPiece:
-    """Returns the training of models of one shape, as a piece of a kind, of a study of another seed if one is given."""
-    names = (part, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{settings['seed']}")
+    """Returns the training of models of one shape, as a piece of a kind; `draw` is that of sequences and words."""
+    labels = {"part": part} | ({} if draw is None else {"seed": seed, "draw": draw})
+    seed += APART * (draw or 0)
+    names = (part, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{seed}")
     steps = settings["models"] * settings["epochs"] * SIZES[0] * LENGTH
     work = 3.0 * steps * settings["units"] * (settings["units"] + settings["word_dim"])
-    labels = {"part": part} | ({} if study_seed is None else {"seed": study_seed})
-    return kind(piece_name(*names), settings, labels, work)
+    return kind(piece_name(*names), settings | {"seed": seed}, labels, work)
 
 
 class InitializationsStudy(Study):
     """Models of 2 to 16 units that learn which of the words that count comes first, or whether the first two differ.
 
-    Part `paper`: the paper's RNN and GRU on both rules; part `cells`: all other cells on the rule `first`, at the 16
-    shapes of figures 3 and 4; part `trained`: the RNN and the GRU with trained word vectors, as the first matrix holds
-    one for each word if inputs are one-hot.
+    Part `paper`: the paper's RNN and GRU on both rules, at the four smallest shapes with several draws of sequences and
+    word vectors; part `cells`: all other cells on the rule `first`, at the 16 shapes of figures 3 and 4; part
+    `trained`: the RNN and the GRU with trained word vectors, as the first matrix holds one for each word if inputs are
+    one-hot.
     """
 
     name = "initializations"
@@ -105,8 +109,10 @@ class InitializationsStudy(Study):
     source = "Mehta, figures 3 to 6"
     differences = (
         "The paper does not state its batch (here 32) nor which epoch's accuracy it reports (here the best). It has 3 "
-        "initializations of the shapes of figures 3 and 4, here 30. The other cells start as the paper's do, all "
-        "matrices and biases uniform within 1 / sqrt(units), not as their own papers say."
+        "initializations of the shapes of figures 3 and 4, here 30, which share their sequences and word vectors. The "
+        "other cells start as the paper's do, with matrices and biases uniform within 1 / sqrt(units), not as their "
+        "own papers say; but what a cell adds to a gate (`forget_bias`), projections of inputs, and weights that only "
+        "that cell has (decays, for example) start as by default. Trained word vectors have ten numbers."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),
@@ -116,6 +122,8 @@ class InitializationsStudy(Study):
     at_once = True
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
+    draws: ClassVar = {"smoke": 1, "laptop": 4, "paper": 4}
+    """Draws of sequences and words at the smallest shapes: with some words of two numbers, few models learn."""
 
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:
         """Returns what is to be run."""
@@ -124,7 +132,11 @@ class InitializationsStudy(Study):
         for cell, (word_dim, units) in itertools.product(grid.cells, SHAPES[profile]):
             shape: dict[str, Any] = {"cell": cell, "word_dim": word_dim, "units": units, **common}
             if cell in PAPER_CELLS:
-                pieces += [training_piece(TrainingPiece, "paper", rule=rule, **shape) for rule in ("first", "xor")]
+                draws = self.draws[profile] if word_dim in FEW and units in FEW else 1
+                pieces += [
+                    training_piece(TrainingPiece, "paper", draw, rule=rule, **shape)
+                    for rule, draw in itertools.product(("first", "xor"), range(draws))
+                ]
                 if word_dim == SHAPES[profile][0][0]:  # once for each number of units
                     pieces.append(training_piece(TrainingPiece, "trained", rule="first", **shape | {"word_dim": 0}))
             elif word_dim != 4:

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from keras_rnncap.dynamics import cosines
 from keras_rnncap.errors import InputError
 from keras_rnncap.population import MemberBuilder
 from keras_rnncap.population.devices import populations_at_once
+from keras_rnncap.population.slots import Slot
 from keras_rnncap.population.untrained import SETTINGS, UntrainedModels, uniform_settings
 from keras_rnncap.runs import replacing, write_rows
 from keras_rnncap.studies.initializations import TrainingPiece, training_piece
@@ -24,7 +25,6 @@ from keras_rnncap.studies.word_models import (
     EPOCHS,
     LENGTH,
     SPLIT,
-    Trained,
     paper_task,
     train_word_models,
     word_members,
@@ -39,8 +39,6 @@ FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Perturbation factors k."""
 GOOD_PATH, GOOD_MINIMUM = 0.96, 0.98
 """The accuracies of trained models of which updates and perturbations are shown."""
-APART = 1_000
-"""Between the seeds of draws."""
 RETRAINED = 30
 """Epochs after a perturbation."""
 
@@ -100,7 +98,7 @@ class PathPiece(TrainingPiece):
         trained, data = self._trained(progress, keep=True)
         trials = []
         assert trained.weights is not None
-        for number in np.flatnonzero(trained.best >= GOOD_PATH):
+        for number in np.flatnonzero(trained.last >= GOOD_PATH):
             last = int(trained.epochs[number])
             for epoch, cosine in enumerate(cosines(trained.weights[: last + 1, number]), 1):
                 trials.append(
@@ -124,8 +122,12 @@ class PerturbationPiece(TrainingPiece):
         trials: list[dict[str, Any]] = []
         if len(good):
             cases = list(itertools.product(good.tolist(), FACTORS))
-            noise = [perturbation(first, number, settings["seed"]) for number in good]
-            starts = np.array([weights[number] + k * noise[good.tolist().index(number)] for number, k in cases])
+            slots = first.population.slots
+            noise = {
+                number: perturbation(weights[number], slots, settings["units"], [settings["seed"], 3, number])
+                for number in good.tolist()
+            }
+            starts = np.array([weights[number] + k * noise[number] for number, k in cases])
             task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
             options: dict[str, Any] = {"epochs": settings["retrained"], "keep": True, "stops": False, "starts": starts}
             again = train_word_models(settings["cell"], settings["units"], task, range(len(cases)), **options)
@@ -136,18 +138,27 @@ class PerturbationPiece(TrainingPiece):
                     trials.append(
                         {"trial": number, "status": "completed", "factor": k, "epoch": epoch, "distance": away}
                         | {"accuracy": again.accuracy[epoch, place], "loss": again.loss[epoch, place]}
-                        | {"trained_accuracy": last[number]}
+                        | {"trained_accuracy": last[number], "trained_loss": first.last_loss[number]}
                     )
         return self._finished(folder, trials, first, data, began)
 
 
-def perturbation(trained: Trained, number: int, seed: int) -> np.ndarray:
-    """Returns the noise of a model's weights at k = 1, eq. 9: normal, with the standard deviation of each matrix."""
-    row, place, noise = np.array(trained.population.rows)[number], 0, []
-    rng = np.random.default_rng([seed, 3, number])
-    for slot in trained.population.slots:
-        part = row[place : place + slot.size]
-        noise.append(rng.normal(0.0, part.std(), slot.size))
+def perturbation(row: np.ndarray, slots: Sequence[Slot], units: int, seed: Sequence[int]) -> np.ndarray:
+    """Returns the noise of a model's weights at k = 1, eq. 9: normal, with the standard deviation of each matrix.
+
+    Weights that a layer keeps side by side, such as those of all gates, are a matrix each, as in eq. 1 to 6.
+
+    Args:
+        row: All weights, as the row of a population.
+        slots: Where each is in the row.
+        units: Of the recurrent layer.
+        seed: Seed of the noise.
+    """
+    place, noise, rng = 0, [], np.random.default_rng(seed)
+    for slot in slots:
+        blocks = slot.shape[-1] // units if slot.layer == 0 else 1
+        for part in np.split(row[place : place + slot.size], blocks):
+            noise.append(rng.normal(0.0, part.std(), part.size))
         place += slot.size
     return np.concatenate(noise)
 
@@ -175,7 +186,8 @@ class LandscapeStudy(Study):
     differences = (
         "Figures 9 and 10 of the paper are of one model each, here of all that are good enough. After a perturbation, "
         "models train at a constant rate of 0.001 for 30 epochs; the paper does not say how the rate goes on. Noise "
-        "has the standard deviation of each weight matrix or bias; the paper can also be read as that of all together."
+        "has the standard deviation of each matrix or bias of eq. 1 to 6; the paper can also be read as that of all "
+        "together. The untrained settings of a model share one draw of sequences and word vectors."
     )
     profiles: ClassVar = {name: Grid(PAPER_CELLS, (), (), ()) for name in ("smoke", "laptop", "paper")}
     untrained: ClassVar = {"smoke": 2 * CHUNK, "laptop": 1_000_000, "paper": 1_000_000}
@@ -206,12 +218,11 @@ class LandscapeStudy(Study):
             training |= {"cell": cell, "rule": "first"}
             again = {"perturbed": 10, "retrained": min(RETRAINED, self.epochs[profile])}
             for draw in range(self.draws[profile]):
-                training["seed"] = seed + APART * draw
                 for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
-                    pieces.append(training_piece(PathPiece, "path", seed, word_dim=word_dim, units=units, **training))
+                    pieces.append(training_piece(PathPiece, "path", draw, word_dim=word_dim, units=units, **training))
                 word_dim, units = few[0] if profile == "smoke" else (2, 4)
                 options = {"word_dim": word_dim, "units": units, **training, **again}
-                pieces.append(training_piece(PerturbationPiece, "perturbation", seed, **options))
+                pieces.append(training_piece(PerturbationPiece, "perturbation", draw, **options))
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)

@@ -66,6 +66,11 @@ class Trained:
         return self.accuracy[self.epochs, np.arange(len(self.epochs))]
 
     @property
+    def last_loss(self) -> np.ndarray:
+        """The loss of each model at its end."""
+        return self.loss[self.epochs, np.arange(len(self.epochs))]
+
+    @property
     def epochs(self) -> np.ndarray:
         """The epochs that each model was trained for."""
         return np.isfinite(self.accuracy).sum(axis=0) - 1

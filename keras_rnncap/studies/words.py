@@ -1,10 +1,10 @@
-"""What small trained models do with words: figures 1 and 2 of Mehta, the memory of every cell, and fixed points."""
+"""What small trained models do with words: figures 1 and 2 of Mehta, memory and generalization, and fixed points."""
 
 import itertools
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,19 +15,19 @@ from keras_rnncap.analysis.initializations_study import PAPER_CELLS
 from keras_rnncap.analysis.words_study import words_exhibits
 from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import POSITIVE, SIZES, STOP, WORDS
-from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_change
+from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_wrong
 from keras_rnncap.population import MemberBuilder, Population
 from keras_rnncap.runs import replacing, write_rows
 from keras_rnncap.studies.initializations import OTHER_CELLS, TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study
-from keras_rnncap.studies.word_models import BATCH, EPOCHS, Trained, paper_task, word_members
+from keras_rnncap.studies.word_models import BATCH, EPOCHS, LENGTH, Trained, outcome, paper_task, word_members
 
 PROBED = 4_096
 """Stop words after a word that is to be remembered, at most."""
 PAIRS = (((0, 1, 2), (6, 8, 7)), ((6, 8), (8, 6)), ((6, 6, 6), (8, 8, 8)))
 """First words of pairs of sequences that are the same from then on: stop words and others, swapped, opposite."""
-READ = 10
-"""Words of these sequences."""
+LENGTHS = (10, 20, 50, 100, 200)
+"""Words of the sequences that models read, the first as in training."""
 BEST = "best/model.keras"
 """The best of some models, in the folder of its piece."""
 READ_ALL, STARTS = 200, 200
@@ -60,7 +60,7 @@ class WordsPiece(TrainingPiece):
 
 
 class StatesPiece(TrainingPiece):
-    """After how many stop words models change their answer; paths of the state of the best, and its fixed points."""
+    """After how many stop words models are wrong, and at which lengths; paths and fixed points of the best."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
         """Trains the models, and returns the piece's row."""
@@ -79,37 +79,56 @@ class StatesPiece(TrainingPiece):
         write_rows(folder / "history.csv", [{"step": steps * epoch, "loss": loss} for epoch, loss in enumerate(curve)])
         common = {"trial": best, "status": "completed", "accuracy": trained.last[best]}
         of_best = [*self._paths(model, task), *self._fixed_points(model, task)]
-        table = [*self._probes(trained, task), *(common | row for row in of_best)]
+        table = [*self._probes(trained, task), *self._lengths(trained), *(common | row for row in of_best)]
         return self._finished(folder, table, trained, data, began)
 
     def _probes(self, trained: Trained, task: SentimentSequences) -> Iterator[dict[str, Any]]:
-        """Yields for each model and word that counts: whether the answer to it is right, and how long it stays."""
+        """Yields for each model and word that counts after how many stop words the answer to it is wrong.
+
+        From the length of the sequences in training on: at shorter ones, nothing was learned.
+        """
         settings, count = self.settings, len(trained.epochs)
-        build = MemberBuilder(settings["cell"], settings["units"], 1, settings["word_dim"], 2, return_sequences=True)
-        reader = Population(build, word_members(settings["units"], range(count)))
-        reader.rows.assign(trained.population.rows)
+        reader = self._reader(trained, return_sequences=True)
         stops = np.random.default_rng([settings["seed"], 5]).integers(0, STOP, settings["probed"])
         words = np.array([[word, *stops] for word in range(STOP, WORDS)])
         outputs = reader.outputs(task.vectors[words])[0]
-        answers = outputs[..., 1] > outputs[..., 0]
-        right = answers[..., 0] == (np.arange(len(words)) < POSITIVE)
-        until = steps_until_change(answers)
+        right = (outputs[..., 1] > outputs[..., 0]) == (words[:, :1] < STOP + POSITIVE)
+        until = LENGTH - 1 + steps_until_wrong(right[..., LENGTH - 1 :])
         for model, word in itertools.product(range(count), range(len(words))):
             yield (
                 {"trial": model, "status": "completed", "accuracy": trained.last[model], "kind": "probe"}
-                | {"word": STOP + word, "right": bool(right[model, word]), "until": until[model, word]}
-                | {"probed": settings["probed"]}
+                | {"word": STOP + word, "until": until[model, word], "probed": settings["probed"]}
             )
 
+    def _lengths(self, trained: Trained) -> Iterator[dict[str, Any]]:
+        """Yields for each model its accuracy on sequences as long as in training, and longer."""
+        settings = self.settings
+        for length in LENGTHS:
+            task = paper_task(settings["rule"], settings["word_dim"], settings["seed"], length)
+            for model, accuracy in enumerate(outcome(self._reader(trained), task).accuracy):
+                row = {"trial": model, "status": "completed", "accuracy": trained.last[model], "kind": "length"}
+                yield row | {"length": length, "accuracy_at_length": accuracy}
+
+    def _reader(self, trained: Trained, **options: Any) -> Population:
+        """Returns the trained models as a population that reads sequences of another length."""
+        settings = self.settings
+        build = MemberBuilder(settings["cell"], settings["units"], 1, settings["word_dim"], 2, **options)
+        reader = Population(build, word_members(settings["units"], range(len(trained.epochs))))
+        reader.rows.assign(trained.population.rows)
+        return reader
+
     def _paths(self, model: keras.Model, task: SentimentSequences) -> Iterator[dict[str, Any]]:
-        """Yields the states of a model along pairs of sequences."""
+        """Yields the states of a model along pairs of sequences, and whether its answers are right."""
         rng = np.random.default_rng([self.settings["seed"], 4])
         for pair, firsts in enumerate(PAIRS):
-            rest = rng.integers(0, WORDS, READ - len(firsts[0]))
-            words = np.array([[*first, *rest] for first in firsts])
-            for side, path in enumerate(state_paths(model, task.vectors[words])):
+            words = _pair_of(firsts, task, rng)
+            inputs, positive = task.vectors[words], task.labels(words) > 0
+            logits = keras.ops.convert_to_numpy(model(inputs))
+            right = (logits[:, 1] > logits[:, 0]) == positive
+            for side, path in enumerate(state_paths(model, inputs)):
                 for step, state in enumerate(path):
                     row = {"kind": "path", "pair": pair, "side": side, "step": step, "state": _text(state)}
+                    row |= {"positive": bool(positive[side]), "right": bool(right[side])}
                     yield row | ({"word": int(words[side, step - 1])} if step else {})
 
     def _fixed_points(self, model: keras.Model, task: SentimentSequences) -> Iterator[dict[str, Any]]:
@@ -124,6 +143,15 @@ class StatesPiece(TrainingPiece):
             yield {"kind": "fixed point", "state": _text(point), "speed": speed, "eigenvalues": eigenvalues}
 
 
+def _pair_of(firsts: Sequence[Sequence[int]], task: SentimentSequences, rng: np.random.Generator) -> np.ndarray:
+    """Returns two sequences that are the same after their first words; the rule has an answer to both."""
+    while True:
+        rest = rng.integers(0, WORDS, LENGTH - len(firsts[0]))
+        words = np.array([[*first, *rest] for first in firsts])
+        if task.labels(words).all():
+            return words
+
+
 def _text(vector: np.ndarray) -> str:
     return json.dumps([round(float(value), 6) for value in vector])
 
@@ -131,8 +159,8 @@ def _text(vector: np.ndarray) -> str:
 class WordsStudy(Study):
     """What models that count good and bad words make of each word, and for how long they remember one.
 
-    Two parts: `words` (figure 1, 2 x 2), and `states` (figure 2, 4 x 2): paths of the state, fixed points and memory of
-    every cell.
+    Two parts: `words` (figure 1, 2 x 2), and `states` (figure 2, 4 x 2), of every cell whose state is a vector: paths
+    of the state, fixed points, memory, and accuracy on longer sequences.
     """
 
     name = "words"
@@ -140,7 +168,7 @@ class WordsStudy(Study):
     source = "Mehta, figures 1 and 2"
     differences = (
         "The paper shows one model of each kind, chosen by its accuracy; here it is the best of the trainings, and the "
-        "memory is of all that are good enough."
+        "memory is of all that are good enough. Trainings share one draw of sequences and word vectors."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),

@@ -1,24 +1,40 @@
 """The studies of Mehta: verdicts on made rows, and small runs of everything."""
 
+import dataclasses
+import itertools
 import json
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings, of_part
-from keras_rnncap.analysis.landscape_study import compute_distances
-from keras_rnncap.analysis.words_study import compute_fixed_points, compute_memory, compute_words
+from keras_rnncap.analysis.landscape_study import compute_distances, permutation_p
+from keras_rnncap.analysis.words_study import (
+    compute_fixed_points,
+    compute_lengths,
+    compute_memory,
+    compute_pairs,
+    compute_words,
+    separation,
+)
 from keras_rnncap.cells import CELLS, get_cell
 from keras_rnncap.errors import InputError
+from keras_rnncap.initializers import derived_seed
+from keras_rnncap.population import MemberBuilder, Population
+from keras_rnncap.population.untrained import uniform_settings
 from keras_rnncap.report import write_report
 from keras_rnncap.studies import get_study, read_study, run_study
 from keras_rnncap.studies import run as run_module
 from keras_rnncap.studies.initializations import MATRIX_CELLS
-from keras_rnncap.studies.landscape import CHUNK
+from keras_rnncap.studies.landscape import CHUNK, perturbation
+from keras_rnncap.studies.word_models import paper_task, train_word_models, word_members
 
 
 def verdicts(name, rows):
@@ -26,43 +42,92 @@ def verdicts(name, rows):
 
 
 def test_initializations_are_judged_by_fisher_and_by_the_best():
-    assert verdicts("initializations", initializations()) == ["holds", "holds", "holds"]
+    assert verdicts("initializations", initializations()) == ["holds", "undecided", "holds", "holds"]
     worse = {("first", RNN): 0.8, ("first", GRU): 0.3, ("xor", RNN): 0.9, ("xor", GRU): 0.5}
-    assert verdicts("initializations", initializations(worse))[0::2] == ["does not hold"] * 2
-    assert verdicts("initializations", initializations(gap=0.2))[1] == "does not hold"
+    assert verdicts("initializations", initializations(worse))[0::3] == ["does not hold"] * 2
+    assert verdicts("initializations", initializations(gap=0.2))[2] == "does not hold"
     same = dict.fromkeys(worse, 0.5)
-    assert verdicts("initializations", initializations(same, gap=0.06)) == ["undecided"] * 3
+    assert verdicts("initializations", initializations(same, gap=0.06)) == ["undecided"] * 4
 
 
-def test_shares_are_over_the_shapes_that_all_cells_have():
-    shares = compute_shares(compute_trainings(StudyRows(*initializations())))
+def test_a_gap_in_one_draw_of_words_is_not_one_of_capacity():
+    assert verdicts("initializations", initializations(gap=0.2, draws=3))[2] == "does not hold"
+    assert verdicts("initializations", initializations(gap=0.2, draws=3, easier=1))[2] == "holds"
+    some = initializations(gap=0.2, draws=3, easier=1)
+    some[1].loc[some[1]["piece"].str.endswith("-2") & some[1]["piece"].str.contains(RNN), "accuracy"] -= 0.06
+    assert verdicts("initializations", some)[2] == "undecided"
+
+
+def test_only_shapes_and_draws_that_both_cells_have_are_compared():
+    pieces, trials = initializations()
+    late = pieces["piece"].str.startswith(f"first-{GRU}-15") | pieces["piece"].str.startswith(f"first-{GRU}-10")
+    (claim, *_) = get_study("initializations").exhibits(StudyRows(pieces[~late], trials)).claims
+    assert "first: GRU 240 of 300, RNN 90 of 300" in claim.ours
+
+
+@pytest.mark.parametrize(("gated", "ungated", "verdict"), [(0.8, 0.2, "holds"), (0.2, 0.8, "does not hold")])
+def test_kinds_of_cells_are_judged_over_cells(gated, ungated, verdict):
+    others = [(cell, gated + 0.03 * place) for place, cell in enumerate(("lstm", "gru", "mgu", "ugrnn", "lem"))]
+    others += [(cell, ungated - 0.03 * place) for place, cell in enumerate(("rnn", "irnn", "indrnn", "lru"))]
+    shares = {("first", RNN): ungated, ("first", GRU): gated, ("xor", RNN): 0.1, ("xor", GRU): 0.2}
+    assert verdicts("initializations", initializations(shares, others=others))[1] == verdict
+    assert verdicts("initializations", initializations(shares, others=others[:5]))[1] == "undecided"
+
+
+def test_shares_are_over_the_shapes_and_draws_that_all_cells_have():
+    shares = compute_shares(compute_trainings(StudyRows(*initializations(draws=2))))
     first = shares[shares["rule"] == "first"].set_index("cell")
     assert list(first.index) == [GRU, "lstm", RNN]
     assert first["trainings"].tolist() == [480] * 3
     interval = stats.binomtest(480 * 3 // 10, 480).proportion_ci(method="wilson")
     assert first.loc[RNN, ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
-    assert shares[shares["rule"] == "xor"]["trainings"].tolist() == [540] * 2
+    assert shares[shares["rule"] == "xor"]["trainings"].tolist() == [540 + 120] * 2
 
 
-def test_trained_word_vectors_stand_beside_fixed_ones_of_as_many_units():
+def test_trained_word_vectors_stand_beside_fixed_ones_of_as_many_units_and_numbers():
     fixed = compute_trainings(StudyRows(*initializations()))
     trained = fixed[(fixed["word_dim"] == 2) & (fixed["rule"] == "first") & (fixed["cell"] != "lstm")]
     table = compute_trained(trained.assign(word_dim=0), fixed).set_index(["cell", "units"])
     assert table.loc[(GRU, 2), ["trained", "fixed"]].tolist() == pytest.approx([0.8, 0.8])
-    counts = table[["trained: trainings", "fixed: trainings"]]
-    assert counts.loc[(RNN, 2)].tolist() == [30, 5 * 30]
-    assert counts.loc[(RNN, 16)].tolist() == [30, 4 * 30]
+    assert (table[["trained: trainings", "fixed: trainings"]] == 30).all(axis=None)
     assert compute_trained(trained, fixed[:0]).empty
 
 
 def test_the_landscape_is_judged_by_distances_and_permutations():
-    assert verdicts("landscape", landscape()) == ["holds"] * 4
-    other = landscape(shift=0.2, rougher=-0.08, recovers=(0.95, 0.7), returns=0.2)
-    assert verdicts("landscape", other) == ["does not hold"] * 4
-    alike = landscape(shift=0.03, rougher=0.0, recovers=(0.9, 0.9), returns=0.45)
-    assert verdicts("landscape", alike)[1:3] == ["undecided"] * 2
+    assert verdicts("landscape", landscape()) == ["holds"] * 6
+    other = landscape(0.2, rougher=-0.08, straighter=-0.2, recovers=(0.95, 0.7), returns=0.2)
+    assert verdicts("landscape", other) == ["does not hold"] * 6
+    alike = landscape(shift=0.03, rougher=0.0, straighter=0.005, recovers=(0.9, 0.9), returns=0.45)
+    assert verdicts("landscape", alike)[2:5] == ["undecided"] * 3
     few = landscape(models=4)
-    assert verdicts("landscape", few)[1:3] == ["undecided"] * 2
+    assert verdicts("landscape", few)[2:5] == ["undecided"] * 3
+
+
+def test_as_many_solutions_are_seen_in_solutions_alone():
+    def verdict(most, **options):
+        pieces, trials = landscape(**options)
+        return verdicts("landscape", (pieces, trials[~(trials["accuracy"] > most)]))[1]
+
+    # Without the many settings just above 90%, those at 92.5% are all the solutions there are.
+    assert verdict(1.0, solutions=(40, 40)) == "holds"
+    near = {"solutions": (40, 4000)}
+    pieces, trials = landscape(**near)
+    rare = (pieces, trials[trials["count"].isna() | (trials["accuracy"] <= 0.9) | (trials["trial"] == 185)])
+    assert verdicts("landscape", rare)[:2] == ["holds", "does not hold"]
+    assert verdict(0.9) == "undecided"  # there are no solutions
+
+
+def test_permutations_are_within_draws():
+    # Both cells are as good in each draw; the RNN has models in the hard draw only.
+    table = pd.DataFrame({"cell": [RNN] * 20 + [GRU] * 22, "draw": [1] * 20 + [1] * 2 + [0] * 20})
+    table["score"] = np.where(table["draw"] == 1, 0.2, 0.9) + 0.01 * np.random.default_rng(0).normal(size=42)
+    assert permutation_p(table.assign(draw=0), "score") < 0.01
+    assert permutation_p(table, "score") > 0.05
+    one = table.assign(draw=0)
+    (gru, rnn) = (one[one["cell"] == cell]["score"] + 0.4 * (cell == RNN) for cell in (GRU, RNN))
+    one.loc[one["cell"] == RNN, "score"] += 0.4
+    theirs = stats.permutation_test((gru, rnn), lambda a, b: a.mean() - b.mean(), n_resamples=5_000, rng=1).pvalue
+    assert permutation_p(one, "score") == pytest.approx(theirs, abs=0.03)
 
 
 def test_trainings_of_several_draws_are_not_taken_for_one():
@@ -95,9 +160,12 @@ def test_distances_of_counted_accuracies_are_those_of_the_accuracies():
 
 
 def test_words_are_judged_by_norms_margins_and_ranks():
-    assert verdicts("words", words()) == ["holds"] * 3
-    assert verdicts("words", words(stop=0.01, apart=-1.0, remembers=(2000, 15)))[0::2] == ["does not hold"] * 2
-    assert verdicts("words", words(stop=0.07, remembers=(100, 100))) == ["undecided", "holds", "undecided"]
+    assert verdicts("words", words()) == ["holds"] * 4
+    worse = words(stop=0.01, apart=0.0, remembers=(2000, 15), long=(0.95, 0.7))
+    assert verdicts("words", worse) == ["does not hold"] * 4
+    alike = words(stop=0.07, remembers=(100, 100), long=(0.8, 0.8))
+    assert verdicts("words", alike) == ["undecided", "holds", "undecided", "undecided"]
+    assert verdicts("words", words(models=2))[2:] == ["undecided"] * 2
 
 
 def test_numbers_of_words_are_those_by_hand():
@@ -111,15 +179,29 @@ def test_numbers_of_words_are_those_by_hand():
     assert memory.loc[RNN, "median"] == pytest.approx(np.median(100 * (1 + 0.1 * np.arange(8))))
     fixed = compute_fixed_points(states).set_index("cell")
     assert fixed.loc[RNN, ["fixed points", "stable", "slowest"]].tolist() == [2, 1, 0.5]
-    assert memory["never change"].to_dict() == {RNN: 0, GRU: 7}
+    assert memory["never wrong"].to_dict() == {RNN: 0, GRU: 7}
+    lengths = compute_lengths(states[states["kind"] == "length"]).set_index("cell")
+    assert lengths.loc[GRU].to_dict() == {"models": 8, "10 words": 0.99, "100 words": pytest.approx(0.9535)}
+    pairs = compute_pairs(states).set_index(["cell", "pair"])
+    assert pairs.loc[RNN, "together from"].fillna(-1).tolist() == [-1, 8, 8]
+    assert pairs.loc[(GRU, "two words swapped"), ["solid", "dashed"]].tolist() == ["positive, wrong", "negative, wrong"]
 
 
-def test_the_shortest_memory_is_of_the_word_whose_answer_changes_first():
-    common = {"cell": RNN, "accuracy": 1.0, "right": True, "probed": 100}
-    untils = {0: [10, np.nan, np.nan, 30], 1: [20, 20, 40, np.nan], 2: [np.nan] * 4}
+def test_a_memory_is_of_the_word_to_which_the_answer_is_wrong_first():
+    common = {"cell": RNN, "accuracy": 1.0, "probed": 100}
+    untils = {0: [10, np.nan, np.nan, 30], 1: [20, 20, 40, np.nan], 2: [np.nan] * 4, 3: [9, 9, np.nan, np.nan]}
     rows = [{**common, "trial": trial, "until": until} for trial, each in untils.items() for until in each]
     memory = compute_memory(pd.DataFrame(rows)).set_index("cell").loc[RNN]
-    assert memory[["shortest", "median", "never change"]].tolist() == [20, 65, 1]
+    assert memory[["models", "median", "never wrong"]].tolist() == [4, 15, 1]
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=4, max_size=4, unique=True))
+def test_pairs_are_separable_where_a_line_is_between_them(points):
+    one, other = np.array(points[:2], float), np.array(points[2:], float)
+    if not (one.mean(axis=0) == other.mean(axis=0)).all():
+        signed = np.concatenate([np.c_[one, np.ones(2)], -np.c_[other, np.ones(2)]])
+        found = optimize.linprog(np.zeros(3), -signed, -np.ones(4), bounds=[(None, None)] * 3)
+        assert (separation(one, other) > 1e-5) == (found.status == 0)
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +255,125 @@ def _grid():
     return get_study("landscape").grid("smoke")
 
 
+def _piece(part, cell, **changes):
+    pieces = get_study("landscape").pieces(_grid(), "smoke", 0)
+    (piece,) = [one for one in pieces if one.labels["part"] == part and one.settings["cell"] == cell]
+    return dataclasses.replace(piece, settings={**piece.settings, **changes})
+
+
+def _numpy_answers(cell, weights, inputs):
+    """Whether models answer yes, from the paper's equations 1 to 6; `weights` by name."""
+    h = np.zeros((len(inputs), weights["recurrent_kernel"].shape[0]))
+    names = ("hidden",) if cell == RNN else ("update", "reset", "candidate")
+    parts = {key: np.split(weights[key], len(names), -1) for key in ("kernel", "recurrent_kernel")}
+    of_input, of_state = np.split(weights["bias"], 2)
+    biases = (np.split(of_input, len(names)), np.split(of_state, len(names)))
+    for step in np.moveaxis(inputs, 1, 0):
+        x = [step @ kernel + bias for kernel, bias in zip(parts["kernel"], biases[0], strict=True)]
+        u = [h @ kernel + bias for kernel, bias in zip(parts["recurrent_kernel"], biases[1], strict=True)]
+        if cell == RNN:
+            h = np.tanh(x[0] + u[0])
+        else:
+            z, r = (1 / (1 + np.exp(-x[gate] - u[gate])) for gate in (0, 1))
+            h = (1 - z) * np.tanh(x[2] + r * u[2]) + z * h
+    logits = h @ weights["readout_kernel"] + weights["readout_bias"]
+    return logits[:, 1] > logits[:, 0]
+
+
+@pytest.mark.parametrize("cell", [RNN, GRU])
+def test_untrained_settings_are_as_right_as_the_equations_say(cell, tmp_path):
+    piece = _piece("untrained", cell, settings=40)
+    piece.run(tmp_path, {}, False)
+    rows = pd.read_csv(tmp_path / "trials.csv")
+    task = paper_task("first", 2, 0)
+    words = task.words("validation")
+    positive = words[np.arange(len(words)), (words >= 6).argmax(axis=1)] < 8
+    names = ("kernel", "recurrent_kernel", "bias", "readout_kernel", "readout_bias")
+    model = MemberBuilder(cell, 2, 1, 2, 2)(word_members(2, [0])[0])
+    shapes = [weight.shape for weight in model.trainable_weights]
+    assert [weight.name for weight in model.trainable_weights] == [name.removeprefix("readout_") for name in names]
+    right = []
+    for setting in uniform_settings(0, 0, CHUNK, model, 1 / np.sqrt(2))[:40].astype(float):
+        parts = np.split(setting, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
+        weights = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+        right.append((_numpy_answers(cell, weights, task.vectors[words].astype(float)) == positive).mean())
+    found = np.repeat(rows["accuracy"], rows["count"])
+    np.testing.assert_allclose(np.sort(found), np.sort(right), atol=2e-3)  # logits that are nearly equal
+
+
+def test_paths_and_perturbations_are_those_of_the_trained_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.studies.landscape.GOOD_PATH", 0.0)
+    monkeypatch.setattr("keras_rnncap.studies.landscape.GOOD_MINIMUM", 0.0)
+    path, perturbed = _piece("path", GRU), _piece("perturbation", GRU, perturbed=2)
+    tables = []
+    for piece, folder in ((path, tmp_path / "path"), (perturbed, tmp_path / "perturbed")):
+        assert piece.run(folder, {}, False)["draw"] == 0
+        tables.append(pd.read_csv(folder / "trials.csv"))
+    paths, rows = tables
+    seeds = [derived_seed(0, number) for number in range(3)]
+    trained = train_word_models(GRU, 2, paper_task("first", 2, 0), seeds, epochs=2, keep=True)
+    for number in range(3):
+        start, *after = trained.weights[:, number]
+        for epoch, (one, other) in enumerate(itertools.pairwise((start, *after)), 1):
+            update, whole = other - one, after[-1] - start
+            (row,) = paths[(paths["trial"] == number) & (paths["epoch"] == epoch)].to_dict("records")
+            cosine = update @ whole / np.linalg.norm(update) / np.linalg.norm(whole)
+            assert row["cosine"] == pytest.approx(cosine, abs=1e-4)
+    last = trained.weights[-1]
+    for number, k in itertools.product((0, 1), (0.1, 1.0)):
+        own = rows[(rows["trial"] == number) & (rows["factor"] == k)].sort_values("epoch")
+        assert own["epoch"].tolist() == [0, 1, 2]
+        noise = k * perturbation(last[number], trained.population.slots, 2, [0, 3, number])
+        assert own["distance"].iloc[0] == pytest.approx(np.linalg.norm(noise), rel=1e-3)
+        assert own["trained_accuracy"].tolist() == pytest.approx([trained.last[number]] * 3)
+        assert own["trained_loss"].tolist() == pytest.approx([trained.loss[-1, number]] * 3, rel=1e-4)
+    assert rows["trial"].nunique() == 2
+
+
+def test_noise_has_the_deviation_of_each_matrix_of_the_equations():
+    population = Population(MemberBuilder(GRU, 200, 1, 100, 2), word_members(200, [0]))
+    model = population.member(0)
+    kernel, bias = model.layers[1].cell.kernel, model.layers[1].cell.bias
+    kernel.assign(np.array(kernel) * np.repeat([1.0, 3.0, 9.0], 200))
+    bias.assign(np.array(bias) * np.repeat([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 200))
+    weights = model.trainable_weights
+    row = np.concatenate([slot.to_row(np.array(one)) for slot, one in zip(population.slots, weights, strict=True)])
+    noise = perturbation(row, population.slots, 200, [0])
+    parts = np.split(noise, np.cumsum([slot.size for slot in population.slots])[:-1])
+    of_kernel, of_bias = (
+        slot.from_row(part)
+        for slot, part in zip(population.slots, parts, strict=True)
+        if slot.layer == 0 and slot.name in ("kernel", "bias")
+    )
+    for noisy, weight, count in ((of_kernel, kernel, 3), (of_bias, bias, 6)):
+        for one, other in zip(np.split(noisy, count, -1), np.split(np.array(weight), count, -1), strict=True):
+            assert one.std() == pytest.approx(other.std(), rel=0.2)
+
+
+def test_answers_to_one_word_and_at_other_lengths_are_those_of_the_best_model(smoke):
+    rows = of_part(read_study(smoke["words"]), "states")
+    for cell, own in rows.groupby("cell"):
+        piece, best = own["piece"].iloc[0], int(own.loc[own["kind"] == "path", "trial"].iloc[0])
+        model = keras.saving.load_model(smoke["words"] / "pieces" / piece / "best" / "model.keras")
+        task = paper_task("count", 4, 0)
+        stops = np.random.default_rng([0, 5]).integers(0, 6, 20)
+        for _, probe in own[(own["kind"] == "probe") & (own["trial"] == best)].iterrows():
+            until = np.nan
+            for count in range(20, 8, -1):
+                (logits,) = np.array(model(task.vectors[[[int(probe["word"]), *stops[:count]]]]))
+                if (logits[1] > logits[0]) != (probe["word"] < 8):
+                    until = count
+            assert probe["until"] == pytest.approx(until, nan_ok=True), cell
+        longer = own[(own["kind"] == "length") & (own["trial"] == best) & (own["length"] == 20)]
+        score = paper_task("count", 4, 0, length=20).score(model, "validation")
+        assert longer["accuracy_at_length"].tolist() == pytest.approx([score], abs=1e-3)
+
+
 def test_fixed_points_and_paths_are_of_one_model(smoke):
     study = read_study(smoke["words"])
     assert set(of_part(study, "words")["kind"]) == {"word"}
     rows = of_part(study, "states")
-    for _, own in rows[rows["kind"] != "probe"].groupby("cell"):
+    for _, own in rows[rows["kind"].isin(("path", "fixed point"))].groupby("cell"):
         assert own["trial"].nunique() == 1
         assert "path" in set(own["kind"])
         assert all(len(json.loads(state)) == 2 for state in own["state"].dropna())
