@@ -5,8 +5,8 @@ authors' own code (`xlstm`, of Beck et al.), ports of the authors' code in `tran
 Mamba, of Gu and Dao; the gated delta rule, of Yang et al.), and `torchrecurrent`. They need torch, and are not required
 by the package: `pip install torch==2.13.0 torchrecurrent transformers xlstm` in an environment of their own.
 
-The table has the largest difference of an output. LEM is expected to differ: the peer's second state sees the old value
-of the first, the paper's the new one.
+The table has the largest difference of an output, and the largest output. LEM is expected to differ: the peer's second
+state sees the old value of the first, the paper's the new one.
 """
 
 from collections.abc import Callable
@@ -189,20 +189,18 @@ PEERS: dict[str, tuple[str, dict[str, Any], Peer]] = {
 """Cell: peer, arguments of the cell, and the peer's outputs."""
 
 
-def largest_difference(name: str) -> float:
-    """Returns by how much an output of a cell differs from its peer's at most."""
+def outputs(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the outputs of a cell, and those of its peer with the same weights."""
     _, options, peer = PEERS[name]
     rng = np.random.default_rng(0)
     layer = keras.layers.RNN(get_cell(name)(UNITS, **options), return_sequences=True)
     x = rng.normal(size=(BATCH, LENGTH, WIDTH)).astype("float32")
     layer(x)
     for weight in layer.cell.trainable_weights:
-        if weight.name != "initial_state":
-            weight.assign(rng.normal(scale=0.5, size=weight.shape))
-        else:
-            weight.assign(np.zeros(weight.shape))
+        starts_at_zero = weight.name == "initial_state"
+        weight.assign(np.zeros(weight.shape) if starts_at_zero else rng.normal(scale=0.5, size=weight.shape))
     weights = {weight.name: keras.ops.convert_to_numpy(weight) for weight in layer.cell.trainable_weights}
-    return float(np.abs(keras.ops.convert_to_numpy(layer(x)) - peer(weights, x)).max())
+    return keras.ops.convert_to_numpy(layer(x)), peer(weights, x)
 
 
 def main() -> None:
@@ -210,10 +208,11 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--cells", nargs="+", choices=list(PEERS), default=list(PEERS))
     options = arguments.parse_args()
-    rows = [
-        {"cell": name, "peer": PEERS[name][0], "largest difference": f"{largest_difference(name):.1e}"}
-        for name in options.cells
-    ]
+    rows = []
+    for name in options.cells:
+        ours, theirs = outputs(name)
+        row = {"cell": name, "peer": PEERS[name][0], "largest difference": f"{np.abs(ours - theirs).max():.1e}"}
+        rows.append(row | {"largest output": f"{np.abs(ours).max():.2g}"})
     show(f"Outputs of {BATCH} sequences of {LENGTH} steps, {UNITS} units, beside the peer's", rows, texts=2)
 
 
