@@ -174,6 +174,13 @@ PEERS: dict[str, tuple[str, dict[str, Any], Peer]] = {
     "ugrnn": ("torchrecurrent", {"forget_bias": 0.0}, _torchrecurrent("UGRNN")),
     "mgu": ("torchrecurrent", {}, _torchrecurrent("MGU")),
     "janet": ("torchrecurrent", {}, _torchrecurrent("JANET", lambda _: {"beta": np.array(1.0, "float32")})),
+    "fastgrnn": (
+        "torchrecurrent",
+        {},
+        _torchrecurrent(
+            "FastGRNN", lambda w: {name: w[name].reshape(1) for name in ("zeta", "nu")}, nonlinearity="sigmoid"
+        ),
+    ),
     "indrnn": (
         "torchrecurrent",
         {"activation": "tanh"},
