@@ -73,10 +73,14 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
 
     Of each model that of the word to which its answer is wrong first, at the length of training or later; where a model
     comes to rest at one answer, words of this answer are never forgotten. Of the models the quartiles, and how many
-    keep all four words to the end.
+    keep all four words to the end. Cells without good models have no numbers.
     """
     table = []
-    for cell, own in probes[probes["accuracy"] >= GOOD].groupby("cell"):
+    for cell, every in probes.groupby("cell"):
+        own = every[every["accuracy"] >= GOOD]
+        if own.empty:
+            table.append({"cell": cell, "models": 0})
+            continue
         each = _shortest(own)
         low, median, high = each.quantile([0.25, 0.5, 0.75])
         kept = own["until"].isna().groupby(own["trial"]).all()

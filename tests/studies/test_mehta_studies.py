@@ -191,7 +191,10 @@ def test_a_memory_is_of_the_word_to_which_the_answer_is_wrong_first():
     common = {"cell": RNN, "accuracy": 1.0, "probed": 100}
     untils = {0: [10, np.nan, np.nan, 30], 1: [20, 20, 40, np.nan], 2: [np.nan] * 4, 3: [9, 9, np.nan, np.nan]}
     rows = [{**common, "trial": trial, "until": until} for trial, each in untils.items() for until in each]
-    memory = compute_memory(pd.DataFrame(rows)).set_index("cell").loc[RNN]
+    rows.append({**common, "cell": GRU, "trial": 0, "until": 20, "accuracy": 0.9})
+    table = compute_memory(pd.DataFrame(rows)).set_index("cell")
+    assert (table.loc[GRU, "models"], table.loc[GRU, "median"]) == (0, pytest.approx(np.nan, nan_ok=True))
+    memory = table.loc[RNN]
     assert memory[["models", "median", "never wrong"]].tolist() == [4, 15, 1]
 
 
