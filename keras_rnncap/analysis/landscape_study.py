@@ -58,11 +58,11 @@ def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_recovery(perturbed: pd.DataFrame) -> pd.DataFrame:
-    """Returns means over trained models, for each cell and factor: before and after training again."""
-    ends = perturbed.groupby(["cell", "factor", "trial"])["epoch"].transform("max")
+    """Returns means over trained models, for each shape, cell and factor: before and after training again."""
+    keys = ["word_dim", "units", "cell", "factor"]
+    ends = perturbed.groupby([*keys, "trial"])["epoch"].transform("max")
     first, last = perturbed[perturbed["epoch"] == 0], perturbed[perturbed["epoch"] == ends]
     columns = ["accuracy", "loss", "distance"]
-    keys = ["cell", "factor"]
     before, after = (table.groupby(keys)[columns].mean() for table in (first, last))
     table = before.add_suffix(" before").join(after.add_suffix(" after"))
     return table.assign(models=first.groupby(keys).size()).reset_index()
@@ -145,19 +145,20 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
     Dotted: before the perturbation.
     """
     measures = {"loss": "cross-entropy", "accuracy": "accuracy", "distance": "distance of weights"}
-    figure, grid = new_grid(len(PAPER_CELLS), len(measures), (3.6 * len(measures), 5.5), sharex=True)
+    rows = list(perturbed.groupby(["word_dim", "units", "cell"]))
+    figure, grid = new_grid(len(rows), len(measures), (3.6 * len(measures), 2.75 * len(rows)), sharex=True)
     factors = sorted(perturbed["factor"].unique())
-    for row, cell in enumerate(PAPER_CELLS):
-        here = perturbed[perturbed["cell"] == cell]
+    for row, ((word_dim, units, cell), here) in enumerate(rows):
         for column, (measure, label) in enumerate(measures.items()):
+            axes = grid[row, column]
             for place, factor in enumerate(factors):
                 curve = here[here["factor"] == factor].groupby("epoch")[measure].mean()
                 alpha = 0.3 + 0.7 * (place + 1) / len(factors)
-                grid[row, column].plot(curve, color=cell_color(cell), alpha=alpha, label=f"k = {factor:g}")
+                axes.plot(curve, color=cell_color(cell), alpha=alpha, label=f"k = {factor:g}")
             before = here[f"trained_{measure}"].mean() if f"trained_{measure}" in here else 0.0
-            grid[row, column].axhline(before, color="0.2", linestyle=":", linewidth=1)
-            grid[row, column].set_ylabel(label)
-            grid[row, column].set_title(plain(cell), fontsize="small")
+            axes.axhline(before, color="0.2", linestyle=":", linewidth=1)
+            axes.set_ylabel(label)
+            axes.set_title(f"{plain(cell)} ({word_dim:.0f} x {units:.0f})", fontsize="small")
         grid[row, 0].legend(frameon=False, fontsize="x-small")
     for axes in grid[-1]:
         axes.set_xlabel("epochs")
@@ -235,62 +236,61 @@ def _known_distances(untrained: pd.DataFrame) -> pd.DataFrame:
     return table.dropna(subset=["distance"]) if "distance" in table else table[:0]
 
 
-def _claim_of_paths(claim: str, paper: str, path: pd.DataFrame, measure: str, sign: int, rule: str) -> Claim:
+def _claim_of_trained(
+    claim: str, paper: str, table: pd.DataFrame, measure: str, sign: int, fewest: int, rule: str
+) -> Claim:
     """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's."""
-    told, p_values, differences = [], [], []
-    for (word_dim, units), shape in compute_roughness(path).groupby(["word_dim", "units"]):
+    told, p_values, differences, missing = [], [], [], []
+    for (word_dim, units), shape in table.groupby(["word_dim", "units"]):
         one, other = (shape[shape["cell"] == cell][measure] for cell in (GRU, RNN))
-        if min(len(one), len(other)) >= FEWEST_PATHS:
-            p_values.append(permutation_p(shape, measure))
-            differences.append(sign * (one.mean() - other.mean()))
-            counts = f"n = {len(one)} and {len(other)}"
-            told.append(f"{word_dim} x {units}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts})")
-    if len(told) < 2:
-        return open_claim(claim, paper, f"fewer than {FEWEST_PATHS} trainings of one cell at 96% and above")
+        counts = f"n = {len(one)} and {len(other)}"
+        if min(len(one), len(other)) < fewest:
+            missing.append(f"{word_dim:.0f} x {units:.0f}: {counts}")
+            continue
+        p_values.append(permutation_p(shape, measure))
+        differences.append(sign * (one.mean() - other.mean()))
+        told.append(f"{word_dim:.0f} x {units:.0f}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts})")
+    if not told:
+        found = "; ".join(missing) or "none"
+        return open_claim(claim, paper, f"fewer than {fewest} good trainings of one cell (GRU and RNN, {found})")
     difference, p_value = np.array(differences), correct_holm(p_values)
     return Claim(
         claim,
         paper,
-        "; ".join(told),
+        "; ".join([*told, *(f"too few at {text}" for text in missing)]),
         decide(bool(((difference > 0) & (p_value < LEVEL)).all()), bool(((difference < 0) & (p_value < LEVEL)).any())),
-        f"{rule}, permutation tests within draws, Holm's correction: p = "
-        f"{', '.join(f'{p:.2g}' for p in p_value)}; holds if so at both shapes, does not if the reverse at one",
+        f"{rule}, permutation tests within draws, Holm's correction: p = {', '.join(f'{p:.2g}' for p in p_value)}; "
+        f"holds if so at every shape of which both cells have {fewest} good trainings, does not if the reverse at one",
     )
 
 
 def claim_smoother(path: pd.DataFrame) -> Claim:
     """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
+    claim = "The GRU's way is smoother than the RNN's"
     paper = "the cosine of the update with the whole way is smoother for the GRU, at 2 x 4 and 4 x 8"
     rule = "smaller mean change of the cosine from epoch to epoch"
-    return _claim_of_paths("The GRU's way is smoother than the RNN's", paper, path, "roughness", -1, rule)
+    return _claim_of_trained(claim, paper, compute_roughness(path), "roughness", -1, FEWEST_PATHS, rule)
 
 
 def claim_straighter(path: pd.DataFrame) -> Claim:
     """Tests whether the GRU's updates point more along the whole way, by permutation of trainings, at each shape."""
+    claim = "The GRU's way is straighter than the RNN's"
     paper = "the cosine of the update with the whole way is consistently high for the GRU, at 2 x 4 and 4 x 8"
-    rule = "larger mean of the cosine"
-    return _claim_of_paths("The GRU's way is straighter than the RNN's", paper, path, "mean cosine", 1, rule)
+    return _claim_of_trained(
+        claim, paper, compute_roughness(path), "mean cosine", 1, FEWEST_PATHS, "larger mean cosine"
+    )
 
 
 def claim_robust(perturbed: pd.DataFrame) -> Claim:
     """Tests whether the GRU is better than the RNN 30 epochs after a perturbation of k = 1, by permutation."""
     claim = "The GRU recovers better from a perturbation"
-    paper = "close to 90% within 30 epochs even at k = 1; the RNN does not"
-    values, last = {}, perturbed
+    paper = "2 x 4: close to 90% within 30 epochs even at k = 1; the RNN does not"
     if len(perturbed):
-        last = perturbed[perturbed["factor"] == 1.0]
-        last = last[last["epoch"] == last.groupby("cell")["epoch"].transform("max")]
-        values = {cell: 100 * own for cell, own in last.groupby("cell")["accuracy"]}
-    if len(values) < 2 or min(map(len, values.values())) < FEWEST_PERTURBED:
-        return open_claim(claim, paper, f"fewer than {FEWEST_PERTURBED} trained models of one cell at 98% and above")
-    p_value, difference = permutation_p(last, "accuracy"), values[GRU].mean() - values[RNN].mean()
-    return Claim(
-        claim,
-        paper,
-        ", ".join(f"{cell} {values[cell].mean():.1f}% (n = {len(values[cell])})" for cell in PAPER_CELLS),
-        decide(bool(p_value < LEVEL and difference > 0), bool(p_value < LEVEL and difference < 0)),
-        f"permutation test within draws of the mean accuracy 30 epochs after k = 1: p = {p_value:.2g}",
-    )
+        last = perturbed[(perturbed["factor"] == 1.0) & (perturbed["epoch"] == perturbed["epoch"].max())]
+    else:
+        last = pd.DataFrame(columns=["word_dim", "units"])
+    rule = "larger mean accuracy 30 epochs after k = 1, of models of at least 98%"
+    return _claim_of_trained(claim, paper, last, "accuracy", 1, FEWEST_PERTURBED, rule)
 
 
 def claim_return(perturbed: pd.DataFrame) -> Claim:
@@ -299,7 +299,7 @@ def claim_return(perturbed: pd.DataFrame) -> Claim:
     paper = "the distance never gets close to zero, and changes little"
     if perturbed.empty:
         return open_claim(claim, paper, "no perturbed models")
-    keys = ["cell", "factor", "trial"]
+    keys = ["cell", "word_dim", "units", "factor", "trial"]
     ends = perturbed.groupby(keys)["epoch"].transform("max")
     first = perturbed[perturbed["epoch"] == 0].set_index(keys)["distance"]
     last = perturbed[perturbed["epoch"] == ends].set_index(keys)["distance"]
@@ -322,7 +322,10 @@ def _each_training(table: pd.DataFrame) -> pd.DataFrame:
 def landscape_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 7 to 10, and what they say."""
     shown = Exhibits()
-    untrained, path, perturbed = (_each_training(of_part(rows, part)) for part in ("untrained", "path", "perturbation"))
+    untrained, trained = (_each_training(of_part(rows, part)) for part in ("untrained", "trained"))
+    path, perturbed = (
+        trained[trained["kind"] == kind] if len(trained) else trained for kind in ("path", "perturbation")
+    )
     if len(untrained):
         count = int(untrained.groupby(["cell", "word_dim", "units"])["count"].sum().max())
         caption = f"Validation accuracy of {count:,} random settings of each model, without training."
@@ -330,20 +333,17 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
         shown.add("landscape-boxes", "The same as boxes", "fig. 8", caption, plot_boxes(untrained))
         table = compute_distances(untrained).round(4)
         shown.add("landscape-distances", "The same as numbers", "fig. 7", caption, table)
-    if len(path) and "cosine" in path:
-        caption = "Cosine of the update of each epoch with the whole way, of trainings that reached 96%."
+    if len(path):
+        caption = "Cosine of the update of each epoch with the whole way, of trainings that end at 96% or more."
         shown.add("landscape-paths", "Updates beside the whole way", "fig. 9", caption, plot_paths(path))
         means = compute_roughness(path).groupby(["cell", "word_dim", "units"])
         table = means[["roughness", "mean cosine", "epochs"]].mean().assign(trainings=means.size()).round(3)
         shown.add("landscape-roughness", "Roughness", "fig. 9", caption, table.reset_index())
-    if len(perturbed) and "factor" in perturbed:
+    if len(perturbed):
         caption = "Trained models of at least 98%, perturbed by k times the deviation of each matrix, trained again."
         shown.add("landscape-perturbations", "Perturbations", "fig. 10", caption, plot_perturbations(perturbed))
         table = compute_recovery(perturbed).round(3)
         shown.add("landscape-recovery", "The same as numbers", "fig. 10", caption, table)
     shown.claims += [claim_same_accuracies(untrained), claim_equal_frequency(untrained)]
-    cosines = path if "cosine" in path else path[:0]
-    shown.claims += [claim_smoother(cosines), claim_straighter(cosines)]
-    factor = perturbed if "factor" in perturbed else pd.DataFrame()
-    shown.claims += [claim_robust(factor), claim_return(factor)]
+    shown.claims += [claim_smoother(path), claim_straighter(path), claim_robust(perturbed), claim_return(perturbed)]
     return shown

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,7 @@ from keras_rnncap.studies.word_models import (
     EPOCHS,
     LENGTH,
     SPLIT,
+    Trained,
     paper_task,
     train_word_models,
     word_members,
@@ -41,6 +42,8 @@ GOOD_PATH, GOOD_MINIMUM = 0.96, 0.98
 """The accuracies of trained models of which updates and perturbations are shown."""
 RETRAINED = 30
 """Epochs after a perturbation."""
+TRAINED = ((2, 4), (4, 8))
+"""Numbers of a word vector, and units, of the trained models."""
 
 
 class UntrainedPiece(TrainingPiece):
@@ -87,60 +90,52 @@ class UntrainedPiece(TrainingPiece):
         return self._row(task.data, model.count_params(), seconds, found)
 
 
-class PathPiece(TrainingPiece):
-    """Updates of weights in training, beside the whole way."""
+class TrainedPiece(TrainingPiece):
+    """Updates of weights in training, beside the whole way; and trainings from perturbed weights."""
 
     def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
-        """Trains the models, and returns the piece's row."""
+        """Trains the models, perturbs those that are good enough, and returns the piece's row."""
         del rows
         began = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         trained, data = self._trained(progress, keep=True)
-        trials = []
+        trials = [*self._path(trained), *self._perturbed(trained)]
+        return self._finished(folder, trials, trained, data, began)
+
+    def _path(self, trained: Trained) -> Iterator[dict[str, Any]]:
+        """Yields the cosine of each update of the models that end good with their whole way."""
         assert trained.weights is not None
         for number in np.flatnonzero(trained.last >= GOOD_PATH):
             last = int(trained.epochs[number])
             for epoch, cosine in enumerate(cosines(trained.weights[: last + 1, number]), 1):
-                trials.append(
-                    {"trial": int(number), "status": "completed", "epoch": epoch, "cosine": cosine}
+                yield (
+                    {"trial": int(number), "status": "completed", "kind": "path", "epoch": epoch, "cosine": cosine}
                     | {"accuracy": trained.accuracy[epoch, number], "loss": trained.loss[epoch, number]}
                 )
-        return self._finished(folder, trials, trained, data, began)
 
-
-class PerturbationPiece(TrainingPiece):
-    """Trained models whose weights are perturbed, and trained again."""
-
-    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
-        """Trains the models, perturbs those that are good enough, and trains all of these as one population."""
-        del rows
-        settings, began = dict(self.settings), time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
-        first, data = self._trained(progress)
-        weights, last = np.array(first.population.rows), first.last
-        good = np.flatnonzero(last >= GOOD_MINIMUM)[: settings["perturbed"]]
-        trials: list[dict[str, Any]] = []
-        if len(good):
-            cases = list(itertools.product(good.tolist(), FACTORS))
-            slots = first.population.slots
-            noise = {
-                number: perturbation(weights[number], slots, settings["units"], [settings["seed"], 3, number])
-                for number in good.tolist()
-            }
-            starts = np.array([weights[number] + k * noise[number] for number, k in cases])
-            task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
-            options: dict[str, Any] = {"epochs": settings["retrained"], "keep": True, "stops": False, "starts": starts}
-            again = train_word_models(settings["cell"], settings["units"], task, range(len(cases)), **options)
-            assert again.weights is not None
-            for place, (number, k) in enumerate(cases):
-                for epoch in range(len(again.accuracy)):
-                    away = float(np.linalg.norm(again.weights[epoch, place] - weights[number]))
-                    trials.append(
-                        {"trial": number, "status": "completed", "factor": k, "epoch": epoch, "distance": away}
-                        | {"accuracy": again.accuracy[epoch, place], "loss": again.loss[epoch, place]}
-                        | {"trained_accuracy": last[number], "trained_loss": first.last_loss[number]}
-                    )
-        return self._finished(folder, trials, first, data, began)
+    def _perturbed(self, trained: Trained) -> Iterator[dict[str, Any]]:
+        """Trains the best models again from perturbed weights, all as one population, and yields how they do."""
+        settings, weights, slots = self.settings, np.array(trained.population.rows), trained.population.slots
+        good = np.flatnonzero(trained.last >= GOOD_MINIMUM)[: settings["perturbed"]].tolist()
+        if not good:
+            return
+        noise = {
+            number: perturbation(weights[number], slots, settings["units"], [settings["seed"], 3, number])
+            for number in good
+        }
+        cases = list(itertools.product(good, FACTORS))
+        starts = np.array([weights[number] + k * noise[number] for number, k in cases])
+        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        options: dict[str, Any] = {"epochs": settings["retrained"], "keep": True, "stops": False, "starts": starts}
+        again = train_word_models(settings["cell"], settings["units"], task, range(len(cases)), **options)
+        assert again.weights is not None
+        for (place, (number, k)), epoch in itertools.product(enumerate(cases), range(len(again.accuracy))):
+            away = float(np.linalg.norm(again.weights[epoch, place] - weights[number]))
+            yield (
+                {"trial": number, "status": "completed", "kind": "perturbation", "factor": k, "epoch": epoch}
+                | {"distance": away, "accuracy": again.accuracy[epoch, place], "loss": again.loss[epoch, place]}
+                | {"trained_accuracy": trained.last[number], "trained_loss": trained.last_loss[number]}
+            )
 
 
 def perturbation(row: np.ndarray, slots: Sequence[Slot], units: int, seed: Sequence[int]) -> np.ndarray:
@@ -177,17 +172,18 @@ def _counted(file: Path) -> tuple[int, np.ndarray, float]:
 class LandscapeStudy(Study):
     """How often random settings answer rightly, how straight training goes, and what a perturbation does.
 
-    Three parts: `untrained` (figures 7 and 8), `path` (figure 9) and `perturbation` (figure 10).
+    Two parts: `untrained` (figures 7 and 8), and `trained` (figures 9 and 10).
     """
 
     name = "landscape"
     title = "What does the surface of the loss look like?"
     source = "Mehta, figures 7 to 10"
     differences = (
-        "Figures 9 and 10 of the paper are of one model each, here of all that are good enough. After a perturbation, "
-        "models train at a constant rate of 0.001 for 30 epochs; the paper does not say how the rate goes on. Noise "
-        "has the standard deviation of each matrix or bias of eq. 1 to 6; the paper can also be read as that of all "
-        "together. The untrained settings of a model share one draw of sequences and word vectors."
+        "Figures 9 and 10 of the paper are of one model each, here of all that are good enough; its figure 10 is of "
+        "2 x 4 alone. After a perturbation, models train at a constant rate of 0.001 for 30 epochs; the paper does not "
+        "say how the rate goes on. Noise has the standard deviation of each matrix or bias of eq. 1 to 6; the paper "
+        "can also be read as that of all together. The untrained settings of a model share one draw of sequences and "
+        "word vectors."
     )
     profiles: ClassVar = {name: Grid(PAPER_CELLS, (), (), ()) for name in ("smoke", "laptop", "paper")}
     untrained: ClassVar = {"smoke": 2 * CHUNK, "laptop": 1_000_000, "paper": 1_000_000}
@@ -215,14 +211,12 @@ class LandscapeStudy(Study):
                 }
                 names = ("untrained", "first", cell, word_dim, units, f"seed{seed}")
                 pieces.append(UntrainedPiece(piece_name(*names), shape, {"part": "untrained"}, work))
-            training |= {"cell": cell, "rule": "first"}
-            again = {"perturbed": 10, "retrained": min(RETRAINED, self.epochs[profile])}
-            for draw in range(self.draws[profile]):
-                for word_dim, units in few[:1] if profile == "smoke" else ((2, 4), (4, 8)):
-                    pieces.append(training_piece(PathPiece, "path", draw, word_dim=word_dim, units=units, **training))
-                word_dim, units = few[0] if profile == "smoke" else (2, 4)
-                options = {"word_dim": word_dim, "units": units, **training, **again}
-                pieces.append(training_piece(PerturbationPiece, "perturbation", draw, **options))
+            training |= {"cell": cell, "rule": "first", "perturbed": 10}
+            training["retrained"] = min(RETRAINED, self.epochs[profile])
+            trained = few if profile == "smoke" else TRAINED
+            for draw, (word_dim, units) in itertools.product(range(self.draws[profile]), trained):
+                shape = {"word_dim": word_dim, "units": units}
+                pieces.append(training_piece(TrainedPiece, "trained", draw, **shape, **training))
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)

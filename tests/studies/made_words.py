@@ -59,22 +59,19 @@ def landscape(shift=0.0, rougher=0.2, straighter=0.2, recovers=(0.7, 0.95), retu
                 count = int(1e6 * np.exp(-(((place - 100) / 20) ** 2)))
                 trials.append(row | {"count": solutions[not is_rnn] if place == 185 else count})
         for word_dim, units in ((2, 4), (4, 8)):
-            name = f"path-{cell}-{word_dim}-{units}"
-            piece = {"piece": name, "part": "path", "cell": cell, "word_dim": word_dim, "units": units}
+            name = f"trained-{cell}-{word_dim}-{units}"
+            piece = {"piece": name, "part": "trained", "cell": cell, "word_dim": word_dim, "units": units}
             pieces.append(piece | {"rule": "first", "best_score": 0.99})
             for trial, epoch in itertools.product(range(models), range(1, 31)):
                 cosine = 0.5 + straighter * (not is_rnn) + (0.1 + rougher * is_rnn) * rng.uniform(-1, 1)
-                row = {"piece": name, "trial": trial, "status": "completed", "accuracy": 0.97, "loss": 0.1}
-                trials.append(row | {"epoch": epoch, "cosine": cosine})
-        name = f"perturbation-{cell}-2-4"
-        piece = {"piece": name, "part": "perturbation", "cell": cell, "word_dim": 2, "units": 4}
-        pieces.append(piece | {"rule": "first", "best_score": 0.99})
-        for trial, factor, epoch in itertools.product(range(models), (0.1, 1.0), range(31)):
-            accuracy = recovers[not is_rnn] + 0.02 * rng.uniform(-1, 1)
-            row = {"piece": name, "trial": trial, "status": "completed", "accuracy": accuracy, "loss": 0.1}
-            away = factor * (1 + (returns - 1) * epoch / 30)
-            trials.append(row | {"factor": factor, "epoch": epoch, "distance": away, "trained_accuracy": 0.99})
-            trials[-1]["trained_loss"] = 0.05
+                row = {"piece": name, "trial": trial, "status": "completed", "kind": "path", "epoch": epoch}
+                trials.append(row | {"accuracy": 0.97, "loss": 0.1, "cosine": cosine})
+            for trial, factor, epoch in itertools.product(range(models), (0.1, 1.0), range(31)):
+                accuracy = recovers[not is_rnn] + 0.02 * rng.uniform(-1, 1)
+                row = {"piece": name, "trial": trial, "status": "completed", "kind": "perturbation", "epoch": epoch}
+                away = factor * (1 + (returns - 1) * epoch / 30)
+                row |= {"accuracy": accuracy, "loss": 0.1, "factor": factor, "distance": away}
+                trials.append(row | {"trained_accuracy": 0.99, "trained_loss": 0.05})
     return _tables(pieces, trials)
 
 

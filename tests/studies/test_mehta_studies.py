@@ -101,6 +101,11 @@ def test_the_landscape_is_judged_by_distances_and_permutations():
     assert verdicts("landscape", alike)[2:5] == ["undecided"] * 3
     few = landscape(models=4)
     assert verdicts("landscape", few)[2:5] == ["undecided"] * 3
+    pieces, trials = landscape()
+    some = trials["piece"].str.endswith(f"{RNN}-2-4") & (trials["trial"] > 3) & trials["kind"].notna()
+    claims = get_study("landscape").exhibits(StudyRows(pieces, trials[~some])).claims
+    assert [claim.verdict for claim in claims[2:5]] == ["holds"] * 3
+    assert all("too few at 2 x 4: n = 12 and 4" in claim.ours for claim in claims[2:5])
 
 
 def test_as_many_solutions_are_seen_in_solutions_alone():
@@ -307,12 +312,9 @@ def test_untrained_settings_are_as_right_as_the_equations_say(cell, tmp_path):
 def test_paths_and_perturbations_are_those_of_the_trained_weights(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_rnncap.studies.landscape.GOOD_PATH", 0.0)
     monkeypatch.setattr("keras_rnncap.studies.landscape.GOOD_MINIMUM", 0.0)
-    path, perturbed = _piece("path", GRU), _piece("perturbation", GRU, perturbed=2)
-    tables = []
-    for piece, folder in ((path, tmp_path / "path"), (perturbed, tmp_path / "perturbed")):
-        assert piece.run(folder, {}, False)["draw"] == 0
-        tables.append(pd.read_csv(folder / "trials.csv"))
-    paths, rows = tables
+    assert _piece("trained", GRU, perturbed=2).run(tmp_path, {}, False)["draw"] == 0
+    table = pd.read_csv(tmp_path / "trials.csv")
+    paths, rows = (table[table["kind"] == kind] for kind in ("path", "perturbation"))
     seeds = [derived_seed(0, number) for number in range(3)]
     trained = train_word_models(GRU, 2, paper_task("first", 2, 0), seeds, epochs=2, keep=True)
     for number in range(3):
