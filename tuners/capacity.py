@@ -48,8 +48,10 @@ FEWEST_PER_PARAMETER = 100
 """Those with which many trials at once may be better than few."""
 SEARCH_PER_PARAMETER = 200
 """Those with which a search is worth more than a few longer trials."""
-TRIALS = (12, 200)
-"""The fewest trials of a search and the most that a measurement of given time divides it by, where it may choose."""
+FEWEST_TRIALS, MOST_TRIALS = 12, 200
+"""The fewest trials of a search, and the most that a measurement of a small model divides its time by."""
+FEWER_TRIALS = 1.75
+"""The power of the number of parameters with which that most falls: more steps help large models more than trials."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,14 +187,25 @@ def measure_capacity(
     facts = {"space": space, "centered": task.centered}
     with closing_workers(job, engine) as workers:
         if minutes is not None:
-            usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params)
+            usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params, trials_for(params))
             search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
-            plan = make_plan(job, minutes, slots, workers, steps, *usual, TRIALS, spent, search).limited(trials)
+            plan = make_plan(job, minutes, slots, workers, steps, *usual, spent, search).limited(trials)
             trials, job = plan.trials, job.with_steps(plan.steps)
             proposals |= {"deadline": plan.deadline, "most": plan.most}
         assert trials
         options = SearchOptions(**proposals, rule=QuantileRule(), slots=slots, engine=workers, progress=progress)
         return _CapacityRun.run(job, cell, trials, options, out, overwrite, identity, **facts)
+
+
+def trials_for(params: int) -> tuple[int, int]:
+    """Returns the fewest and the most trials that a measurement of given time is divided into, where it may choose.
+
+    Example:
+    >>> trials_for(300), trials_for(1_000), trials_for(3_000)
+    ((12, 200), (12, 24), (12, 12))
+    """
+    most = int(MOST_TRIALS * min(Capacity.params / params, 1.0) ** FEWER_TRIALS)
+    return FEWEST_TRIALS, max(FEWEST_TRIALS, most)
 
 
 def capacity_task(
