@@ -18,11 +18,13 @@ import pytest
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
 from scipy import integrate, stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import keras_rnncap.tuners.oracles.gp_bandit as oracle_module
 from keras_rnncap.errors import InputError
 from keras_rnncap.tuners import GPBanditOracle
 from keras_rnncap.tuners.oracles.encoding import SpaceEncoding
+from keras_rnncap.tuners.oracles.gaussian_process import GaussianProcess
 from keras_rnncap.tuners.oracles.gp_bandit import expected_improvement
 from keras_rnncap.tuners.oracles.warping import WARPINGS, is_telling, robust_scores
 
@@ -135,6 +137,23 @@ def test_failures_teach_it_where_not_to_go(tmp_path, limit):
     assert np.median(late) < (4 if limit > -2 else 8)
     assert np.median(rates) == pytest.approx(min(limit, -2), abs=0.03)
     assert np.median(scores) > -((min(limit, -2) + 2) ** 2) - 0.01
+
+
+def blas_threads():
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+def test_proposals_compute_with_one_thread_beside_those_that_train(tmp_path, monkeypatch):
+    threads = set()
+
+    def process(*given, **options):
+        threads.update(blas_threads())
+        return GaussianProcess(*given, **options)
+
+    monkeypatch.setattr(oracle_module, "GaussianProcess", process)
+    with threadpool_limits(2, "blas"):
+        run(make(tmp_path, max_trials=60), 12)
+        assert (threads, blas_threads()) == ({1}, {2})
 
 
 def square():

@@ -1,5 +1,6 @@
 """A KerasTuner oracle: Bayesian optimization by a Gaussian process, for any number of trials at the same time."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from scipy import special, stats
+from threadpoolctl import ThreadpoolController
 
 from keras_rnncap.errors import check_integer, check_seed
 from keras_rnncap.tuners.oracles.durable import DurableOracle
@@ -30,6 +32,12 @@ INITIAL, PROCESS = "initial", "process"
 """What proposed a trial: a sequence that fills the space, before the process is asked, or the process."""
 FAILURE_NOISE = (0.0, 1.0)
 """Mean and deviation of the prior of the logarithm of the share of failures that no place explains."""
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """Returns the libraries of this process that compute with threads of their own."""
+    return ThreadpoolController()
 
 
 class GPBanditOracle(DurableOracle):
@@ -89,6 +97,10 @@ class GPBanditOracle(DurableOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of the next trial, or that there is none."""
         del trial_id
+        with _libraries().limit(limits=1, user_api="blas"):  # matrices are small; threads wait for those that train
+            return self._proposal()
+
+    def _proposal(self) -> dict[str, Any]:
         encoding = SpaceEncoding(self.get_space())
         if not encoding.dimensions:
             return {"status": TrialStatus.STOPPED} if self.trials else {"status": TrialStatus.RUNNING, "values": {}}
