@@ -20,7 +20,7 @@ from keras_rnncap.cells import get_cell
 
 BATCH, LENGTH, WIDTH, UNITS = 4, 20, 5, 6
 OPEN = 1.2784645427610738
-"""Of which the SiLU is 1."""
+"""x with SiLU(x) = 1: makes Mamba's output gate 1."""
 Weights = dict[str, np.ndarray]
 Peer = Callable[[Weights, np.ndarray], np.ndarray]
 
@@ -218,7 +218,8 @@ def main() -> None:
     rows = []
     for name in options.cells:
         ours, theirs = outputs(name)
-        row = {"cell": name, "peer": PEERS[name][0], "largest difference": f"{np.abs(ours - theirs).max():.1e}"}
+        peer = PEERS[name][0] + (", another form" if name == "lem" else "")
+        row = {"cell": name, "peer": peer, "largest difference": f"{np.abs(ours - theirs).max():.1e}"}
         rows.append(row | {"largest output": f"{np.abs(ours).max():.2g}"})
     show(f"Outputs of {BATCH} sequences of {LENGTH} steps, {UNITS} units, beside the peer's", rows, texts=2)
 

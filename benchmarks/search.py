@@ -31,14 +31,12 @@ FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "
 MEASURED = Path(__file__).parent / "measured" / "cells.csv"
 
 
-def _measure(
-    cell: str, space: str, minutes: float, params: int, seed: int, steps: int | None, out: Path
-) -> dict[str, Any]:
+def _measure(cell: str, space: str, minutes: float, params: int, seed: int, out: Path) -> dict[str, Any]:
     """Returns the row of a measurement."""
     depth = CELLS[cell]
-    out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-steps{steps}-seed{seed}"
+    out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-seed{seed}"
     same: dict[str, Any] = {"minutes": minutes, "params": params, "seed": seed}
-    result = measure_capacity(cell, space=space, depth=depth, steps=steps, **same, out=out, progress="summary")
+    result = measure_capacity(cell, space=space, depth=depth, **same, out=out, progress="summary")
     return {"cell": cell, "space": space, **same, **{name: getattr(result, name) for name in FACTS}}
 
 
@@ -51,7 +49,7 @@ def cells(options: argparse.Namespace) -> None:
             there = {tuple(row[name] for name in KEY) for row in read_rows(options.rows)}
             if task not in there:
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    append_rows(options.rows, [pool.apply(_measure, (*task, options.steps, options.out))])
+                    append_rows(options.rows, [pool.apply(_measure, (*task, options.out))])
     rows = pd.DataFrame(read_rows(options.rows))
     for name in ("space", "minutes", "params"):
         rows = rows[rows[name] == getattr(options, name)]
@@ -121,10 +119,12 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=3.0, help="of a measurement, for cells")
     arguments.add_argument("--params", type=int, default=300, help="of a model, for cells")
     arguments.add_argument("--space", choices=SPACES_HERE, default=Capacity.space, help="of the search, for cells")
-    arguments.add_argument("--steps", type=int, help="of a trial; what suits the time for cells, 5,000 for oracles")
+    arguments.add_argument("--steps", type=int, help="of a trial, 5,000 if not given; for oracles")
     arguments.add_argument("--rows", type=Path, default=MEASURED, help="what was measured, for cells")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     options = arguments.parse_args()
+    if options.steps and options.what != "oracles":
+        arguments.error(f"--steps is for oracles; the time of {options.what} says how many steps there are")
     benchmark, trials = benchmarks[options.what]
     options.trials = options.trials or trials
     benchmark(options)

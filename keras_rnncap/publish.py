@@ -182,7 +182,7 @@ def _pack_classifier(study: Path, row: pd.Series, rows: StudyRows, name: str, ve
         **{fact: getattr(task, fact) for fact in OF_TASK},
         **evaluate(model, task)._asdict(),
     )
-    pictures = {"paths of the state, and fixed points": plot_states(states[states["cell"] == row["cell"]])}
+    pictures = {"paths of the state, and fixed points": plot_states(states[states["piece"] == row["piece"]])}
     return save(model, directory, facts, pictures)
 
 

@@ -294,6 +294,11 @@ class TestBoxes(FigureContract):
         return (of_part(StudyRows(*landscape()), "untrained")[:count],)
 
 
+def of_kind(kind):
+    rows = of_part(StudyRows(*landscape()), "trained")
+    return rows[rows["kind"] == kind]
+
+
 class TestPaths(FigureContract):
     plot = "landscape_study.plot_paths"
     labels = (
@@ -304,12 +309,12 @@ class TestPaths(FigureContract):
     )
 
     def drawn_from(self, count):
-        return (of_part(StudyRows(*landscape()), "path")[:count],)
+        return (of_kind("path")[:count],)
 
 
 class TestPerturbations(FigureContract):
     plot = "landscape_study.plot_perturbations"
-    labels = tuple((x, y) for x in ("", "epochs") for y in ("cross-entropy", "accuracy", "distance of weights"))
+    labels = tuple((x, y) for x in ("", "", "", "epochs") for y in ("cross-entropy", "accuracy", "distance of weights"))
 
     def drawn_from(self, count):
-        return (of_part(StudyRows(*landscape()), "perturbation")[:count],)
+        return (of_kind("perturbation")[:count],)

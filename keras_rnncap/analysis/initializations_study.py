@@ -31,16 +31,23 @@ UNGATED = (RNN, "rnn", "irnn", "indrnn", "lru")
 
 
 def with_draws(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Returns pieces with the number of their draw of sequences and words; the first for those that do not say it."""
-    return pieces.assign(draw=pieces["draw"].fillna(0).astype(int) if "draw" in pieces else 0)
+    """Returns pieces with the number of their draw of sequences and words: that of the study's first seed is 0."""
+    drawn = pieces.reindex(columns=["seed", "draw"]).fillna(0)
+    return pieces.assign(draw=drawn.groupby(["seed", "draw"]).ngroup())
 
 
 def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
-    """Returns the rows of trials of a part that have an accuracy, with the cell, shape and draw of their pieces."""
+    """Returns the rows of trials of a part that have an accuracy, with the cell, shape and draw of their pieces.
+
+    Trials are named by their pieces, too: models of several draws or seeds have the same numbers.
+    """
     pieces = rows.pieces[rows.pieces["part"] == part]
     keys = ["piece", "cell", "word_dim", "units", "draw"]
     trials = rows.trials.merge(with_draws(pieces)[keys], on="piece") if len(pieces) else pd.DataFrame()
-    return trials[trials["accuracy"].notna()] if len(trials) else trials
+    if trials.empty:
+        return trials
+    trials = trials.assign(trial=trials["piece"] + " " + trials["trial"].astype(str))
+    return trials[trials["accuracy"].notna()]
 
 
 def compute_trainings(rows: StudyRows) -> pd.DataFrame:
@@ -238,7 +245,7 @@ def claim_equal_capacity(trainings: pd.DataFrame) -> Claim:
         paper,
         "; ".join(told),
         decide(bool((gaps.abs() <= SAME).all()), bool((least > OTHER).any())),
-        f"the best of all initializations and {best['draw'].nunique()} draws of sequences and words; holds if within "
+        f"the best of all initializations and {shapes.size().min()} draws of sequences and words; holds if within "
         f"{100 * SAME:.0f} points at all four shapes, does not if at one shape the best RNN of every draw is more than "
         f"{100 * OTHER:.0f} points below the best GRU: what was not found may still exist",
     )
@@ -248,7 +255,9 @@ def claim_xor_harder(trainings: pd.DataFrame) -> Claim:
     """Tests whether the RNN learns `xor` from fewer initializations than `first`, by Fisher's exact test."""
     claim = "Xor is harder than First for the RNN"
     paper = "First: some of 48; Xor: 1 of 48"
-    counts = trainings[trainings["cell"] == RNN].groupby("rule")["good"].agg(["sum", "size"])
+    own = trainings[trainings["cell"] == RNN]
+    own = own[own.groupby(["word_dim", "units", "draw"])["rule"].transform("nunique") == 2]
+    counts = own.groupby("rule")["good"].agg(["sum", "size"])
     if len(counts) < 2:
         return open_claim(claim, paper, "no trainings with both rules")
     table = [[int(row["sum"]), int(row["size"] - row["sum"])] for _, row in counts.loc[["first", "xor"]].iterrows()]
@@ -278,11 +287,14 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
             title = f"{rule}: three initializations of each shape"
             shown.add(f"initializations-{rule}", title, f"fig. {numbers[0]}", caption, plot_heatmaps(paper))
             title = f"{rule}: every initialization of the four smallest shapes"
-            shown.add(f"initializations-{rule}-few", title, f"fig. {numbers[1]}", caption, plot_accuracies(paper))
+            of_draws = f"{caption} The paper has 30 initializations; these are of {paper['draw'].nunique()} draws."
+            shown.add(f"initializations-{rule}-few", title, f"fig. {numbers[1]}", of_draws, plot_accuracies(paper))
     shares = compute_shares(trainings)
     caption = f"Trainings above {GOOD:.0%}, at the shapes and draws that all cells have, with Wilson's 95% interval."
-    shown.add("initializations-shares", "Which cells learn from most initializations", "", caption, plot_shares(shares))
-    shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
+    if len(shares):
+        title = "Which cells learn from most initializations"
+        shown.add("initializations-shares", title, "", caption, plot_shares(shares))
+        shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
     if len(trained):
         caption = "Trained word vectors, as inputs are one-hot, beside fixed ones of as many numbers; rule `first`."
         table = compute_trained(trained, trainings).round(3)

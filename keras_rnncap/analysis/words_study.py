@@ -1,6 +1,7 @@
 """What small models make of words, and for how long they remember one: figures 1 and 2 of Mehta, and the claims."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,14 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
             | {"collinear": spread[0] / spread.sum()}
         )
     return sort_by_cell(pd.DataFrame(table))
+
+
+def best_pieces(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns of each cell the rows of its best model: of several seeds, each piece has one."""
+    if table.empty:
+        return table
+    best = table.loc[table.groupby("cell")["accuracy"].idxmax(), "piece"]
+    return table[table["piece"].isin(best)]
 
 
 def separation(one: np.ndarray, other: np.ndarray) -> float:
@@ -113,7 +122,7 @@ def compute_pairs(states: pd.DataFrame) -> pd.DataFrame:
     `together from`: the word from which on the two paths of the state are closer than 0.05.
     """
     table = []
-    paths = states[(states["kind"] == "path") & states["cell"].isin(PAPER_CELLS)]
+    paths = states[(states["kind"] == "path") & states["cell"].isin(PAPER_CELLS)].dropna(subset=["right"])
     for (cell, pair), own in paths.groupby(["cell", "pair"]):
         sides = [side.sort_values("step") for _, side in own.groupby("side")]
         away = np.linalg.norm(vectors(sides[0]["state"]) - vectors(sides[1]["state"]), axis=1) >= TOGETHER
@@ -244,16 +253,20 @@ def claim_separable(words: pd.DataFrame) -> Claim:
     )
 
 
-def _claim_of_good(claim: str, paper: str, values: dict[str, np.ndarray], rule: str, digits: int) -> Claim:
-    """Tests whether a value is larger for good models of the GRU than for those of the RNN."""
-    if min(map(len, values.values())) < FEWEST:
+def _claim_of_good(
+    claim: str, paper: str, table: pd.DataFrame, measure: Callable[[pd.DataFrame], pd.Series], rule: str
+) -> Claim:
+    """Tests whether a measure is larger for good models of the GRU than for those of the RNN."""
+    good = table[table["accuracy"] >= GOOD] if len(table) else pd.DataFrame(columns=["cell"])
+    values = {cell: measure(good[good["cell"] == cell]) for cell in PAPER_CELLS if cell in {*good["cell"]}}
+    if len(values) < 2 or min(map(len, values.values())) < FEWEST:
         return open_claim(claim, paper, f"fewer than {FEWEST} models of one cell at {GOOD:.0%} and above")
     p_value = float(stats.mannwhitneyu(values[GRU], values[RNN]).pvalue)
-    medians = {cell: float(np.median(each)) for cell, each in values.items()}
+    medians = {cell: float(each.median()) for cell, each in values.items()}
     return Claim(
         claim,
         paper,
-        ", ".join(f"{cell} {medians[cell]:.{digits}f} (n = {len(values[cell])})" for cell in PAPER_CELLS),
+        ", ".join(f"{cell} {medians[cell]:,.4g} (n = {len(values[cell])})" for cell in PAPER_CELLS),
         decide(
             bool(p_value < LEVEL and medians[GRU] > medians[RNN]), bool(p_value < LEVEL and medians[GRU] < medians[RNN])
         ),
@@ -263,24 +276,20 @@ def _claim_of_good(claim: str, paper: str, values: dict[str, np.ndarray], rule: 
 
 def claim_remembers(probes: pd.DataFrame) -> Claim:
     """Tests whether the GRU keeps the answer to a word for longer than the RNN, by the Mann-Whitney test."""
-    values = {}
-    for cell in PAPER_CELLS:
-        own = probes[(probes["cell"] == cell) & (probes["accuracy"] >= GOOD)] if len(probes) else probes
-        values[cell] = _shortest(own).to_numpy() if len(own) else np.zeros(0)
     paper = "4 x 2: wrong after about 15 stop words (RNN) and about 2,000 (GRU)"
     rule = "the stop words after which the answer to one of the four words is wrong"
-    return _claim_of_good("The GRU remembers a word for longer than the RNN", paper, values, rule, 0)
+    return _claim_of_good("The GRU remembers a word for longer than the RNN", paper, probes, _shortest, rule)
 
 
 def claim_generalizes(lengths: pd.DataFrame) -> Claim:
     """Tests whether the GRU is better than the RNN on sequences ten times as long, by the Mann-Whitney test."""
-    values = {}
-    for cell in PAPER_CELLS:
-        own = lengths[(lengths["cell"] == cell) & (lengths["accuracy"] >= GOOD)] if len(lengths) else lengths
-        values[cell] = own.loc[own["length"] == LONG, "accuracy_at_length"].to_numpy() if len(own) else np.zeros(0)
-    paper = "GRUs result in more generalizable models, as of the memory of one word"
-    rule = f"the accuracy on sequences of {LONG} words"
-    return _claim_of_good("The GRU generalizes to longer sequences better than the RNN", paper, values, rule, 3)
+    claim = "The GRU generalizes to longer sequences better than the RNN"
+    paper = "GRUs generalize better; shown by the memory of one word only"
+
+    def accuracy(good: pd.DataFrame) -> pd.Series:
+        return good.loc[good["length"] == LONG, "accuracy_at_length"]
+
+    return _claim_of_good(claim, paper, lengths, accuracy, f"the accuracy on sequences of {LONG} words")
 
 
 def words_exhibits(rows: StudyRows) -> Exhibits:
@@ -288,20 +297,24 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     shown = Exhibits()
     words, states = (of_part(rows, part) for part in ("words", "states"))
     probes, lengths = (states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length"))
-    if len(words):
+    best = best_pieces(words)
+    if len(best):
         caption = "The best of all trainings; of the GRU, W is the candidate's."
-        shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(words))
-        shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(words).round(3))
-    if len(states):
+        shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(best))
+        shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(best).round(3))
+    of_best = best_pieces(states[states["kind"].isin(("path", "fixed point"))]) if len(states) else states
+    of_paper = of_best[of_best["cell"].isin(PAPER_CELLS)] if len(of_best) else of_best
+    if len(of_paper):
         caption = "Pairs of sequences that are the same after their first words; fixed points of the mean stop word."
-        shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(states))
+        shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(of_paper))
         caption = (
             "What the rule says of the two sequences of each pair, and whether the answer is right; states that are "
+            "together from a word on have forgotten the difference."
         )
-        caption += "together from a word on have forgotten the difference."
-        shown.add("words-pairs", "The same as words", "fig. 2", caption, compute_pairs(states))
+        shown.add("words-pairs", "The same as words", "fig. 2", caption, compute_pairs(of_paper))
+    if len(of_best):
         caption = "Of the best model of each cell, for the mean stop word."
-        shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(states).round(3))
+        shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(of_best).round(3))
     memory = compute_memory(probes) if len(probes) else pd.DataFrame()
     if len(memory):
         caption = (
@@ -313,6 +326,6 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     if len(table):
         caption = "Median accuracy on sequences longer than those of training (10 words), of models of at least 98%."
         shown.add("words-lengths", "Longer sequences", "", caption, table.round(3))
-    shown.claims += [claim_stop_words(words), claim_separable(words)]
+    shown.claims += [claim_stop_words(best), claim_separable(best)]
     shown.claims += [claim_remembers(probes), claim_generalizes(lengths)]
     return shown

@@ -45,7 +45,7 @@ RETRAINED = 30
 TRAINED = {(2, 4): 6, (4, 8): 6, (10, 8): 2}
 """Numbers of a word vector, and units, of the trained models: how many draws of sequences and words.
 
-Those of the paper, of which no RNN reached 98% here, and the smallest shape of `initializations` at which many do.
+Those of the paper, of which no RNN ended at 98% here, and the smallest shape of `initializations` at which many do.
 """
 
 
@@ -154,7 +154,8 @@ def perturbation(row: np.ndarray, slots: Sequence[Slot], units: int, seed: Seque
     """
     place, noise, rng = 0, [], np.random.default_rng(seed)
     for slot in slots:
-        blocks = slot.shape[-1] // units if slot.layer == 0 else 1
+        side_by_side = slot.layer == 0 and slot.shape and slot.shape[-1] % units == 0
+        blocks = slot.shape[-1] // units if side_by_side else 1
         for part in np.split(row[place : place + slot.size], blocks):
             noise.append(rng.normal(0.0, part.std(), part.size))
         place += slot.size

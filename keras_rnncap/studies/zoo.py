@@ -1,4 +1,4 @@
-"""The presets that are bundled with the package: what each is, and the searches and trainings that make it."""
+"""The presets of the package: what each is, and the searches and trainings that make it."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class Recipe(NamedTuple):
         search_params: Budget of the models of the search for hyperparameters.
         search: Trials and training steps of the search.
         train: Trials and training steps of the training with the best hyperparameters.
-        paper: What the paper reports.
+        paper: What the paper reports of its cells.
         origin: Where the data come from.
     """
 
@@ -160,7 +160,8 @@ def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
         params, least = STORED_PARAMS[profile], rows["cell"].map(least_depth)
         chosen = rows[(rows["part"] == "size") & (rows["params"] == params) & (rows["depth"] == least)]
         names = [preset_name(cell, PERCEPTRON, params) for cell in chosen["cell"]]
-        return chosen.assign(preset=names, search=None, origin=GENERATED, paper="3 to 6 bits per parameter")
+        paper = ["3 to 6 bits per parameter" if cell in PAPER_CELLS else "" for cell in chosen["cell"]]
+        return chosen.assign(preset=names, search=None, origin=GENERATED, paper=paper)
     trained = rows[rows["part"] == "train"]
     recipes = {recipe.task: recipe for recipe in RECIPES.get(profile, RECIPES["laptop"])}
     tasks = [json.loads(settings).get("task") for settings in trained["settings"]]
@@ -168,4 +169,6 @@ def trainings(rows: pd.DataFrame, study: str, profile: str) -> pd.DataFrame:
         if task not in recipes:
             raise InputError(f"{name} was trained on {task}, of which there is no preset now; see studies/zoo.py")
     known = [recipes[task] for task in tasks]
-    return trained.assign(origin=[recipe.origin for recipe in known], paper=[recipe.paper for recipe in known])
+    cells = zip(known, trained["cell"], strict=True)
+    paper = [recipe.paper if cell in PAPER_CELLS else "" for recipe, cell in cells]
+    return trained.assign(origin=[recipe.origin for recipe in known], paper=paper)

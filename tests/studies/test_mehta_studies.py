@@ -15,7 +15,7 @@ from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings, of_part
-from keras_rnncap.analysis.landscape_study import compute_distances, permutation_p
+from keras_rnncap.analysis.landscape_study import compute_distances, compute_roughness, within_draws
 from keras_rnncap.analysis.words_study import (
     compute_fixed_points,
     compute_lengths,
@@ -59,10 +59,12 @@ def test_a_gap_in_one_draw_of_words_is_not_one_of_capacity():
 
 
 def test_only_shapes_and_draws_that_both_cells_have_are_compared():
-    pieces, trials = initializations()
+    pieces, trials = initializations(draws=2)
     late = pieces["piece"].str.startswith(f"first-{GRU}-15") | pieces["piece"].str.startswith(f"first-{GRU}-10")
+    late |= pieces["piece"] == f"first-{GRU}-2-2-1"
     (claim, *_) = get_study("initializations").exhibits(StudyRows(pieces[~late], trials)).claims
-    assert "first: GRU 240 of 300, RNN 90 of 300" in claim.ours
+    assert "first: GRU 312 of 390, RNN 117 of 390" in claim.ours  # ten shapes of one draw, three of another
+    assert "xor: GRU 330 of 660, RNN 22 of 660" in claim.ours
 
 
 @pytest.mark.parametrize(("gated", "ungated", "verdict"), [(0.8, 0.2, "holds"), (0.2, 0.8, "does not hold")])
@@ -109,33 +111,56 @@ def test_the_landscape_is_judged_by_distances_and_permutations():
 
 
 def test_as_many_solutions_are_seen_in_solutions_alone():
-    def verdict(most, **options):
-        pieces, trials = landscape(**options)
-        return verdicts("landscape", (pieces, trials[~(trials["accuracy"] > most)]))[1]
-
+    assert verdicts("landscape", landscape(solutions=(40, 40)))[1] == "holds"
+    pieces, trials = landscape(solutions=(40, 4000))
     # Without the many settings just above 90%, those at 92.5% are all the solutions there are.
-    assert verdict(1.0, solutions=(40, 40)) == "holds"
-    near = {"solutions": (40, 4000)}
-    pieces, trials = landscape(**near)
-    rare = (pieces, trials[trials["count"].isna() | (trials["accuracy"] <= 0.9) | (trials["trial"] == 185)])
-    assert verdicts("landscape", rare)[:2] == ["holds", "does not hold"]
-    assert verdict(0.9) == "undecided"  # there are no solutions
+    rare = trials[trials["count"].isna() | (trials["accuracy"] <= 0.9) | (trials["trial"] == 185)]
+    assert verdicts("landscape", (pieces, rare))[:2] == ["holds", "does not hold"]
+    none = trials[trials["count"].isna() | (trials["accuracy"] <= 0.9)]
+    assert verdicts("landscape", (pieces, none))[1] == "undecided"
 
 
-def test_permutations_are_within_draws():
-    # Both cells are as good in each draw; the RNN has models in the hard draw only.
-    table = pd.DataFrame({"cell": [RNN] * 20 + [GRU] * 22, "draw": [1] * 20 + [1] * 2 + [0] * 20})
-    table["score"] = np.where(table["draw"] == 1, 0.2, 0.9) + 0.01 * np.random.default_rng(0).normal(size=42)
-    assert permutation_p(table.assign(draw=0), "score") < 0.01
-    assert permutation_p(table, "score") > 0.05
-    one = table.assign(draw=0)
-    (gru, rnn) = (one[one["cell"] == cell]["score"] + 0.4 * (cell == RNN) for cell in (GRU, RNN))
-    one.loc[one["cell"] == RNN, "score"] += 0.4
+def test_cells_are_compared_within_draws():
+    noise = 0.01 * np.random.default_rng(0).normal(size=44)
+    table = pd.DataFrame({"cell": [RNN] * 22 + [GRU] * 22, "draw": [1] * 20 + [0] * 2 + [1] * 2 + [0] * 20})
+    # In the hard draw are the RNNs. Both cells are as good in each draw; then GRUs are worse in each.
+    table["score"] = np.where(table["draw"] == 1, 0.2, 0.9) + noise
+    difference, p_value = within_draws(table, "score")
+    assert abs(difference) < 0.02
+    assert p_value > 0.05
+    worse = table.assign(score=table["score"] - 0.1 * (table["cell"] == GRU))
+    difference, p_value = within_draws(worse, "score")
+    assert difference == pytest.approx(-0.1, abs=0.02)
+    assert p_value < 0.01
+    alone = pd.concat([worse, pd.DataFrame({"cell": GRU, "draw": 2, "score": [5.0] * 30})])
+    assert within_draws(alone, "score") == pytest.approx((difference, p_value), abs=1e-3)
+    assert np.isnan(within_draws(table[(table["cell"] == GRU) == (table["draw"] == 0)], "score")[0])
+    # Of one draw it is the test of SciPy.
+    one = table.assign(draw=0, score=noise + 0.004 * (table["cell"] == GRU))
+    (gru, rnn) = (one[one["cell"] == cell]["score"] for cell in (GRU, RNN))
     theirs = stats.permutation_test((gru, rnn), lambda a, b: a.mean() - b.mean(), n_resamples=5_000, rng=1).pvalue
-    assert permutation_p(one, "score") == pytest.approx(theirs, abs=0.03)
+    assert 0.02 < theirs < 0.9
+    assert within_draws(one, "score") == pytest.approx((gru.mean() - rnn.mean(), theirs), abs=0.03)
 
 
-def test_trainings_of_several_draws_are_not_taken_for_one():
+def test_draws_of_several_seeds_are_several():
+    pieces, trials = landscape()
+    tables = [
+        (
+            pieces.assign(piece=pieces["piece"] + f"-{place}", **labels),
+            trials.assign(piece=trials["piece"] + f"-{place}"),
+        )
+        for place, labels in enumerate(({"seed": 0}, {"seed": 0, "draw": 1.0}, {"seed": 1, "draw": 0.0}))
+    ]
+    rows = StudyRows(*(pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True)))
+    of_all = of_part(rows, "trained")
+    draws = of_all.groupby(of_all["piece"].str[-1])["draw"].unique().str[0]
+    assert draws.to_dict() == {"0": 0, "1": 1, "2": 2}
+    found = compute_roughness(of_all[of_all["kind"] == "path"])
+    assert found.groupby(["cell", "word_dim", "draw"]).size().tolist() == [12] * 12
+
+
+def test_trainings_of_several_pieces_are_not_taken_for_one():
     pieces, trials = landscape()
     again = [table.assign(piece=table["piece"] + "-again") for table in (pieces, trials)]
     both = [pd.concat(tables, ignore_index=True) for tables in zip((pieces, trials), again, strict=True)]
@@ -201,6 +226,31 @@ def test_a_memory_is_of_the_word_to_which_the_answer_is_wrong_first():
     assert (table.loc[GRU, "models"], table.loc[GRU, "median"]) == (0, pytest.approx(np.nan, nan_ok=True))
     memory = table.loc[RNN]
     assert memory[["models", "median", "never wrong"]].tolist() == [4, 15, 1]
+
+
+def test_of_several_seeds_models_are_all_counted_and_the_best_is_shown():
+    pieces, trials = words()
+    later = [table.assign(piece=table["piece"] + "-seed1") for table in (pieces, trials)]
+    later[1]["accuracy"] += 0.005
+    both = StudyRows(*(pd.concat(each, ignore_index=True) for each in zip((pieces, trials), later, strict=True)))
+    shown = {exhibit.name: exhibit.content for exhibit in get_study("words").exhibits(both).exhibits}
+    assert shown["words-memory"]["models"].tolist() == [16] * 2
+    assert shown["words-lengths"]["models"].tolist() == [16] * 2
+    assert shown["words-table"]["accuracy"].tolist() == [0.995] * 2
+    assert shown["words-fixed-points"]["fixed points"].tolist() == [2] * 2
+    assert len(shown["words-pairs"]) == 6
+
+
+def test_parts_of_a_study_have_a_report():
+    pieces, trials = words()
+    others = (table.assign(piece=table["piece"].str.replace(GRU, "lstm")) for table in (pieces, trials))
+    pieces, trials = others
+    pieces = pieces.assign(cell=pieces["cell"].replace(GRU, "lstm"))
+    lstm = StudyRows(pieces[pieces["cell"] == "lstm"], trials)
+    assert "words-memory" in {exhibit.name for exhibit in get_study("words").exhibits(lstm).exhibits}
+    pieces, trials = initializations()
+    trained = StudyRows(pieces[:1].assign(part="trained", word_dim=0), trials)
+    assert verdicts("initializations", trained) == ["undecided"] * 4
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=4, max_size=4, unique=True))
@@ -335,6 +385,13 @@ def test_paths_and_perturbations_are_those_of_the_trained_weights(tmp_path, monk
     assert rows["trial"].nunique() == 2
 
 
+def test_noise_is_of_any_cell():
+    for cell in ("fastgrnn", "s6", "lru"):
+        population = Population(MemberBuilder(cell, 3, 1, 2, 2), word_members(3, [0]))
+        row = np.array(population.rows)[0]
+        assert perturbation(row, population.slots, 3, [0]).shape == row.shape
+
+
 def test_noise_has_the_deviation_of_each_matrix_of_the_equations():
     population = Population(MemberBuilder(GRU, 200, 1, 100, 2), word_members(200, [0]))
     model = population.member(0)
@@ -358,7 +415,7 @@ def test_noise_has_the_deviation_of_each_matrix_of_the_equations():
 def test_answers_to_one_word_and_at_other_lengths_are_those_of_the_best_model(smoke):
     rows = of_part(read_study(smoke["words"]), "states")
     for cell, own in rows.groupby("cell"):
-        piece, best = own["piece"].iloc[0], int(own.loc[own["kind"] == "path", "trial"].iloc[0])
+        piece, best = own["piece"].iloc[0], own.loc[own["kind"] == "path", "trial"].iloc[0]
         model = keras.saving.load_model(smoke["words"] / "pieces" / piece / "best" / "model.keras")
         task = paper_task("count", 4, 0)
         stops = np.random.default_rng([0, 5]).integers(0, 6, 20)

@@ -173,6 +173,20 @@ def make_plan_of(monkeypatch, measure):
     return plans[-1]
 
 
+@pytest.mark.parametrize(("params", "trials"), [(300, (12, 200)), (1_000, (12, 24)), (10_000, (12, 12))])
+def test_larger_models_have_fewer_and_longer_trials(tmp_path, monkeypatch, params, trials):
+    class PlannedError(Exception):
+        pass
+
+    def plan_of(job, minutes, slots, engine, steps, usual_steps, fewest_steps, allowed, *rest):
+        raise PlannedError(usual_steps, allowed)
+
+    monkeypatch.setattr(capacity_module, "make_plan", plan_of)
+    with pytest.raises(PlannedError) as planned:
+        measure_capacity("rnn", params=params, out=tmp_path / "run")
+    assert planned.value.args == (300 * params, trials)
+
+
 @pytest.mark.parametrize("wrong", ["soon", "nan", ""])
 def test_a_time_that_is_damaged_is_named_before_any_work(tmp_path, wrong):
     options = {"params": 60, "steps": 5, "length": 2, "out": tmp_path / "run"}
