@@ -200,6 +200,7 @@ class Template:
                 states = keras.tree.map_structure(functools.partial(ops.take, indices=level.parents, axis=-1), states)
             x, products = self._of_input(layers[0], ops.convert_to_tensor(vectors[level.words].T, rows.dtype))
             states, _ = self._step(layers, states, x, products)
+            states = keras.tree.map_structure(_copied, states)
         return self._read_out(readout, _vector(states[-1][0]))
 
     def _of_input(self, first: MemberWeights, x: Any) -> tuple[Any, dict[str, Any]]:
@@ -276,6 +277,17 @@ class Template:
 def _vector(y: Any) -> Any:
     """Returns an output as a vector; matrices row by row."""
     return y if len(y.shape) == 3 else ops.reshape(y, (y.shape[0], int(np.prod(y.shape[1:-1])), -1))
+
+
+def _copied(state: Any) -> Any:
+    """Returns a vector state as its product with the identity, which XLA does not fuse with what comes after.
+
+    Where a step reads the state number by number, as gated cells do, XLA otherwise computes it once more there.
+    """
+    if len(state.shape) != 3:
+        return state
+    members, units, _ = state.shape
+    return ops.matmul(ops.broadcast_to(ops.eye(units, dtype=state.dtype), (members, units, units)), state)
 
 
 def _cell_numbers(cell: RecurrentCell) -> dict[str, Any]:
