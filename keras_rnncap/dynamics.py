@@ -91,7 +91,7 @@ def fixed_points(
     each start; ends below `slow` are fixed points, and of those closer together than 0.01 one is kept.
 
     Args:
-        model: A model with one recurrent layer, whose states are vectors.
+        model: A model with one recurrent layer, whose states are joined as vectors.
         inputs: The input, `(input_dim,)`.
         starts: States, joined, `(starts, size)`.
         iterations: Steps of the method at most.

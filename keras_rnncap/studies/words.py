@@ -18,7 +18,7 @@ from keras_rnncap.datasets.sentiment import POSITIVE, SIZES, STOP, WORDS
 from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_wrong
 from keras_rnncap.population import MemberBuilder, Population
 from keras_rnncap.runs import replacing, write_rows
-from keras_rnncap.studies.initializations import OTHER_CELLS, TrainingPiece, training_piece
+from keras_rnncap.studies.initializations import MATRIX_CELLS, OTHER_CELLS, TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study
 from keras_rnncap.studies.word_models import BATCH, EPOCHS, LENGTH, Trained, outcome, paper_task, word_members
 
@@ -30,6 +30,8 @@ LENGTHS = (10, 20, 50, 100, 200)
 """Words of the sequences that models read, the first as in training."""
 BEST = "best/model.keras"
 """The best of some models, in the folder of its piece."""
+EVERY_CELL = (*PAPER_CELLS, *OTHER_CELLS, *MATRIX_CELLS)
+"""All cells of the package."""
 READ_ALL, STARTS = 200, 200
 """Validation sequences that are read, and how many of the states visited the search for fixed points starts from."""
 
@@ -159,8 +161,8 @@ def _text(vector: np.ndarray) -> str:
 class WordsStudy(Study):
     """What models that count good and bad words make of each word, and for how long they remember one.
 
-    Two parts: `words` (figure 1, 2 x 2), and `states` (figure 2, 4 x 2), of every cell whose state is a vector: paths
-    of the state, fixed points, memory, and accuracy on longer sequences.
+    Two parts: `words` (figure 1, 2 x 2), and `states` (figure 2, 4 x 2), of every cell: paths of the state, fixed
+    points, memory, and accuracy on longer sequences.
     """
 
     name = "words"
@@ -172,8 +174,8 @@ class WordsStudy(Study):
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),
-        "laptop": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
-        "paper": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
+        "laptop": Grid(EVERY_CELL, (), (), ()),
+        "paper": Grid(EVERY_CELL, (), (), ()),
     }
     at_once = True
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
