@@ -1,9 +1,26 @@
+import collections
+
 import keras
 import pytest
 from typer.testing import CliRunner
 
 # Assertions in shared modules are explained like those in tests.
 pytest.register_assert_rewrite("contracts", "cells.reference")
+
+
+LONGEST = ("test_jax.py",)
+"""Files with few tests of minutes."""
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):  # pytest-xdist's own order, by the number of tests alone
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Files of which a process would be busy at the end, when the others have nothing left, come first."""
+    counts = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONGEST, -counts[item.path], str(item.path)))
 
 
 def pytest_report_header():

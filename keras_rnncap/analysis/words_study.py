@@ -72,7 +72,7 @@ def separation(one: np.ndarray, other: np.ndarray) -> float:
     0.0
     """
     sides = np.stack([one[1] - one[0], other[0] - other[1]], axis=1)
-    nearest = optimize.lsq_linear(sides, other[0] - one[0], (0.0, 1.0))
+    nearest = optimize.lsq_linear(sides, other[0] - one[0], (0.0, 1.0), method="bvls", tol=1e-14)
     distance = np.linalg.norm(sides @ nearest.x - (other[0] - one[0]))
     return float(np.round(distance / np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)), 6))
 
@@ -297,7 +297,7 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     shown = Exhibits()
     words, states = (of_part(rows, part) for part in ("words", "states"))
     probes, lengths = (states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length"))
-    best = best_pieces(words)
+    best = best_pieces(words[words["cell"].isin(PAPER_CELLS)] if len(words) else words)
     if len(best):
         caption = "The best of all trainings; of the GRU, W is the candidate's."
         shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(best))

@@ -93,8 +93,11 @@ class TestZooStudy(StudyContract):
 
 class TestWordsStudy(StudyContract):
     study = WordsStudy
-    shows = ("words", "words-table", "words-states", "words-fixed-points", "words-memory")
-    claims = 3
+    shows = (
+        *("words", "words-table", "words-states", "words-pairs", "words-fixed-points"),
+        *("words-memory", "words-lengths"),
+    )
+    claims = 4
 
     def rows(self):
         return words()
@@ -106,7 +109,7 @@ class TestInitializationsStudy(StudyContract):
         *("initializations-first", "initializations-first-few", "initializations-xor", "initializations-xor-few"),
         *("initializations-shares", "initializations-shares-table"),
     )
-    claims = 3
+    claims = 4
 
     def rows(self):
         return initializations()
@@ -118,7 +121,7 @@ class TestLandscapeStudy(StudyContract):
         *("landscape-untrained", "landscape-boxes", "landscape-distances", "landscape-paths", "landscape-roughness"),
         *("landscape-perturbations", "landscape-recovery"),
     )
-    claims = 4
+    claims = 6
 
     def rows(self):
         return landscape()
