@@ -237,8 +237,8 @@ def claim_equal_capacity(trainings: pd.DataFrame) -> Claim:
     least = (best[GRU] - best[RNN]).groupby([best["word_dim"], best["units"]]).min()
     gaps = table[GRU] - table[RNN]
     told = [
-        f"{dim} x {units}: RNN {100 * row[RNN]:.1f}%, GRU {100 * row[GRU]:.1f}%"
-        for (dim, units), row in table.iterrows()
+        f"{row['word_dim']} x {row['units']}: RNN {100 * row[RNN]:.1f}%, GRU {100 * row[GRU]:.1f}%"
+        for row in table.reset_index().to_dict("records")
     ]
     return Claim(
         claim,

@@ -154,7 +154,7 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
             for place, factor in enumerate(factors):
                 curve = here[here["factor"] == factor].groupby("epoch")[measure].mean()
                 alpha = 0.3 + 0.7 * (place + 1) / len(factors)
-                axes.plot(curve, color=cell_color(cell), alpha=alpha, label=f"k = {factor:g}")
+                axes.plot(curve, color=cell_color(str(cell)), alpha=alpha, label=f"k = {factor:g}")
             before = here[f"trained_{measure}"].mean() if f"trained_{measure}" in here else 0.0
             axes.axhline(before, color="0.2", linestyle=":", linewidth=1)
             axes.set_ylabel(label)

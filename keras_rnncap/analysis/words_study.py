@@ -123,7 +123,8 @@ def compute_pairs(states: pd.DataFrame) -> pd.DataFrame:
     """
     table = []
     paths = states[(states["kind"] == "path") & states["cell"].isin(PAPER_CELLS)].dropna(subset=["right"])
-    for (cell, pair), own in paths.groupby(["cell", "pair"]):
+    for cell, pair in paths[["cell", "pair"]].drop_duplicates().itertuples(index=False):
+        own = paths[(paths["cell"] == cell) & (paths["pair"] == pair)]
         sides = [side.sort_values("step") for _, side in own.groupby("side")]
         away = np.linalg.norm(vectors(sides[0]["state"]) - vectors(sides[1]["state"]), axis=1) >= TOGETHER
         last = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0

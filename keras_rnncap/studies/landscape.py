@@ -217,8 +217,8 @@ class LandscapeStudy(Study):
             training["retrained"] = min(RETRAINED, self.epochs[profile])
             trained = dict.fromkeys(few, 1) if profile == "smoke" else TRAINED
             for (word_dim, units), draws in trained.items():
-                shape = {"word_dim": word_dim, "units": units}
-                pieces += [training_piece(TrainedPiece, "trained", draw, **shape, **training) for draw in range(draws)]
+                training |= {"word_dim": word_dim, "units": units}
+                pieces += [training_piece(TrainedPiece, "trained", draw, **training) for draw in range(draws)]
         return pieces
 
     shown_by = staticmethod(landscape_exhibits)
