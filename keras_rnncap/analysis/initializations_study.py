@@ -10,6 +10,7 @@ from scipy import stats
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
 from keras_rnncap.analysis.statistics import LEVEL, compute_share, correct_holm
 from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain, sort_by_cell
+from keras_rnncap.datasets.sentiment import WORDS
 
 PAPER_CELLS = ("two-bias-rnn", "reset-after-gru")
 """The vanilla RNN and the GRU of the paper."""
@@ -24,8 +25,6 @@ FEWEST_CELLS = 3
 """Cells of a kind with which kinds are compared."""
 SAME, OTHER = 0.03, 0.1
 """How far apart the best accuracies of two cells of equal capacity may be, and from where on capacities differ."""
-WORDS = 10
-"""Numbers of a trained word vector: one for each word."""
 UNGATED = (RNN, "rnn", "irnn", "indrnn", "lru")
 """Cells without gates."""
 

@@ -19,6 +19,8 @@ SOLUTION = 0.9
 """The accuracy from which on a setting counts as a solution."""
 TIMES = 2.0
 """How many times as many solutions still count as many."""
+SHAPES, NOT_ALL = 4, "not both cells have settings at all four shapes"
+"""Shapes of untrained settings that the paper has."""
 RESAMPLED = 10_000
 FEWEST_PATHS, FEWEST_PERTURBED = 10, 5
 """Trainings of each cell that are compared."""
@@ -30,7 +32,7 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
     The distance is Kolmogorov and Smirnov's: the largest difference of the two distribution functions.
     """
     table = []
-    for (word_dim, units), shape in untrained.groupby(["word_dim", "units"]):
+    for (word_dim, units), shape in untrained.groupby(["word_dim", "units"]) if len(untrained) else ():
         row = {"word_dim": word_dim, "units": units}
         counts = shape.pivot_table(index="accuracy", columns="cell", values="count", aggfunc="sum").fillna(0.0)
         for cell in counts:
@@ -43,7 +45,8 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
             functions = counts[list(PAPER_CELLS)].cumsum() / counts[list(PAPER_CELLS)].sum()
             row["distance"] = float((functions[RNN] - functions[GRU]).abs().max())
         table.append(row)
-    return pd.DataFrame(table)
+    found = pd.DataFrame(table)
+    return found if "distance" in found else found.assign(distance=np.nan)
 
 
 def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
@@ -194,13 +197,13 @@ def within_draws(table: pd.DataFrame, measure: str) -> tuple[float, float]:
     return float(found / pairs), float((1 + extreme.sum()) / (1 + RESAMPLED))
 
 
-def claim_same_accuracies(untrained: pd.DataFrame) -> Claim:
+def claim_same_accuracies(distances: pd.DataFrame) -> Claim:
     """Tests whether random settings of RNN and GRU are right as often, by the distance of the distributions."""
     claim = "Random settings of RNN and GRU are right equally often"
     paper = "histograms of a million settings are much the same, at all four shapes"
-    known = _known_distances(untrained)
-    if len(known) < 4:
-        return open_claim(claim, paper, "not both cells have settings at all four shapes")
+    known = distances.dropna(subset=["distance"])
+    if len(known) < SHAPES:
+        return open_claim(claim, paper, NOT_ALL)
     told = zip(known["word_dim"], known["units"], known["distance"], strict=True)
     return Claim(
         claim,
@@ -212,13 +215,13 @@ def claim_same_accuracies(untrained: pd.DataFrame) -> Claim:
     )
 
 
-def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
+def claim_equal_frequency(distances: pd.DataFrame) -> Claim:
     """Tests whether as many random settings of RNN and GRU are solutions, by Fisher's exact test and the ratio."""
     claim = "RNN and GRU have as many solutions among random settings"
     paper = "the same, read off the histograms"
-    known = _known_distances(untrained)
-    if len(known) < 4:
-        return open_claim(claim, paper, "not both cells have settings at all four shapes")
+    known = distances.dropna(subset=["distance"])
+    if len(known) < SHAPES:
+        return open_claim(claim, paper, NOT_ALL)
     told, p_values, ratios = [], [], []
     for row in known.to_dict("records"):
         good, of = ([row[f"{cell} {kind}"] for cell in (RNN, GRU)] for kind in ("above 90%", "settings"))
@@ -238,11 +241,6 @@ def claim_equal_frequency(untrained: pd.DataFrame) -> Claim:
         "as many, significant by Fisher's exact test with Holm's correction; holds if both have some, and at most so "
         "many times as many, at all four shapes",
     )
-
-
-def _known_distances(untrained: pd.DataFrame) -> pd.DataFrame:
-    table = compute_distances(untrained) if len(untrained) else pd.DataFrame()
-    return table.dropna(subset=["distance"]) if "distance" in table else table[:0]
 
 
 def _claim_of_trained(
@@ -277,21 +275,19 @@ def _claim_of_trained(
     )
 
 
-def claim_smoother(path: pd.DataFrame) -> Claim:
+def claim_smoother(trainings: pd.DataFrame) -> Claim:
     """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
     claim = "The GRU's way is smoother than the RNN's"
     paper = "the cosine of the update with the whole way is smoother for the GRU, at 2 x 4 and 4 x 8"
     rule = "smaller mean change of the cosine from epoch to epoch"
-    return _claim_of_trained(claim, paper, compute_roughness(path), "roughness", -1, FEWEST_PATHS, rule)
+    return _claim_of_trained(claim, paper, trainings, "roughness", -1, FEWEST_PATHS, rule)
 
 
-def claim_straighter(path: pd.DataFrame) -> Claim:
+def claim_straighter(trainings: pd.DataFrame) -> Claim:
     """Tests whether the GRU's updates point more along the whole way, by permutation of trainings, at each shape."""
     claim = "The GRU's way is straighter than the RNN's"
     paper = "the cosine of the update with the whole way is consistently high for the GRU, at 2 x 4 and 4 x 8"
-    return _claim_of_trained(
-        claim, paper, compute_roughness(path), "mean cosine", 1, FEWEST_PATHS, "larger mean cosine"
-    )
+    return _claim_of_trained(claim, paper, trainings, "mean cosine", 1, FEWEST_PATHS, "larger mean cosine")
 
 
 def claim_robust(perturbed: pd.DataFrame) -> Claim:
@@ -334,17 +330,17 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
     path, perturbed = (
         trained[trained["kind"] == kind] if len(trained) else trained for kind in ("path", "perturbation")
     )
+    distances, trainings = compute_distances(untrained), compute_roughness(path)
     if len(untrained):
         count = int(untrained.groupby(["cell", "word_dim", "units"])["count"].sum().max())
         caption = f"Validation accuracy of {count:,} random settings of each model, without training."
         shown.add("landscape-untrained", "Untrained settings", "fig. 7", caption, plot_untrained(untrained))
         shown.add("landscape-boxes", "The same as boxes", "fig. 8", caption, plot_boxes(untrained))
-        table = compute_distances(untrained).round(4)
-        shown.add("landscape-distances", "The same as numbers", "fig. 7", caption, table)
+        shown.add("landscape-distances", "The same as numbers", "fig. 7", caption, distances.round(4))
     if len(path):
         caption = "Cosine of the update of each epoch with the whole way, of trainings that end at 96% or more."
         shown.add("landscape-paths", "Updates beside the whole way", "fig. 9", caption, plot_paths(path))
-        means = compute_roughness(path).groupby(["cell", "word_dim", "units"])
+        means = trainings.groupby(["cell", "word_dim", "units"])
         table = means[["roughness", "mean cosine", "epochs"]].mean().assign(trainings=means.size()).round(3)
         shown.add("landscape-roughness", "Roughness", "fig. 9", caption, table.reset_index())
     if len(perturbed):
@@ -352,6 +348,7 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
         shown.add("landscape-perturbations", "Perturbations", "fig. 10", caption, plot_perturbations(perturbed))
         table = compute_recovery(perturbed).round(3)
         shown.add("landscape-recovery", "The same as numbers", "fig. 10", caption, table)
-    shown.claims += [claim_same_accuracies(untrained), claim_equal_frequency(untrained)]
-    shown.claims += [claim_smoother(path), claim_straighter(path), claim_robust(perturbed), claim_return(perturbed)]
+    shown.claims += [claim_same_accuracies(distances), claim_equal_frequency(distances)]
+    shown.claims += [claim_smoother(trainings), claim_straighter(trainings)]
+    shown.claims += [claim_robust(perturbed), claim_return(perturbed)]
     return shown

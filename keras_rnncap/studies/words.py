@@ -13,12 +13,13 @@ import numpy as np
 
 from keras_rnncap.analysis.initializations_study import PAPER_CELLS
 from keras_rnncap.analysis.words_study import words_exhibits
+from keras_rnncap.cells import CELLS
 from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import POSITIVE, SIZES, STOP, WORDS
 from keras_rnncap.dynamics import cell_of, fixed_points, state_paths, steps_until_wrong
 from keras_rnncap.population import MemberBuilder, Population
 from keras_rnncap.runs import replacing, write_rows
-from keras_rnncap.studies.initializations import MATRIX_CELLS, OTHER_CELLS, TrainingPiece, training_piece
+from keras_rnncap.studies.initializations import TrainingPiece, training_piece
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study
 from keras_rnncap.studies.word_models import BATCH, EPOCHS, LENGTH, Trained, outcome, paper_task, word_members
 
@@ -30,8 +31,6 @@ LENGTHS = (10, 20, 50, 100, 200)
 """Words of the sequences that models read, the first as in training."""
 BEST = "best/model.keras"
 """The best of some models, in the folder of its piece."""
-EVERY_CELL = (*PAPER_CELLS, *OTHER_CELLS, *MATRIX_CELLS)
-"""All cells of the package."""
 READ_ALL, STARTS = 200, 200
 """Validation sequences that are read, and how many of the states visited the search for fixed points starts from."""
 
@@ -174,8 +173,8 @@ class WordsStudy(Study):
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),
-        "laptop": Grid(EVERY_CELL, (), (), ()),
-        "paper": Grid(EVERY_CELL, (), (), ()),
+        "laptop": Grid(tuple(CELLS), (), (), ()),
+        "paper": Grid(tuple(CELLS), (), (), ()),
     }
     at_once = True
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
