@@ -10,7 +10,6 @@ from scipy import stats
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
 from keras_rnncap.analysis.statistics import LEVEL, compute_share, correct_holm
 from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain, sort_by_cell
-from keras_rnncap.datasets.sentiment import WORDS
 
 PAPER_CELLS = ("two-bias-rnn", "reset-after-gru")
 """The vanilla RNN and the GRU of the paper."""
@@ -29,20 +28,27 @@ UNGATED = (RNN, "rnn", "irnn", "indrnn", "lru")
 """Cells without gates."""
 
 
-def with_draws(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Returns pieces with the number of their draw of sequences and words: that of the study's first seed is 0."""
+KEYS = ["cell", "word_dim", "units", "vectors", "draw"]
+"""What pieces have in common whose models differ by their seeds alone, but for the rule."""
+
+
+def completed(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Returns pieces with their kind of word vectors, and the number of their draw of sequences and words.
+
+    Kinds are `fixed`, unless something else is said, and `trained`. The draw of the study's first seed is 0.
+    """
     drawn = pieces.reindex(columns=["seed", "draw"]).fillna(0)
-    return pieces.assign(draw=drawn.groupby(["seed", "draw"]).ngroup())
+    vectors = pieces.reindex(columns=["vectors"])["vectors"].astype(object).fillna("fixed")
+    return pieces.assign(draw=drawn.groupby(["seed", "draw"]).ngroup(), vectors=vectors)
 
 
 def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
-    """Returns the rows of trials of a part that have an accuracy, with the cell, shape and draw of their pieces.
+    """Returns the rows of trials of a part that have an accuracy, with what their pieces are of.
 
     Trials are named by their pieces, too: models of several draws or seeds have the same numbers.
     """
     pieces = rows.pieces[rows.pieces["part"] == part]
-    keys = ["piece", "cell", "word_dim", "units", "draw"]
-    trials = rows.trials.merge(with_draws(pieces)[keys], on="piece") if len(pieces) else pd.DataFrame()
+    trials = rows.trials.merge(completed(pieces)[["piece", *KEYS]], on="piece") if len(pieces) else pd.DataFrame()
     if trials.empty:
         return trials
     trials = trials.assign(trial=trials["piece"] + " " + trials["trial"].astype(str))
@@ -50,9 +56,8 @@ def of_part(rows: StudyRows, part: str) -> pd.DataFrame:
 
 
 def compute_trainings(rows: StudyRows) -> pd.DataFrame:
-    """Returns a row for each training, with the cell, rule, shape and draw of its piece."""
-    keys = ["piece", "part", "cell", "rule", "word_dim", "units", "draw"]
-    trainings = rows.trials.merge(with_draws(rows.pieces)[keys], on="piece")
+    """Returns a row for each training, with what its piece is of."""
+    trainings = rows.trials.merge(completed(rows.pieces)[["piece", "part", "rule", *KEYS]], on="piece")
     return trainings.assign(good=lambda table: table["accuracy"] > GOOD)
 
 
@@ -79,22 +84,21 @@ def compute_shares(trainings: pd.DataFrame) -> pd.DataFrame:
     return sort_by_cell(table).sort_values(["rule", "share"], ascending=[True, False], kind="stable")
 
 
-def compute_trained(trained: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
-    """Returns the shares of trainings above 90% with trained word vectors and with fixed ones, by cell and units.
+def compute_vectors(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Returns the best accuracy and the share of trainings above 90% with each kind of word vectors, by rule and shape.
 
-    Both of ten numbers: as many as there are words, so that trained ones can be any.
+    Of the rules, cells and shapes that have trained word vectors.
     """
-    fixed = fixed[(fixed["rule"] == "first") & (fixed["word_dim"] == WORDS)]
-    table = []
-    for (cell, units), group in trained.groupby(["cell", "units"]):
-        other = fixed[(fixed["cell"] == cell) & (fixed["units"] == units)]
-        if other.empty:
+    table, keys = [], ["rule", "cell", "word_dim", "units"]
+    for shape, group in trainings.groupby(keys):
+        if "trained" not in set(group["vectors"]):
             continue
-        row = {"cell": cell, "units": units}
-        for kind, good in (("trained", group["good"]), ("fixed", other["good"])):
-            share = compute_share(good)
-            row |= {kind: share.value, f"{kind} low": share.low, f"{kind} high": share.high}
-        table.append(row | {"trained: trainings": len(group), "fixed: trainings": len(other)})
+        row = dict(zip(keys, shape, strict=True))
+        for kind, own in group.groupby("vectors"):
+            share = compute_share(own["good"])
+            row |= {f"{kind}: best": own["accuracy"].max(), f"{kind}: share": share.value}
+            row |= {f"{kind}: low": share.low, f"{kind}: high": share.high, f"{kind}: trainings": len(own)}
+        table.append(row)
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
 
 
@@ -171,9 +175,9 @@ def plot_shares(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def claim_more_initializations(trainings: pd.DataFrame) -> Claim:
+def claim_more_initializations(trainings: pd.DataFrame, vectors: str) -> Claim:
     """Tests whether the GRU learns from more initializations than the RNN, by Fisher's exact test for each rule."""
-    claim = "The GRU learns from more initializations than the RNN"
+    claim = f"The GRU learns from more initializations than the RNN ({vectors} word vectors)"
     paper = "First: RNN in few of 16 shapes and 3 initializations, GRU in most; Xor: RNN in 1 of 48"
     rows = in_common(trainings[trainings["cell"].isin(PAPER_CELLS)])
     counts = rows.groupby(["rule", "cell"])["good"].agg(["sum", "size"]).unstack("cell")
@@ -224,9 +228,9 @@ def claim_gated(trainings: pd.DataFrame) -> Claim:
     )
 
 
-def claim_equal_capacity(trainings: pd.DataFrame) -> Claim:
+def claim_equal_capacity(trainings: pd.DataFrame, vectors: str) -> Claim:
     """Tests whether the best RNN is as good as the best GRU at each of the four smallest shapes, with `first`."""
-    claim = "RNN and GRU of the same shape have the same capacity"
+    claim = f"RNN and GRU of the same shape have the same capacity ({vectors} word vectors)"
     paper = "First: the best of 30 RNNs has 96% at 2 x 4 and 97% at 4 x 4, where the GRU succeeds"
     best = compute_best(trainings[trainings["rule"] == "first"]).dropna()
     shapes = best.groupby(["word_dim", "units"])
@@ -250,9 +254,9 @@ def claim_equal_capacity(trainings: pd.DataFrame) -> Claim:
     )
 
 
-def claim_xor_harder(trainings: pd.DataFrame) -> Claim:
+def claim_xor_harder(trainings: pd.DataFrame, vectors: str) -> Claim:
     """Tests whether the RNN learns `xor` from fewer initializations than `first`, by Fisher's exact test."""
-    claim = "Xor is harder than First for the RNN"
+    claim = f"Xor is harder than First for the RNN ({vectors} word vectors)"
     paper = "First: some of 48; Xor: 1 of 48"
     own = trainings[trainings["cell"] == RNN]
     own = own[own.groupby(["word_dim", "units", "draw"])["rule"].transform("nunique") == 2]
@@ -277,7 +281,7 @@ def claim_xor_harder(trainings: pd.DataFrame) -> Claim:
 def initializations_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 3 to 6, the shares of all cells, and what they say."""
     shown, every = Exhibits(), compute_trainings(rows)
-    trained, trainings = every[every["part"] == "trained"], every[every["part"] != "trained"]
+    trained, trainings = (every[every["vectors"] == kind] for kind in ("trained", "fixed"))
     caption = "Best validation accuracy over the epochs of each training, in percent."
     for rule, numbers in (("first", ("3", "5")), ("xor", ("4", "6"))):
         of_rule = trainings[trainings["rule"] == rule]
@@ -288,6 +292,10 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
             title = f"{rule}: every initialization of the four smallest shapes"
             of_draws = f"{caption} The paper has 30 initializations; these are of {paper['draw'].nunique()} draws."
             shown.add(f"initializations-{rule}-few", title, f"fig. {numbers[1]}", of_draws, plot_accuracies(paper))
+        own = trained[trained["rule"] == rule]
+        if len(own):
+            title = f"{rule}: the same with trained word vectors"
+            shown.add(f"initializations-{rule}-trained", title, f"fig. {numbers[1]}", caption, plot_accuracies(own))
     shares = compute_shares(trainings)
     caption = f"Trainings above {GOOD:.0%}, at the shapes and draws that all cells have, with Wilson's 95% interval."
     if len(shares):
@@ -295,10 +303,11 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
         shown.add("initializations-shares", title, "", caption, plot_shares(shares))
         shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
     if len(trained):
-        caption = "Trained word vectors, as inputs are one-hot, beside fixed ones of as many numbers; rule `first`."
-        table = compute_trained(trained, trainings).round(3)
-        shown.add("initializations-trained", "Trained word vectors", "", caption, table)
-    of_paper = trainings[trainings["cell"].isin(PAPER_CELLS)]
-    shown.claims += [claim_more_initializations(of_paper), claim_gated(trainings)]
-    shown.claims += [claim_equal_capacity(of_paper), claim_xor_harder(of_paper)]
+        caption = f"The best accuracy, and the share above {GOOD:.0%} with Wilson's 95% interval."
+        table = compute_vectors(every).round(3)
+        shown.add("initializations-vectors", "Fixed and trained word vectors", "", caption, table)
+    for vectors, of_kind in (("fixed", trainings[trainings["cell"].isin(PAPER_CELLS)]), ("trained", trained)):
+        for claim in (claim_more_initializations, claim_equal_capacity, claim_xor_harder):
+            shown.claims.append(claim(of_kind, vectors))
+    shown.claims.append(claim_gated(trainings))
     return shown

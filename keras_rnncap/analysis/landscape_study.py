@@ -1,12 +1,16 @@
 """The surface of the loss: figures 7 to 10 of Mehta, and the claims."""
 
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
-from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN, of_part
+from keras_rnncap.analysis.initializations_study import GRU, KEYS, PAPER_CELLS, RNN, of_part
 from keras_rnncap.analysis.statistics import LEVEL, correct_holm
 from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain
 from keras_rnncap.dynamics import roughness
@@ -21,6 +25,8 @@ TIMES = 2.0
 """How many times as many solutions still count as many."""
 SHAPES, NOT_ALL = 4, "not both cells have settings at all four shapes"
 """Shapes of untrained settings that the paper has."""
+SHAPE = ["vectors", "word_dim", "units"]
+"""What trained models have in common that are compared."""
 RESAMPLED = 10_000
 FEWEST_PATHS, FEWEST_PERTURBED = 10, 5
 """Trainings of each cell that are compared."""
@@ -51,8 +57,7 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
 
 def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
     """Returns the roughness of the cosine of each training: its mean absolute change from epoch to epoch."""
-    rows = []
-    keys = ["cell", "word_dim", "units", "draw", "trial"]
+    rows, keys = [], [*KEYS, "trial"]
     for training, curve in path.groupby(keys) if len(path) else ():
         cosine = curve.sort_values("epoch")["cosine"].to_numpy()
         found = {"roughness": roughness(cosine), "mean cosine": cosine.mean(), "epochs": len(cosine)}
@@ -62,13 +67,24 @@ def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
 
 def compute_recovery(perturbed: pd.DataFrame) -> pd.DataFrame:
     """Returns means over trained models, for each shape, cell and factor: before and after training again."""
-    keys = ["word_dim", "units", "cell", "factor"]
+    keys = [*SHAPE, "cell", "factor"]
     ends = perturbed.groupby([*keys, "trial"])["epoch"].transform("max")
     first, last = perturbed[perturbed["epoch"] == 0], perturbed[perturbed["epoch"] == ends]
     columns = ["accuracy", "loss", "distance"]
     before, after = (table.groupby(keys)[columns].mean() for table in (first, last))
     table = before.add_suffix(" before").join(after.add_suffix(" after"))
     return table.assign(models=first.groupby(keys).size()).reset_index()
+
+
+def shape_text(shape: Sequence[Any]) -> str:
+    """Returns the values of `SHAPE` as a person says them.
+
+    Example:
+    >>> shape_text(("fixed", 2, 4)), shape_text(("trained", 2, 4))
+    ('2 x 4', '2 x 4 with trained word vectors')
+    """
+    vectors, word_dim, units = shape
+    return f"{word_dim:.0f} x {units:.0f}" + (f" with {vectors} word vectors" if vectors != "fixed" else "")
 
 
 def plot_untrained(untrained: pd.DataFrame) -> Figure:
@@ -124,17 +140,15 @@ def plot_paths(path: pd.DataFrame) -> Figure:
 
     Look for: a smooth curve near 1 is a training that goes straight to where it ends.
     """
-    shapes = sorted({*zip(path["word_dim"], path["units"], strict=True)})
-    figure, grid = new_grid(len(PAPER_CELLS), len(shapes), (4.0 * len(shapes), 5.5), sharey=True)
-    for row, cell in enumerate(PAPER_CELLS):
-        for column, (word_dim, units) in enumerate(shapes):
-            axes = grid[row, column]
-            here = path[(path["cell"] == cell) & (path["word_dim"] == word_dim) & (path["units"] == units)]
-            for _, curve in here.groupby("trial"):
-                curve = curve.sort_values("epoch")
-                axes.plot(curve["epoch"], curve["cosine"], color=cell_color(cell), linewidth=0.7, alpha=0.6)
-            axes.set_title(f"{plain(cell)} ({word_dim} x {units})", fontsize="small")
-            axes.set_ylim(-1, 1)
+    shapes = list(path.groupby(SHAPE))
+    figure, grid = new_grid(len(PAPER_CELLS), len(shapes), (3.2 * len(shapes), 5.5), sharey=True)
+    for (row, cell), (column, (shape, of_shape)) in itertools.product(enumerate(PAPER_CELLS), enumerate(shapes)):
+        axes = grid[row, column]
+        for _, curve in of_shape[of_shape["cell"] == cell].groupby("trial"):
+            curve = curve.sort_values("epoch")
+            axes.plot(curve["epoch"], curve["cosine"], color=cell_color(cell), linewidth=0.7, alpha=0.6)
+        axes.set_title(f"{plain(cell)}, {shape_text(shape)}", fontsize="small")
+        axes.set_ylim(-1, 1)
     for axes in grid[-1]:
         axes.set_xlabel("epochs")
     for axes in grid[:, 0]:
@@ -148,10 +162,10 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
     Dotted: before the perturbation.
     """
     measures = {"loss": "cross-entropy", "accuracy": "accuracy", "distance": "distance of weights"}
-    rows = list(perturbed.groupby(["word_dim", "units", "cell"]))
+    rows = list(perturbed.groupby([*SHAPE, "cell"]))
     figure, grid = new_grid(len(rows), len(measures), (3.6 * len(measures), 2.75 * len(rows)), sharex=True)
     factors = sorted(perturbed["factor"].unique())
-    for row, ((word_dim, units, cell), here) in enumerate(rows):
+    for row, ((*shape, cell), here) in enumerate(rows):
         for column, (measure, label) in enumerate(measures.items()):
             axes = grid[row, column]
             for place, factor in enumerate(factors):
@@ -161,7 +175,7 @@ def plot_perturbations(perturbed: pd.DataFrame) -> Figure:
             before = here[f"trained_{measure}"].mean() if f"trained_{measure}" in here else 0.0
             axes.axhline(before, color="0.2", linestyle=":", linewidth=1)
             axes.set_ylabel(label)
-            axes.set_title(f"{plain(cell)} ({word_dim:.0f} x {units:.0f})", fontsize="small")
+            axes.set_title(f"{plain(cell)}, {shape_text(shape)}", fontsize="small")
         grid[row, 0].legend(frameon=False, fontsize="x-small")
     for axes in grid[-1]:
         axes.set_xlabel("epochs")
@@ -248,17 +262,17 @@ def _claim_of_trained(
 ) -> Claim:
     """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's."""
     told, p_values, differences, missing = [], [], [], []
-    for (word_dim, units), shape in table.groupby(["word_dim", "units"]):
-        one, other = (shape[shape["cell"] == cell][measure] for cell in (GRU, RNN))
+    for shape, own in table.groupby(SHAPE):
+        one, other = (own[own["cell"] == cell][measure] for cell in (GRU, RNN))
         counts = f"n = {len(one)} and {len(other)}"
         if min(len(one), len(other)) < fewest:
-            missing.append(f"{word_dim:.0f} x {units:.0f}: {counts}")
+            missing.append(f"{shape_text(shape)}: {counts}")
             continue
-        difference, p_value = within_draws(shape, measure)
+        difference, p_value = within_draws(own, measure)
         p_values.append(p_value)
         differences.append(sign * difference)
         told.append(
-            f"{word_dim:.0f} x {units:.0f}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts}), within draws "
+            f"{shape_text(shape)}: GRU {one.mean():.3f}, RNN {other.mean():.3f} ({counts}), within draws "
             f"{difference:+.3f}"
         )
     if not told:
@@ -297,7 +311,7 @@ def claim_robust(perturbed: pd.DataFrame) -> Claim:
     if len(perturbed):
         last = perturbed[(perturbed["factor"] == 1.0) & (perturbed["epoch"] == perturbed["epoch"].max())]
     else:
-        last = pd.DataFrame(columns=["word_dim", "units"])
+        last = pd.DataFrame(columns=SHAPE)
     rule = "larger mean accuracy 30 epochs after k = 1, of models of at least 98%"
     return _claim_of_trained(claim, paper, last, "accuracy", 1, FEWEST_PERTURBED, rule)
 
@@ -340,7 +354,7 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
     if len(path):
         caption = "Cosine of the update of each epoch with the whole way, of trainings that end at 96% or more."
         shown.add("landscape-paths", "Updates beside the whole way", "fig. 9", caption, plot_paths(path))
-        means = trainings.groupby(["cell", "word_dim", "units"])
+        means = trainings.groupby(["cell", *SHAPE])
         table = means[["roughness", "mean cosine", "epochs"]].mean().assign(trainings=means.size()).round(3)
         shown.add("landscape-roughness", "Roughness", "fig. 9", caption, table.reset_index())
     if len(perturbed):

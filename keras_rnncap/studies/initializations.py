@@ -11,12 +11,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_rnncap.analysis.initializations_study import FEW, PAPER_CELLS, initializations_exhibits
-from keras_rnncap.cells import CELLS
+from keras_rnncap.cells import CELLS, CellFactory
+from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import SIZES
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.runs import write_rows
 from keras_rnncap.studies.study import Grid, Piece, Progress, Study, piece_name
-from keras_rnncap.studies.word_models import EPOCHS, LENGTH, Outcome, Trained, paper_task, train_word_models
+from keras_rnncap.studies.word_models import (
+    EPOCHS,
+    LENGTH,
+    Outcome,
+    Trained,
+    paper_task,
+    train_word_models,
+    with_word_vectors,
+)
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.versions import versions
 
@@ -52,10 +61,16 @@ class TrainingPiece(Piece):
         ]
         return self._finished(folder, trials, trained, data, began)
 
+    def cell_and_task(self) -> tuple[str | CellFactory, SentimentSequences]:
+        """Returns the cell and the task; where word vectors are trained, the cell has them and words are one-hot."""
+        cell, word_dim = self.settings["cell"], self.settings["word_dim"]
+        if trained := "vectors" in self.settings:
+            cell = with_word_vectors(cell, word_dim)
+        return cell, paper_task(self.settings["rule"], 0 if trained else word_dim, self.settings["seed"])
+
     def _trained(self, progress: Progress, keep: bool = False) -> tuple[Trained, str]:
         """Returns the trained models, and what their data are called."""
-        settings = dict(self.settings)
-        task = paper_task(settings["rule"], settings["word_dim"], settings["seed"])
+        settings, (cell, task) = self.settings, self.cell_and_task()
         seeds = [derived_seed(settings["seed"], number) for number in range(settings["models"])]
         with WorkProgress(settings["epochs"], 0, progress) as bar:
 
@@ -63,7 +78,7 @@ class TrainingPiece(Piece):
                 bar.to(epoch, f"{self.name}  best accuracy {outcome.accuracy.max():.3f}")
 
             options = {"epochs": settings["epochs"], "keep": keep, "on_epoch": show}
-            return train_word_models(settings["cell"], settings["units"], task, seeds, **options), task.data
+            return train_word_models(cell, settings["units"], task, seeds, **options), task.data
 
     def _finished(
         self, folder: Path, trials: list[dict[str, Any]], trained: Trained, data: str, began: float
@@ -78,7 +93,7 @@ class TrainingPiece(Piece):
     def _row(self, data: str, parameters: int, seconds: float, found: Mapping[str, Any]) -> dict[str, Any]:
         shape = {name: value for name, value in self.settings.items() if name in ("cell", "word_dim", "units", "rule")}
         sizes: dict[str, Any] = {"depth": 1, "parameters": parameters, "task": "sentiment", "data": data}
-        sizes["seed"] = self.labels.get("seed", self.settings["seed"])
+        sizes |= {"seed": self.labels.get("seed", self.settings["seed"]), "vectors": self.settings.get("vectors")}
         cost = {"elapsed_s": round(seconds, 3), "versions": json.dumps(versions())}
         return {"piece": self.name, **self.labels, **shape, **found, **sizes, **cost}
 
@@ -86,10 +101,14 @@ class TrainingPiece(Piece):
 def training_piece(
     kind: type[TrainingPiece], part: str, draw: int | None = None, *, seed: int, **settings: Any
 ) -> TrainingPiece:
-    """Returns the training of models of one shape, as a piece of a kind; `draw` is that of sequences and words."""
+    """Returns the training of models of one shape, as a piece of a kind; `draw` is that of sequences and words.
+
+    Word vectors are trained where `settings` have `vectors="trained"`, and fixed where they have nothing of the kind.
+    """
     labels = {"part": part} | ({} if draw is None else {"seed": seed, "draw": draw})
     seed += APART * (draw or 0)
-    names = (part, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{seed}")
+    parts = [part, *(["word-vectors"] if "vectors" in settings else [])]
+    names = (*parts, *(settings[name] for name in ("rule", "cell", "word_dim", "units")), f"seed{seed}")
     steps = settings["models"] * settings["epochs"] * SIZES[0] * LENGTH
     work = 3.0 * steps * settings["units"] * (settings["units"] + settings["word_dim"])
     return kind(piece_name(*names), settings | {"seed": seed}, labels, work)
@@ -100,8 +119,7 @@ class InitializationsStudy(Study):
 
     Part `paper`: the paper's RNN and GRU on both rules, at the four smallest shapes with several draws of sequences and
     word vectors; part `cells`: all other cells on the rule `first`, at the 16 shapes of figures 3 and 4; part
-    `trained`: the RNN and the GRU with trained word vectors, as the first matrix holds one for each word if inputs are
-    one-hot.
+    `trained`: the RNN and the GRU with trained word vectors, at the four smallest shapes, on both rules.
     """
 
     name = "initializations"
@@ -112,7 +130,8 @@ class InitializationsStudy(Study):
         "initializations of the shapes of figures 3 and 4, here 30, which share their sequences and word vectors. The "
         "other cells start as the paper's do, with matrices and biases uniform within 1 / sqrt(units), not as their "
         "own papers say; but what a cell adds to a gate (`forget_bias`), projections of inputs, and weights that only "
-        "that cell has (decays, for example) start as by default. Trained word vectors have ten numbers."
+        "that cell has (decays, for example) start as by default. The paper does not say whether word vectors are "
+        "trained; both are here. Trained ones start from N(0, 1), each model's own."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),
@@ -137,8 +156,11 @@ class InitializationsStudy(Study):
                     training_piece(TrainingPiece, "paper", draw, rule=rule, **shape)
                     for rule, draw in itertools.product(("first", "xor"), range(draws))
                 ]
-                if word_dim == SHAPES[profile][0][0]:  # once for each number of units
-                    pieces.append(training_piece(TrainingPiece, "trained", rule="first", **shape | {"word_dim": 0}))
+                if word_dim in FEW and units in FEW:
+                    pieces += [
+                        training_piece(TrainingPiece, "trained", rule=rule, vectors="trained", **shape)
+                        for rule in ("first", "xor")
+                    ]
             elif word_dim != 4:
                 pieces.append(training_piece(TrainingPiece, "cells", rule="first", **shape))
         return pieces

@@ -1,6 +1,7 @@
 """The models of Mehta's study: how they start and how they are trained, all of one shape as one population."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_rnncap.cells import CellFactory
+from keras_rnncap.cells import CellFactory, CellWeights, RecurrentCell, Weight, get_cell
 from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import SIZES
 from keras_rnncap.population import Member, MemberBuilder, Population, due, listen
@@ -22,6 +23,8 @@ FEW_EPOCHS = 2
 RATE = 1e-3
 LENGTH = 10
 """Words of a sequence."""
+WORD_VECTORS = "word_vectors"
+"""The weight of trained word vectors."""
 SPLIT = SIZES[1]
 """Validation sequences."""
 
@@ -79,6 +82,35 @@ class Trained:
 def paper_task(rule: str, word_dim: int, seed: int = 0, length: int = LENGTH) -> SentimentSequences:
     """Returns a task as the paper's models have it: fixed word vectors, two logits."""
     return SentimentSequences(rule, length, seed, word_dim=word_dim, classes=2)
+
+
+@functools.cache
+def with_word_vectors(cell: str, word_dim: int) -> type[RecurrentCell]:
+    """Returns a cell whose inputs are one-hot words, for each of which it trains a vector of `word_dim` numbers.
+
+    Vectors start from N(0, 1), each model's own: the embedding of PyTorch. The cell sees the vector of a word in its
+    place: `h_t = cell(E^T x_t, h_{t-1})`, with E the weight `word_vectors`, `(words, word_dim)`.
+
+    Args:
+        cell: Name of the cell.
+        word_dim: Numbers of a word vector.
+
+    Example:
+    >>> layer = keras.layers.RNN(with_word_vectors("two-bias-rnn", 2)(4))
+    >>> layer(np.eye(10)[np.newaxis]).shape[1], [tuple(weight.shape) for weight in layer.weights[:2]]
+    (4, [(10, 2), (2, 4)])
+    """
+    base = get_cell(cell)
+
+    class WordVectors(base):  # type: ignore[valid-type, misc]
+        def declare_weights(self, input_dim: int) -> list[Weight]:
+            normal = keras.initializers.RandomNormal(stddev=1.0)
+            return [Weight(WORD_VECTORS, (input_dim, word_dim), normal), *super().declare_weights(word_dim)]
+
+        def step(self, x: Any, states: tuple[Any, ...], w: CellWeights) -> tuple[Any, ...]:
+            return super().step(w.matmul(WORD_VECTORS, x), states, w)
+
+    return WordVectors
 
 
 def word_members(hidden: int, seeds: Sequence[int], epochs: int = EPOCHS) -> list[Member]:

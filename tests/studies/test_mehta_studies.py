@@ -14,7 +14,7 @@ from scipy import optimize, stats
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
-from keras_rnncap.analysis.initializations_study import compute_shares, compute_trained, compute_trainings, of_part
+from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings, compute_vectors, of_part
 from keras_rnncap.analysis.landscape_study import compute_distances, compute_roughness, within_draws
 from keras_rnncap.analysis.words_study import (
     compute_fixed_points,
@@ -34,7 +34,7 @@ from keras_rnncap.studies import get_study, read_study, run_study
 from keras_rnncap.studies import run as run_module
 from keras_rnncap.studies.initializations import MATRIX_CELLS
 from keras_rnncap.studies.landscape import CHUNK, perturbation
-from keras_rnncap.studies.word_models import paper_task, train_word_models, word_members
+from keras_rnncap.studies.word_models import paper_task, train_word_models, with_word_vectors, word_members
 
 
 def verdicts(name, rows):
@@ -42,20 +42,32 @@ def verdicts(name, rows):
 
 
 def test_initializations_are_judged_by_fisher_and_by_the_best():
-    assert verdicts("initializations", initializations()) == ["holds", "undecided", "holds", "holds"]
+    assert verdicts("initializations", initializations()) == ["holds"] * 3 + ["undecided"] * 4
     worse = {("first", RNN): 0.8, ("first", GRU): 0.3, ("xor", RNN): 0.9, ("xor", GRU): 0.5}
-    assert verdicts("initializations", initializations(worse))[0::3] == ["does not hold"] * 2
-    assert verdicts("initializations", initializations(gap=0.2))[2] == "does not hold"
+    assert verdicts("initializations", initializations(worse))[0:3:2] == ["does not hold"] * 2
+    assert verdicts("initializations", initializations(gap=0.2))[1] == "does not hold"
     same = dict.fromkeys(worse, 0.5)
-    assert verdicts("initializations", initializations(same, gap=0.06)) == ["undecided"] * 4
+    assert verdicts("initializations", initializations(same, gap=0.06)) == ["undecided"] * 7
+
+
+def test_trained_word_vectors_are_judged_apart_from_fixed_ones():
+    own = {RNN: 0.7, GRU: 0.2}
+    found = verdicts("initializations", initializations(gap=0.2, vectors=own))
+    assert found == ["holds", "does not hold", "undecided", "does not hold", "holds", "undecided", "undecided"]
+    assert verdicts("initializations", initializations(vectors={RNN: 0.2, GRU: 0.7}))[3] == "holds"
+    rows = StudyRows(*initializations(vectors=own))
+    shares = {exhibit.name: exhibit.content for exhibit in get_study("initializations").exhibits(rows).exhibits}
+    without = StudyRows(*initializations())
+    other = {exhibit.name: exhibit.content for exhibit in get_study("initializations").exhibits(without).exhibits}
+    pd.testing.assert_frame_equal(shares["initializations-shares-table"], other["initializations-shares-table"])
 
 
 def test_a_gap_in_one_draw_of_words_is_not_one_of_capacity():
-    assert verdicts("initializations", initializations(gap=0.2, draws=3))[2] == "does not hold"
-    assert verdicts("initializations", initializations(gap=0.2, draws=3, easier=1))[2] == "holds"
+    assert verdicts("initializations", initializations(gap=0.2, draws=3))[1] == "does not hold"
+    assert verdicts("initializations", initializations(gap=0.2, draws=3, easier=1))[1] == "holds"
     some = initializations(gap=0.2, draws=3, easier=1)
     some[1].loc[some[1]["piece"].str.endswith("-2") & some[1]["piece"].str.contains(RNN), "accuracy"] -= 0.06
-    assert verdicts("initializations", some)[2] == "undecided"
+    assert verdicts("initializations", some)[1] == "undecided"
 
 
 def test_only_shapes_and_draws_that_both_cells_have_are_compared():
@@ -72,8 +84,8 @@ def test_kinds_of_cells_are_judged_over_cells(gated, ungated, verdict):
     others = [(cell, gated + 0.03 * place) for place, cell in enumerate(("lstm", "gru", "mgu", "ugrnn", "lem"))]
     others += [(cell, ungated - 0.03 * place) for place, cell in enumerate(("rnn", "irnn", "indrnn", "lru"))]
     shares = {("first", RNN): ungated, ("first", GRU): gated, ("xor", RNN): 0.1, ("xor", GRU): 0.2}
-    assert verdicts("initializations", initializations(shares, others=others))[1] == verdict
-    assert verdicts("initializations", initializations(shares, others=others[:5]))[1] == "undecided"
+    assert verdicts("initializations", initializations(shares, others=others))[-1] == verdict
+    assert verdicts("initializations", initializations(shares, others=others[:5]))[-1] == "undecided"
 
 
 def test_shares_are_over_the_shapes_and_draws_that_all_cells_have():
@@ -86,13 +98,18 @@ def test_shares_are_over_the_shapes_and_draws_that_all_cells_have():
     assert shares[shares["rule"] == "xor"]["trainings"].tolist() == [540 + 120] * 2
 
 
-def test_trained_word_vectors_stand_beside_fixed_ones_of_as_many_units_and_numbers():
-    fixed = compute_trainings(StudyRows(*initializations()))
-    trained = fixed[(fixed["word_dim"] == 2) & (fixed["rule"] == "first") & (fixed["cell"] != "lstm")]
-    table = compute_trained(trained.assign(word_dim=0), fixed).set_index(["cell", "units"])
-    assert table.loc[(GRU, 2), ["trained", "fixed"]].tolist() == pytest.approx([0.8, 0.8])
-    assert (table[["trained: trainings", "fixed: trainings"]] == 30).all(axis=None)
-    assert compute_trained(trained, fixed[:0]).empty
+def test_trained_word_vectors_stand_beside_fixed_ones_of_the_same_shape():
+    rows = initializations(draws=2, gap=0.2, vectors={RNN: 0.5, GRU: 0.9})
+    table = compute_vectors(compute_trainings(StudyRows(*rows))).set_index(["rule", "cell", "word_dim", "units"])
+    assert len(table) == 2 * 2 * 4
+    both = table.loc[("first", RNN, 2, 4)]
+    assert both[["trained: share", "fixed: share"]].tolist() == pytest.approx([0.5, 0.0])
+    assert both[["trained: best", "fixed: best"]].tolist() == [1.0, 0.8]
+    assert (table[["trained: trainings", "fixed: trainings"]] == [30, 60]).all(axis=None)
+    interval = stats.binomtest(27, 30).proportion_ci(method="wilson")
+    own = table.loc[("xor", GRU, 2, 2), ["trained: low", "trained: high"]]
+    assert own.tolist() == pytest.approx([interval.low, interval.high])
+    assert compute_vectors(compute_trainings(StudyRows(*initializations()))).empty
 
 
 def test_the_landscape_is_judged_by_distances_and_permutations():
@@ -108,6 +125,19 @@ def test_the_landscape_is_judged_by_distances_and_permutations():
     claims = get_study("landscape").exhibits(StudyRows(pieces, trials[~some])).claims
     assert [claim.verdict for claim in claims[2:5]] == ["holds"] * 3
     assert all("too few at 2 x 4: n = 12 and 4" in claim.ours for claim in claims[2:5])
+
+
+def test_models_with_trained_word_vectors_are_compared_apart():
+    pieces, trials = landscape()
+    other = [table.assign(piece=table["piece"] + "-vectors") for table in landscape(rougher=-0.08)]
+    other[0]["vectors"] = "trained"
+    of_trained = other[0]["part"] == "trained"
+    rows = StudyRows(pd.concat([pieces, other[0][of_trained]]), pd.concat([trials, other[1]]))
+    smoother = get_study("landscape").exhibits(rows).claims[2]
+    assert smoother.verdict == "does not hold"
+    assert "; 2 x 4 with trained word vectors: GRU" in smoother.ours
+    alone = get_study("landscape").exhibits(StudyRows(pieces, trials)).claims[2]
+    assert smoother.ours.startswith(alone.ours)
 
 
 def test_as_many_solutions_are_seen_in_solutions_alone():
@@ -249,8 +279,8 @@ def test_parts_of_a_study_have_a_report():
     lstm = StudyRows(pieces[pieces["cell"] == "lstm"], trials)
     assert "words-memory" in {exhibit.name for exhibit in get_study("words").exhibits(lstm).exhibits}
     pieces, trials = initializations()
-    trained = StudyRows(pieces[:1].assign(part="trained", word_dim=0), trials)
-    assert verdicts("initializations", trained) == ["undecided"] * 4
+    trained = StudyRows(pieces[:1].assign(part="trained", vectors="trained"), trials)
+    assert verdicts("initializations", trained) == ["undecided"] * 7
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=4, max_size=4, unique=True))
@@ -313,9 +343,9 @@ def _grid():
     return get_study("landscape").grid("smoke")
 
 
-def _piece(part, cell, **changes):
-    pieces = get_study("landscape").pieces(_grid(), "smoke", 0)
-    (piece,) = [one for one in pieces if one.labels["part"] == part and one.settings["cell"] == cell]
+def _piece(part, cell, vectors=None, **changes):
+    pieces = [one for one in get_study("landscape").pieces(_grid(), "smoke", 0) if one.labels["part"] == part]
+    (piece,) = [one for one in pieces if (one.settings["cell"], one.settings.get("vectors")) == (cell, vectors)]
     return dataclasses.replace(piece, settings={**piece.settings, **changes})
 
 
@@ -385,6 +415,33 @@ def test_paths_and_perturbations_are_those_of_the_trained_weights(tmp_path, monk
     assert rows["trial"].nunique() == 2
 
 
+def test_noise_leaves_trained_word_vectors_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.studies.landscape.GOOD_MINIMUM", 0.0)
+    row = _piece("trained", GRU, vectors="trained", perturbed=1).run(tmp_path, {}, False)
+    assert (row["vectors"], row["parameters"]) == ("trained", 20 + 36 + 6)
+    population = Population(MemberBuilder(with_word_vectors(GRU, 2), 2, 1, 10, 2), word_members(2, [0]))
+    noise = perturbation(np.array(population.rows)[0], population.slots, 2, [0])
+    assert population.slots[0].name == "word_vectors"
+    assert not noise[:20].any()
+    assert noise[20:].all()
+
+
+@pytest.mark.parametrize("cell", [RNN, GRU])
+def test_trained_word_vectors_are_looked_up_and_move(cell):
+    trained = train_word_models(with_word_vectors(cell, 2), 3, paper_task("first", 0), [4], epochs=1, keep=True)
+    model = trained.population.member(0)
+    weights = {weight.name: np.array(weight, float) for weight in model.layers[1].cell.trainable_weights}
+    weights |= {f"readout_{weight.name}": np.array(weight, float) for weight in model.layers[-1].trainable_weights}
+    task = paper_task("first", 0)
+    words = task.words("validation")[:200]
+    logits = np.array(model(task.vectors[words]))
+    expected = _numpy_answers(cell, weights, weights["word_vectors"][words])
+    assert ((logits[:, 1] > logits[:, 0]) == expected).mean() > 0.99
+    start, end = trained.weights[:, 0, :20]
+    assert (start != end).all()
+    assert 0.5 < start.std() < 1.5
+
+
 def test_noise_is_of_any_cell():
     for cell in ("fastgrnn", "s6", "lru"):
         population = Population(MemberBuilder(cell, 3, 1, 2, 2), word_members(3, [0]))
@@ -447,7 +504,7 @@ def test_pieces_on_several_cores_give_the_rows_of_one_and_continue(tmp_path, mon
     alone = run_study("initializations", **sizes, out=tmp_path / "alone")
     side_by_side = run_study("initializations", **sizes, out=tmp_path / "both", isolate=True)
     assert sorted(side_by_side.pieces["piece"]) == sorted(alone.pieces["piece"])
-    assert len(alone.pieces) == 3
+    assert len(alone.pieces) == 4
     numbers = ["piece", "trial", "accuracy", "last_accuracy", "epochs", "loss"]
     ordered = (
         rows.trials[numbers].sort_values(["piece", "trial"], ignore_index=True) for rows in (alone, side_by_side)

@@ -3,7 +3,7 @@
 import pandas as pd
 from contracts.study_contract import StudyContract
 from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability, zoo
-from studies.made_words import initializations, landscape, words
+from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.studies import (
     CapacityStudy,
@@ -106,13 +106,14 @@ class TestWordsStudy(StudyContract):
 class TestInitializationsStudy(StudyContract):
     study = InitializationsStudy
     shows = (
-        *("initializations-first", "initializations-first-few", "initializations-xor", "initializations-xor-few"),
-        *("initializations-shares", "initializations-shares-table"),
+        *("initializations-first", "initializations-first-few", "initializations-first-trained"),
+        *("initializations-xor", "initializations-xor-few", "initializations-xor-trained"),
+        *("initializations-shares", "initializations-shares-table", "initializations-vectors"),
     )
-    claims = 4
+    claims = 7
 
     def rows(self):
-        return initializations()
+        return initializations(vectors={RNN: 0.2, GRU: 0.7})
 
 
 class TestLandscapeStudy(StudyContract):
