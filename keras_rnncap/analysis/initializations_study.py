@@ -238,7 +238,7 @@ def claim_equal_capacity(trainings: pd.DataFrame, vectors: str) -> Claim:
         return open_claim(claim, paper, "not both cells have trainings at the four smallest shapes")
     table = shapes[list(PAPER_CELLS)].max()
     least = (best[GRU] - best[RNN]).groupby([best["word_dim"], best["units"]]).min()
-    gaps = table[GRU] - table[RNN]
+    gaps, draws = table[GRU] - table[RNN], shapes.size().min()
     told = [
         f"{row['word_dim']} x {row['units']}: RNN {100 * row[RNN]:.1f}%, GRU {100 * row[GRU]:.1f}%"
         for row in table.reset_index().to_dict("records")
@@ -248,7 +248,7 @@ def claim_equal_capacity(trainings: pd.DataFrame, vectors: str) -> Claim:
         paper,
         "; ".join(told),
         decide(bool((gaps.abs() <= SAME).all()), bool((least > OTHER).any())),
-        f"the best of all initializations and {shapes.size().min()} draws of sequences and words; holds if within "
+        f"the best of all initializations and {draws} draw{'s'[: draws > 1]} of sequences and words; holds if within "
         f"{100 * SAME:.0f} points at all four shapes, does not if at one shape the best RNN of every draw is more than "
         f"{100 * OTHER:.0f} points below the best GRU: what was not found may still exist",
     )

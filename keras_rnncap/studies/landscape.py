@@ -220,7 +220,7 @@ class LandscapeStudy(Study):
             trained = {(2, 2, "fixed"): 1, (2, 2, "trained"): 1} if profile == "smoke" else TRAINED
             for (word_dim, units, vectors), draws in trained.items():
                 training |= {"word_dim": word_dim, "units": units}
-                kind = {} if vectors == "fixed" else {"vectors": vectors}
+                kind: dict[str, Any] = {} if vectors == "fixed" else {"vectors": vectors}
                 pieces += [training_piece(TrainedPiece, "trained", draw, **training, **kind) for draw in range(draws)]
         return pieces
 
