@@ -238,7 +238,7 @@ def claim_equal_capacity(trainings: pd.DataFrame, vectors: str) -> Claim:
         return open_claim(claim, paper, "not both cells have trainings at the four smallest shapes")
     table = shapes[list(PAPER_CELLS)].max()
     least = (best[GRU] - best[RNN]).groupby([best["word_dim"], best["units"]]).min()
-    gaps, draws = table[GRU] - table[RNN], shapes.size().min()
+    gaps, draws = table[GRU] - table[RNN], int(shapes.size().min())
     told = [
         f"{row['word_dim']} x {row['units']}: RNN {100 * row[RNN]:.1f}%, GRU {100 * row[GRU]:.1f}%"
         for row in table.reset_index().to_dict("records")

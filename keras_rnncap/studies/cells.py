@@ -16,6 +16,8 @@ from keras_rnncap.tuners.spaces import CollinsSpace
 
 LENGTH = 5
 """Time steps of the patterns."""
+LARGE = 1_000
+"""Parameters from which on a capacity search has half as many trials."""
 RATES = f"1e-{DECADES}..1"
 """The learning rates of which those that train are a window."""
 
@@ -98,6 +100,7 @@ class CellsStudy(Study):
 
     def _capacity(self, params: int, profile: str, common: dict[str, Any]) -> Piece:
         trials, steps = self.stores[profile]
+        trials = trials if params < LARGE else math.ceil(trials / 2)
         settings: dict[str, Any] = {
             "params": params,
             "trials": trials,
