@@ -161,10 +161,10 @@ def cosines(weights: np.ndarray) -> np.ndarray:
 
 
 def roughness(curve: Sequence[float] | np.ndarray) -> float:
-    """Returns the mean absolute change of a curve from point to point; 0 for a constant.
+    """Returns by how much a curve bends: the mean absolute change of its slope; 0 for a straight line, however steep.
 
     Example:
-    >>> roughness([0.0, 1.0, 0.0])
-    1.0
+    >>> roughness([0.0, 1.0, 2.0]), roughness([0.0, 1.0, 0.0])
+    (0.0, 2.0)
     """
-    return float(np.abs(np.diff(curve)).mean()) if len(curve) > 1 else 0.0
+    return float(np.abs(np.diff(curve, 2)).mean()) if len(curve) > 2 else 0.0

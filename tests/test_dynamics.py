@@ -123,6 +123,7 @@ def test_cosines_are_those_of_a_loop_and_of_a_straight_path_one(updates, size, s
     assert roughness(cosines(straight)) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_roughness_is_the_mean_change():
-    assert roughness([0.5, 0.5, 1.0, 0.0]) == pytest.approx(0.5)
-    assert roughness([0.3]) == 0.0
+def test_roughness_is_the_mean_change_of_the_slope():
+    assert roughness([0.5, 0.5, 1.0, 0.0]) == pytest.approx((0.5 + 1.5) / 2)
+    assert roughness(np.linspace(0.1, 0.9, 7)) == pytest.approx(0.0, abs=1e-12)
+    assert roughness([0.3, 0.5]) == 0.0

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
-from keras_rnncap.analysis.initializations_study import GRU, KEYS, PAPER_CELLS, RNN, of_part
+from keras_rnncap.analysis.initializations_study import GRU, KEYS, PAPER_CELLS, RNN, completed, of_part
 from keras_rnncap.analysis.statistics import LEVEL, correct_holm
 from keras_rnncap.analysis.style import cell_color, new_figure, new_grid, plain
 from keras_rnncap.dynamics import roughness
@@ -27,6 +27,10 @@ SHAPES, NOT_ALL = 4, "not both cells have settings at all four shapes"
 """Shapes of untrained settings that the paper has."""
 SHAPE = ["vectors", "word_dim", "units"]
 """What trained models have in common that are compared."""
+MEASURES = ["roughness", "mean change", "mean cosine", "epochs"]
+"""Of the path of a training."""
+LITTLE, MUCH = 1.25, 2.0
+"""Up to how many times as far counts as a little change of a distance, and from where on as a large one."""
 RESAMPLED = 10_000
 FEWEST_PATHS, FEWEST_PERTURBED = 10, 5
 """Trainings of each cell that are compared."""
@@ -56,13 +60,14 @@ def compute_distances(untrained: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_roughness(path: pd.DataFrame) -> pd.DataFrame:
-    """Returns the roughness of the cosine of each training: its mean absolute change from epoch to epoch."""
+    """Returns how rough the cosine of each training is, its mean, and its mean absolute change from epoch to epoch."""
     rows, keys = [], [*KEYS, "trial"]
     for training, curve in path.groupby(keys) if len(path) else ():
         cosine = curve.sort_values("epoch")["cosine"].to_numpy()
         found = {"roughness": roughness(cosine), "mean cosine": cosine.mean(), "epochs": len(cosine)}
+        found["mean change"] = float(np.abs(np.diff(cosine)).mean()) if len(cosine) > 1 else 0.0
         rows.append(dict(zip(keys, training, strict=True)) | found)
-    return pd.DataFrame(rows, columns=[*keys, "roughness", "mean cosine", "epochs"])
+    return pd.DataFrame(rows, columns=[*keys, *MEASURES])
 
 
 def compute_recovery(perturbed: pd.DataFrame) -> pd.DataFrame:
@@ -258,11 +263,16 @@ def claim_equal_frequency(distances: pd.DataFrame) -> Claim:
 
 
 def _claim_of_trained(
-    claim: str, paper: str, table: pd.DataFrame, measure: str, sign: int, fewest: int, rule: str
+    claim: str, paper: str, table: pd.DataFrame, shapes: pd.DataFrame, measure: str, sign: int, fewest: int, rule: str
 ) -> Claim:
-    """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's."""
+    """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's.
+
+    At all `shapes` for which models were trained, whether any ended good or not.
+    """
     told, p_values, differences, missing = [], [], [], []
-    for shape, own in table.groupby(SHAPE):
+    claim += f" ({', '.join(shapes['vectors'].unique()) or 'no'} word vectors)"
+    for shape in shapes[SHAPE].itertuples(index=False):
+        own = table[(table[SHAPE] == list(shape)).all(axis=1)]
         one, other = (own[own["cell"] == cell][measure] for cell in (GRU, RNN))
         counts = f"n = {len(one)} and {len(other)}"
         if min(len(one), len(other)) < fewest:
@@ -289,51 +299,83 @@ def _claim_of_trained(
     )
 
 
-def claim_smoother(trainings: pd.DataFrame) -> Claim:
-    """Tests whether the GRU's updates turn less from epoch to epoch, by permutation of trainings, at each shape."""
+def claim_smoother(trainings: pd.DataFrame, shapes: pd.DataFrame) -> Claim:
+    """Tests whether the GRU's curve bends less from epoch to epoch, by permutation of trainings, at each shape."""
     claim = "The GRU's way is smoother than the RNN's"
     paper = "the cosine of the update with the whole way is smoother for the GRU, at 2 x 4 and 4 x 8"
-    rule = "smaller mean change of the cosine from epoch to epoch"
-    return _claim_of_trained(claim, paper, trainings, "roughness", -1, FEWEST_PATHS, rule)
+    rule = "smaller mean change of the slope of the cosine (a steep rise is not rough)"
+    return _claim_of_trained(claim, paper, trainings, shapes, "roughness", -1, FEWEST_PATHS, rule)
 
 
-def claim_straighter(trainings: pd.DataFrame) -> Claim:
+def claim_straighter(trainings: pd.DataFrame, shapes: pd.DataFrame) -> Claim:
     """Tests whether the GRU's updates point more along the whole way, by permutation of trainings, at each shape."""
     claim = "The GRU's way is straighter than the RNN's"
     paper = "the cosine of the update with the whole way is consistently high for the GRU, at 2 x 4 and 4 x 8"
-    return _claim_of_trained(claim, paper, trainings, "mean cosine", 1, FEWEST_PATHS, "larger mean cosine")
+    return _claim_of_trained(claim, paper, trainings, shapes, "mean cosine", 1, FEWEST_PATHS, "larger mean cosine")
 
 
-def claim_robust(perturbed: pd.DataFrame) -> Claim:
-    """Tests whether the GRU is better than the RNN 30 epochs after a perturbation of k = 1, by permutation."""
+def claim_robust(perturbed: pd.DataFrame, shapes: pd.DataFrame) -> Claim:
+    """Tests whether the GRU is nearer to what it was 30 epochs after a perturbation of k = 1, by permutation."""
     claim = "The GRU recovers better from a perturbation"
     paper = "2 x 4: close to 90% within 30 epochs even at k = 1; the RNN does not"
     if len(perturbed):
         last = perturbed[(perturbed["factor"] == 1.0) & (perturbed["epoch"] == perturbed["epoch"].max())]
+        last = last.assign(recovered=last["accuracy"] - last["trained_accuracy"])
     else:
-        last = pd.DataFrame(columns=SHAPE)
-    rule = "larger mean accuracy 30 epochs after k = 1, of models of at least 98%"
-    return _claim_of_trained(claim, paper, last, "accuracy", 1, FEWEST_PERTURBED, rule)
+        last = pd.DataFrame(columns=[*KEYS, "recovered"])
+    rule = "mean accuracy 30 epochs after k = 1 less that before, of models of at least 98%; larger"
+    return _claim_of_trained(claim, paper, last, shapes, "recovered", 1, FEWEST_PERTURBED, rule)
 
 
-def claim_return(perturbed: pd.DataFrame) -> Claim:
-    """Tests whether perturbed models end closer to the trained weights than they started, by the sign of the change."""
-    claim = "Perturbed models do not return to the weights that they came from"
-    paper = "the distance never gets close to zero, and changes little"
+def compute_moved(perturbed: pd.DataFrame) -> pd.DataFrame:
+    """Returns the distance from the trained weights after training again by that before, median and least of models."""
+    keys = ["cell", "factor", "trial"]
     if perturbed.empty:
-        return open_claim(claim, paper, "no perturbed models")
-    keys = ["cell", "word_dim", "units", "factor", "trial"]
+        return pd.DataFrame(columns=["cell", "factor", "median", "min"])
     ends = perturbed.groupby(keys)["epoch"].transform("max")
     first = perturbed[perturbed["epoch"] == 0].set_index(keys)["distance"]
     last = perturbed[perturbed["epoch"] == ends].set_index(keys)["distance"]
-    ratio = (last / first).groupby("cell").agg(["median", "min"])
+    return (last / first).groupby(["cell", "factor"]).agg(["median", "min"]).reset_index()
+
+
+def _moved_text(moved: pd.DataFrame) -> str:
+    """Returns the medians of each cell and factor."""
+    cells = moved.groupby("cell")
+    return "; ".join(
+        f"{cell}, medians: " + ", ".join(f"{row['median']:.2f} (k = {row['factor']:g})" for _, row in own.iterrows())
+        for cell, own in cells
+    )
+
+
+def claim_return(moved: pd.DataFrame) -> Claim:
+    """Tests whether perturbed models end far from the trained weights, as a part of how far they started."""
+    claim = "Perturbed models do not return to the weights that they came from"
+    paper = "the distance never gets close to zero"
+    if moved.empty:
+        return open_claim(claim, paper, "no perturbed models")
     return Claim(
         claim,
         paper,
-        "; ".join(f"{cell}: median {row['median']:.2f}, least {row['min']:.2f}" for cell, row in ratio.iterrows()),
-        decide(bool((ratio["min"] > 0.5).all()), bool((ratio["median"] < 0.5).any())),
+        f"{_moved_text(moved)}; least {moved['min'].min():.2f}",
+        decide(bool((moved["min"] > 0.5).all()), bool((moved["median"] < 0.5).any())),
         "distance from the trained weights after training again, as a part of that before; holds if above a half for "
-        "all, does not if the median of one cell is below",
+        "all, does not if the median of one cell and k is below",
+    )
+
+
+def claim_little_change(moved: pd.DataFrame) -> Claim:
+    """Tests whether perturbed models end about as far from the trained weights as they started."""
+    claim = "The distance from the weights before a perturbation changes little"
+    paper = "very little change"
+    if moved.empty:
+        return open_claim(claim, paper, "no perturbed models")
+    apart = np.exp(np.abs(np.log(moved["median"])))
+    return Claim(
+        claim,
+        paper,
+        _moved_text(moved),
+        decide(bool((apart <= LITTLE).all()), bool((apart > MUCH).any())),
+        f"the same medians; holds if all change by at most {LITTLE:g} times, does not if one changes by over {MUCH:g}",
     )
 
 
@@ -355,7 +397,7 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
         caption = "Cosine of the update of each epoch with the whole way, of trainings that end at 96% or more."
         shown.add("landscape-paths", "Updates beside the whole way", "fig. 9", caption, plot_paths(path))
         means = trainings.groupby(["cell", *SHAPE])
-        table = means[["roughness", "mean cosine", "epochs"]].mean().assign(trainings=means.size()).round(3)
+        table = means[MEASURES].mean().assign(trainings=means.size()).round(3)
         shown.add("landscape-roughness", "Roughness", "fig. 9", caption, table.reset_index())
     if len(perturbed):
         caption = "Trained models of at least 98%, perturbed by k times the deviation of each matrix, trained again."
@@ -363,6 +405,11 @@ def landscape_exhibits(rows: StudyRows) -> Exhibits:
         table = compute_recovery(perturbed).round(3)
         shown.add("landscape-recovery", "The same as numbers", "fig. 10", caption, table)
     shown.claims += [claim_same_accuracies(distances), claim_equal_frequency(distances)]
-    shown.claims += [claim_smoother(trainings), claim_straighter(trainings)]
-    shown.claims += [claim_robust(perturbed), claim_return(perturbed)]
+    shapes = completed(rows.pieces[rows.pieces["part"] == "trained"])[SHAPE].drop_duplicates().sort_values(SHAPE)
+    for kind in ("fixed", "trained"):
+        own = shapes[shapes["vectors"] == kind]
+        shown.claims += [claim_smoother(trainings, own), claim_straighter(trainings, own)]
+        shown.claims.append(claim_robust(perturbed, own))
+    moved = compute_moved(perturbed)
+    shown.claims += [claim_return(moved), claim_little_change(moved)]
     return shown

@@ -246,11 +246,13 @@ def claim_separable(words: pd.DataFrame) -> Claim:
         claim,
         paper,
         "; ".join(
-            f"{row['cell']} {row['margin']:.2f} (of the words {row['of words']:.2f})" for _, row in table.iterrows()
+            f"{row['cell']} {row['margin']:.2f} (of the drawn words, before the matrix: {row['of words']:.2f})"
+            for _, row in table.iterrows()
         ),
         decide(bool((margins > SEPARABLE).all()), bool((margins <= SEPARABLE).all())),
         "distance of the segments between words of a kind, as a part of that of their means; holds if above "
-        f"{SEPARABLE} for both cells, does not if for none; a square matrix keeps what the drawn words are",
+        f"{SEPARABLE} for both cells, does not if for none. A square matrix can only lose what the drawn words "
+        "have, so this tests whether training lost it",
     )
 
 

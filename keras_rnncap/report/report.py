@@ -71,7 +71,7 @@ def read_part(folder: Path) -> StudyPart:
             command=_command(study, profile, rows.pieces, folder),
             searches=len(rows.pieces),
             trials=len(rows.trials),
-            spent=in_words(float(rows.pieces["wall_s"].sum())),
+            spent=_spent(study, rows.pieces),
             versions=_versions(rows, folder),
             shown=study.exhibits(rows),
         )
@@ -214,6 +214,13 @@ def _versions(rows: StudyRows, folder: Path) -> str:
         raise InputError(f"{folder / 'pieces.csv'} is damaged: versions must be a JSON object; restore it") from error
     machines = sorted({*rows.pieces["machine"].dropna()})
     return ", ".join([*(f"{name} {version}" for name, version in packages.items()), *machines])
+
+
+def _spent(study: Study, pieces: pd.DataFrame) -> str:
+    """Returns the time that a study took, and apart from it that of searches which used one core each."""
+    of_one = pieces["part"].isin(study.one_core)
+    times = [(float(pieces["wall_s"][~of_one].sum()), ""), (float(pieces["wall_s"][of_one].sum()), " of one core")]
+    return " and ".join(in_words(seconds) + what for seconds, what in times if seconds) or in_words(0)
 
 
 def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> str:

@@ -119,7 +119,7 @@ class InitializationsStudy(Study):
 
     Part `paper`: the paper's RNN and GRU on both rules, at the four smallest shapes with several draws of sequences and
     word vectors; part `cells`: all other cells on the rule `first`, at the 16 shapes of figures 3 and 4; part
-    `trained`: the RNN and the GRU with trained word vectors, at the four smallest shapes, on both rules.
+    `trained`: the RNN and the GRU with trained word vectors, at the four smallest shapes, on both rules, two draws.
     """
 
     name = "initializations"
@@ -138,7 +138,7 @@ class InitializationsStudy(Study):
         "laptop": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
         "paper": Grid((*PAPER_CELLS, *OTHER_CELLS), (), (), ()),
     }
-    at_once = True
+    one_core = ("paper", "cells", "trained")
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
     draws: ClassVar = {"smoke": 1, "laptop": 4, "paper": 4}
@@ -158,8 +158,8 @@ class InitializationsStudy(Study):
                 ]
                 if word_dim in FEW and units in FEW:
                     pieces += [
-                        training_piece(TrainingPiece, "trained", rule=rule, vectors="trained", **shape)
-                        for rule in ("first", "xor")
+                        training_piece(TrainingPiece, "trained", draw, rule=rule, vectors="trained", **shape)
+                        for rule, draw in itertools.product(("first", "xor"), range(min(draws, 2)))
                     ]
             elif word_dim != 4:
                 pieces.append(training_piece(TrainingPiece, "cells", rule="first", **shape))

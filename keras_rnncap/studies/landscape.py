@@ -189,9 +189,11 @@ class LandscapeStudy(Study):
         "After a perturbation, models train at a constant rate of 0.001 for 30 epochs; "
         "the paper does not say how the rate goes on. Noise has the standard deviation of each matrix or bias of eq. "
         "1 to 6; the paper can also be read as that of all together. The untrained settings of a model share one draw "
-        "of sequences and word vectors."
+        "of sequences and word vectors. With fixed word vectors, none of 360 RNNs of 2 x 4, of six earlier draws, "
+        "ended at 96%; RNNs of 10 x 8 did."
     )
     profiles: ClassVar = {name: Grid(PAPER_CELLS, (), (), ()) for name in ("smoke", "laptop", "paper")}
+    one_core = ("trained",)
     untrained: ClassVar = {"smoke": 2 * CHUNK, "laptop": 1_000_000, "paper": 1_000_000}
     models: ClassVar = {"smoke": 3, "laptop": 60, "paper": 60}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}

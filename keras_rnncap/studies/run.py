@@ -67,7 +67,7 @@ class Plan:
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
         self.missing: list[Piece] = []
         self._spent: list[tuple[float, float]] = []
-        self.study, self.at_once = study, populations_at_once() if study.at_once else 1
+        self.study = study
         self._rate = SHARE_OF_RATE * matrix_product_rate()
         for piece in self.pieces:
             if piece.name in known:
@@ -93,7 +93,11 @@ class Plan:
 
     def seconds_left(self) -> float:
         """Returns how long what is missing will take, each piece in a process of its own."""
-        return sum(map(self.seconds, self.missing)) / self.at_once
+        return sum(self.seconds(piece) / self.at_once(piece) for piece in self.missing)
+
+    def at_once(self, piece: Piece) -> int:
+        """Returns how many like a piece run side by side."""
+        return populations_at_once() if piece.labels.get("part") in self.study.one_core else 1
 
 
 def machine() -> str:
@@ -199,10 +203,12 @@ def _ended(
     plan: Plan, folder: Path, done: Sequence[dict[str, Any]], isolate: bool, progress: bool
 ) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
     """Runs what is missing; yields pieces as they end, with their rows, if any, and the seconds that each took."""
-    if isolate and plan.study.at_once:
-        yield from run_at_once(list(plan.missing), folder)
-        return
-    for piece in list(plan.missing):
+    alone = list(plan.missing)
+    if isolate:
+        of_one_core = [piece for piece in alone if piece.labels.get("part") in plan.study.one_core]
+        yield from run_at_once(of_one_core, folder)
+        alone = [piece for piece in alone if piece not in of_one_core]
+    for piece in alone:
         start, file = time.monotonic(), folder / piece.name / "trials.csv"
         earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
         run = functools.partial(run_isolated, piece) if isolate else piece.run

@@ -124,7 +124,7 @@ class Study(abc.ABC):
         source: The figures and tables of the paper that it repeats.
         differences: Why numbers differ from the paper's.
         profiles: For each profile the grid, unless another is asked for.
-        at_once: Whether its pieces use one core each and need no others, so that one can run on each core.
+        one_core: The parts whose pieces use one core each and need no others, so that one can run on each core.
     """
 
     name: ClassVar[str]
@@ -132,7 +132,7 @@ class Study(abc.ABC):
     source: ClassVar[str]
     differences: ClassVar[str]
     profiles: ClassVar[Mapping[str, Grid]]
-    at_once: ClassVar[bool] = False
+    one_core: ClassVar[Sequence[str]] = ()
 
     @abc.abstractmethod
     def pieces(self, grid: Grid, profile: str, seed: int) -> list[Piece]:

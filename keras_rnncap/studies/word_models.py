@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_rnncap.cells import CellFactory, CellWeights, RecurrentCell, Weight, get_cell
+from keras_rnncap.cells import CELLS, CellFactory, CellWeights, ProjectingCell, RecurrentCell, Weight
 from keras_rnncap.datasets import SentimentSequences
 from keras_rnncap.datasets.sentiment import SIZES
+from keras_rnncap.errors import InputError
 from keras_rnncap.population import Member, MemberBuilder, Population, due, listen
 from keras_rnncap.training import Schedule, TrainingSettings
 
@@ -95,12 +96,17 @@ def with_word_vectors(cell: str, word_dim: int) -> type[RecurrentCell]:
         cell: Name of the cell.
         word_dim: Numbers of a word vector.
 
+    Raises:
+        InputError: If the cell projects its input or runs all steps at once.
+
     Example:
     >>> layer = keras.layers.RNN(with_word_vectors("two-bias-rnn", 2)(4))
     >>> layer(np.eye(10)[np.newaxis]).shape[1], [tuple(weight.shape) for weight in layer.weights[:2]]
     (4, [(10, 2), (2, 4)])
     """
-    base = get_cell(cell)
+    base = CELLS[cell]
+    if issubclass(base, ProjectingCell) or base.scan is not RecurrentCell.scan:
+        raise InputError(f"cell must read its input in its step alone, as rnn and gru do; got {cell!r}")
 
     class WordVectors(base):  # type: ignore[valid-type, misc]
         def declare_weights(self, input_dim: int) -> list[Weight]:

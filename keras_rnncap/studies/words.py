@@ -176,7 +176,7 @@ class WordsStudy(Study):
         "laptop": Grid(tuple(CELLS), (), (), ()),
         "paper": Grid(tuple(CELLS), (), (), ()),
     }
-    at_once = True
+    one_core = ("words", "states")
     models: ClassVar = {"smoke": 3, "laptop": 30, "paper": 30}
     epochs: ClassVar = {"smoke": 2, "laptop": EPOCHS, "paper": EPOCHS}
     probed: ClassVar = {"smoke": 20, "laptop": PROBED, "paper": PROBED}

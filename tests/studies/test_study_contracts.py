@@ -122,7 +122,7 @@ class TestLandscapeStudy(StudyContract):
         *("landscape-untrained", "landscape-boxes", "landscape-distances", "landscape-paths", "landscape-roughness"),
         *("landscape-perturbations", "landscape-recovery"),
     )
-    claims = 6
+    claims = 10
 
     def rows(self):
         return landscape()
