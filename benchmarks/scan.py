@@ -2,13 +2,15 @@
 
 Each layer reads sequences of 16 numbers, and a Dense layer its outputs; the model is trained by Keras on random data.
 The table has the milliseconds of a step (the median of several, after compiling), by backend, cell and length: of
-`keras.layers.RNN(cell)`, of `ParallelRNN(cell)` and, with as many units, of Keras' LSTM and of torch's on this
-processor, where torch is installed. The last column is how many times as fast as the loop all steps at once are.
+`keras.layers.RNN(cell)`, of `ParallelRNN(cell)` and, with as many units, of Keras' LSTM and, on this processor, of
+torch's LSTM and torchrecurrent's MGU, where they are installed. The last column is how many times as fast as the loop
+all steps at once are.
 
 Each backend has a process of its own. JAX compiles a loop of thousands of steps for some seconds, which is not timed.
 """
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -19,6 +21,8 @@ from benchmarks.common import median, parser, show
 
 CELLS = ("mingru", "minlstm", "lru", "rg-lru", "s6")
 WIDTH = 16
+TORCH = {"torch's LSTM": ("torch.nn", "LSTM"), "torchrecurrent's MGU": ("torchrecurrent", "MGU")}
+"""Layers of other packages: module and class."""
 
 
 def measured(layer: Any, options: argparse.Namespace, length: int) -> float:
@@ -56,23 +60,25 @@ def rows_of_backend(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def torch_lstm(options: argparse.Namespace, length: int) -> float | None:
-    """Returns the milliseconds of a training step of torch's LSTM; `None` where torch is not installed."""
+def torch_layer(module: str, name: str, options: argparse.Namespace, length: int) -> str:
+    """Returns the milliseconds of a training step of a layer of torch or torchrecurrent; `-` where there is none."""
     try:
         import torch
+
+        layer = getattr(importlib.import_module(module), name)(WIDTH, options.units, batch_first=True)
     except ImportError:
-        return None
-    lstm, readout = torch.nn.LSTM(WIDTH, options.units, batch_first=True), torch.nn.Linear(options.units, 1)
-    optimizer = torch.optim.Adam([*lstm.parameters(), *readout.parameters()], 1e-3)
+        return "-"
+    readout = torch.nn.Linear(options.units, 1)
+    optimizer = torch.optim.Adam([*layer.parameters(), *readout.parameters()], 1e-3)
     x, y = torch.randn(options.batch, length, WIDTH), torch.randn(options.batch, length, 1)
 
     def step() -> None:
         optimizer.zero_grad()
-        torch.nn.functional.mse_loss(readout(lstm(x)[0]), y).backward()
+        torch.nn.functional.mse_loss(readout(layer(x)[0]), y).backward()
         optimizer.step()
 
     step()
-    return 1e3 * median(step, options.repeats)
+    return f"{1e3 * median(step, options.repeats):.1f}"
 
 
 def main() -> None:
@@ -95,10 +101,13 @@ def main() -> None:
         environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         rows += json.loads(done.stdout.splitlines()[-1])
-    by_length = {length: torch_lstm(options, length) for length in options.lengths}
+    by_length = {
+        length: {told: torch_layer(module, name, options, length) for told, (module, name) in TORCH.items()}
+        for length in options.lengths
+    }
     table = [
         {name: f"{value:.1f}" if isinstance(value, float) else f"{value}" for name, value in row.items()}
-        | {"torch's LSTM": "-" if (time := by_length[row["length"]]) is None else f"{time:.1f}"}
+        | by_length[row["length"]]
         | {"loop / at once": f"{row['loop'] / row['at once']:.1f}"}
         for row in rows
     ]

@@ -27,7 +27,10 @@ from keras_rnncap.tuners.capacity import SPACES_HERE
 CELLS = {"rnn": 1, "irnn": 1, "ugrnn": 1, "gru": 1, "lstm": 1, "+rnn": 2}
 """Cell: depth."""
 KEY = ("cell", "space", "minutes", "params", "seed")
-FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "steps", "best_proposed_by", "elapsed_s")
+FACTS = ("parameters", "bits_per_parameter", "patterns", "accuracy", "trials", "steps", "best_proposed_by")
+FACTS += ("stopped_early", "elapsed_s")
+WAYS = ("start", "initial", "process")
+"""What can have proposed a trial."""
 MEASURED = Path(__file__).parent / "measured" / "cells.csv"
 
 
@@ -37,7 +40,8 @@ def _measure(cell: str, space: str, minutes: float, params: int, seed: int, out:
     out /= f"capacity-{cell}-{space}-{params}x{depth}-{minutes:g}min-seed{seed}"
     same: dict[str, Any] = {"minutes": minutes, "params": params, "seed": seed}
     result = measure_capacity(cell, space=space, depth=depth, **same, out=out, progress="summary")
-    return {"cell": cell, "space": space, **same, **{name: getattr(result, name) for name in FACTS}}
+    ways = {way: result.proposed_by.get(way, 0) for way in WAYS}
+    return {"cell": cell, "space": space, **same, **{name: getattr(result, name) for name in FACTS}, **ways}
 
 
 def cells(options: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
 """What a step of an exported model costs, and how large its files are. `python -m benchmarks.steps`.
 
 For each cell a model of at most `--params` parameters, 27 inputs and outputs: the sizes of the LiteRT models, the
-median time of a step of a batch of one in the LiteRT interpreter (one thread), and the same in TensorFlow as a multiple
-of that. LiteRT's interpreter is the package ai-edge-litert. Where tf2onnx and onnxruntime are installed, ONNX Runtime
-does the same step (one thread).
+median time of a step of a batch of one in the LiteRT interpreter (one thread), and the same in TensorFlow. LiteRT's
+interpreter is the package ai-edge-litert. Where tf2onnx and onnxruntime are installed, ONNX Runtime does the same step
+(one thread).
 """
 
 import functools
@@ -66,8 +66,8 @@ def row_of(cell: str, params: int, steps: int) -> dict[str, str]:
         tensorflow_us = microseconds(functools.partial(loaded.step, *inputs), steps)
         sizes = {f"{name}, kB": f"{files[kind].stat().st_size / 1000:.1f}" for name, kind in FORMATS.items()}
     speeds = {f"{name}, us": f"{time:.1f}" for name, time in litert.items()}
-    ratio = {"TensorFlow / float32": f"{tensorflow_us / litert['float32']:.0f}"}
-    return {"cell": cell, "units": str(units)} | sizes | speeds | onnx | ratio
+    tensorflow = {"TensorFlow, us": f"{tensorflow_us:.0f}"}
+    return {"cell": cell, "units": str(units)} | sizes | speeds | onnx | tensorflow
 
 
 def main() -> None:

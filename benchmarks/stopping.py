@@ -143,7 +143,7 @@ class Rule(NamedTuple):
     trials' scores is that of the progress among the completed trials' progress at the look, no worse than the worst
     completed; `gap`: the same, but a trial that did worse than all completed ones is worse than the worst by as much as
     it was at the look; `parts`: the part of the steps is a feature, and all progress at `TOLD_PARTS` is a value;
-    `nothing`: all trials are random.
+    `nothing`: all trials are random. `rule` is what searches do (`InUse`).
     """
 
     quantiles: Mapping[float, float] = {}
@@ -166,8 +166,8 @@ STOPS = {
     "early-third": Rule(keeps=1 / 3, rungs=(2, 4, 8)),
 }
 RULES = {f"{name}-{tells}": rule._replace(tells=tells) for name, rule in STOPS.items() for tells in TELLS}
-RULES |= {"none": Rule(), "random": Rule(tells="nothing")}
-COMPARED = ["none", "random", "today-progress", "33-rank", "50-50-rank", "60-75-rank"]
+RULES |= {"none": Rule(), "random": Rule(tells="nothing"), "in-use": Rule(tells="rule")}
+COMPARED = ["none", "random", "in-use", "today-progress", "33-rank", "50-50-rank", "60-75-rank"]
 COMPARED += [f"{name}-{tells}" for name in ("75-75", "third") for tells in TELLS] + ["half-gap", "early-third-gap"]
 
 
@@ -321,6 +321,56 @@ class Search:
         return untried[int(np.argmax(expected.reshape(len(untried), -1).mean(axis=1)))]
 
 
+class InUse(Search):
+    """A search with the `QuantileRule` of the package: it says who waits, who goes on, and what the process is told."""
+
+    def __init__(self, curves: Curves, rule: Rule, seed: int) -> None:
+        from keras_rnncap.tuners import QuantileRule
+
+        super().__init__(curves, rule, seed)
+        self.quantiles = QuantileRule()
+        self.looks = [math.ceil(part * POINTS) for part in self.quantiles.parts]
+
+    def end(self) -> None:
+        """Has trials wait, and finds which have completed or diverged."""
+        progress, points = self.curves.progress, self.trained
+        over = {trial for trial in self.running if math.isnan(progress[trial, points[trial] - 1])}
+        over |= {trial for trial in self.running if points[trial] == POINTS}
+        for checkpoint, look in enumerate(self.looks):
+            here = [trial for trial in self.running if points[trial] == look and trial not in over]
+            hopeless = self.quantiles.hopeless(checkpoint, [progress[trial, look - 1] for trial in here])
+            waits = list(itertools.compress(here, hopeless))
+            self.paused += waits
+            over |= {*waits}
+        for trial in self.running:
+            if points[trial] == POINTS and math.isfinite(self.curves.goodness[trial]):
+                self.completed.append(trial)
+                seen = [progress[trial, look - 1] for look in self.looks]
+                self.quantiles.complete(seen, float(self.curves.goodness[trial]))
+        self.running = [trial for trial in self.running if trial not in over]
+
+    def resumed(self) -> int | None:
+        """Returns the best waiting trial that is not hopeless any more."""
+
+        def seen(trial: int) -> tuple[int, float]:
+            return self.looks.index(self.trained[trial]), float(self.curves.progress[trial, self.trained[trial] - 1])
+
+        for trial in sorted(self.paused, key=seen, reverse=True):
+            if not self.quantiles.is_hopeless(*seen(trial)):
+                return trial
+        return None
+
+    def told(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the scores of trials that completed, and what the rule tells of those that wait."""
+        trials = [trial for trial in self.trained if trial not in self.running]
+        values = [self.curves.goodness[trial] for trial in trials]
+        for place, trial in enumerate(trials):
+            if trial in self.paused:
+                look = self.trained[trial]
+                values[place] = self.quantiles.told(self.looks.index(look), self.curves.progress[trial, look - 1])
+        return self.placed(trials), np.array(values)
+
+
 def replay(options: argparse.Namespace) -> None:
     """Prints regrets, for each pool and their means."""
     seeds = range(options.first_seed, options.first_seed + options.seeds)
@@ -328,7 +378,8 @@ def replay(options: argparse.Namespace) -> None:
     tables: dict[str, dict[str, np.ndarray]] = {pool.name: {} for pool in pools}
     curves = {pool.name: Curves.of(pool) for pool in pools}
     for pool, rule in track(list(itertools.product(pools, options.rules)), "searches"):
-        searches = [Search(curves[pool.name], RULES[rule], seed) for seed in seeds]
+        kind = InUse if RULES[rule].tells == "rule" else Search
+        searches = [kind(curves[pool.name], RULES[rule], seed) for seed in seeds]
         tables[pool.name][rule] = np.median([[*search.run(), len(search.trained)] for search in searches], axis=0)
     means = {rule: np.mean([table[rule] for table in tables.values()], axis=0) for rule in options.rules}
     tables["mean over pools"] = means

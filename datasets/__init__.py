@@ -17,7 +17,7 @@ from keras_rnncap.datasets.task import Judged as Judged, Sample as Sample, Split
 from keras_rnncap.datasets.perceptron import PerceptronCapacity as PerceptronCapacity
 from keras_rnncap.datasets.perceptron import PerceptronSearch as PerceptronSearch
 from keras_rnncap.datasets.perceptron import capacity_input_dim as capacity_input_dim
-from keras_rnncap.datasets.squared_error import MemoryCapacity as MemoryCapacity
+from keras_rnncap.datasets.squared_error import MemoryCapacity as MemoryCapacity, SpreadMemory as SpreadMemory
 from keras_rnncap.datasets.squared_error import RandomContinuousFunction as RandomContinuousFunction
 from keras_rnncap.datasets.characters import Text8 as Text8
 from keras_rnncap.datasets.parentheses import ParenthesesCounting as ParenthesesCounting

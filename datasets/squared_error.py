@@ -9,7 +9,7 @@ import numpy as np
 from keras_rnncap.datasets.answers import Numbers
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator, split_number, spread
 from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
-from keras_rnncap.errors import check_flag, check_integer, check_number, check_seed
+from keras_rnncap.errors import InputError, check_flag, check_integer, check_number, check_seed
 
 
 class SquaredErrorTask(GeneratedTask):
@@ -81,6 +81,65 @@ class MemoryCapacity(SquaredErrorTask):
         """Returns a sample as text."""
         numbers = _text(self.sample(np.random.default_rng(seed), 1).targets[0])
         return f"step 1:  {numbers}\nsteps 2 to {self.length}:  zeros\nwanted after step {self.length}:  {numbers}"
+
+
+class SpreadMemory(MemoryCapacity):
+    """Reconstruction of random numbers that were seen a few at a time, each time with its number.
+
+    Beyond the papers: what is written at once fills a matrix state by one product of two vectors only, and a cell's
+    states may have to be told apart by when they were written. Each of the first `writes` steps shows equally many of
+    the numbers, drawn as for `MemoryCapacity`, beside the number of the step as one-hot inputs; the others show zeros.
+    All numbers are wanted at the end. The information is in bits per sample, by `reconstruction_bits`.
+
+    One sample with 2 numbers, 2 writes and 3 steps: inputs `(0.3, 1, 0) (-1.2, 0, 1) (0, 0, 0)`, target `(0.3, -1.2)`.
+
+    Args:
+        numbers: Numbers to keep.
+        writes: Steps that show them; their number is a multiple of it.
+        length: Time steps after which they are wanted.
+
+    Example:
+    >>> task = SpreadMemory(numbers=6, writes=3, length=4)
+    >>> task.input_dim, task.output_dim
+    (5, 6)
+    """
+
+    name = "spread-memory"
+    source = "beyond the papers"
+
+    def __init__(self, numbers: int = 64, writes: int = 8, length: int = 12) -> None:
+        self.numbers = check_integer("numbers", numbers, 1)
+        self.writes = check_integer("writes", writes, 1, self.numbers)
+        if self.numbers % self.writes:
+            raise InputError(f"numbers must be a multiple of writes={writes}; got {numbers}")
+        super().__init__(self.numbers // self.writes + self.writes, length)
+        check_integer("length", length, self.writes)
+        self.output_dim = self.numbers
+        self.data = f"{self.name} ({self.numbers} numbers, {self.writes} writes, {self.length} steps)"
+
+    def sample(self, rng: np.random.Generator, size: int, split: Split = "train") -> Sample:
+        """Draws numbers; all splits have the same distribution."""
+        rng, each = split_generator(rng, split), self.numbers // self.writes
+        vectors = rng.uniform(-np.sqrt(3), np.sqrt(3), (size, self.numbers)).astype("float32")
+        inputs = np.zeros((size, self.length, self.input_dim), "float32")
+        inputs[:, : self.writes, :each] = vectors.reshape(size, self.writes, each)
+        inputs[:, : self.writes, each:] = np.eye(self.writes)
+        return Sample(inputs, vectors)
+
+    def answers(self) -> Numbers:
+        """Returns the numbers of each sample."""
+        return Numbers(self.numbers)
+
+    def linear_bound(self, units: int) -> float:
+        """Returns the least mean squared error of a linear network of so many units, 1 - units / numbers."""
+        return max(0.0, 1 - units / self.numbers)
+
+    def worked_example(self, seed: int = 0) -> str:
+        """Returns a sample as text."""
+        numbers, each = self.sample(np.random.default_rng(seed), 1).targets[0], self.numbers // self.writes
+        steps = [f"step {place + 1}:  {_text(part)}" for place, part in enumerate(np.split(numbers, self.writes))]
+        shown = "\n".join(steps if self.writes <= 4 else [*steps[:2], "..."])
+        return f"{shown}\n{each} at a step, with its number; wanted after step {self.length}:  {_text(numbers)}"
 
 
 class RandomContinuousFunction(SquaredErrorTask):

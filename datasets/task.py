@@ -21,6 +21,8 @@ LARGEST_SAMPLE = 4_000_000
 """Most numbers of a sample, time steps times features: 16 MB, and a batch has hundreds of samples."""
 LARGEST_SET = 4_000_000_000
 """Most numbers of a set of samples that is made as a whole: 16 GB."""
+PREFETCHED = 2
+"""Batches that are prepared while another is trained on."""
 Split: TypeAlias = Literal["train", "validation", "test"]
 Direction: TypeAlias = Literal["min", "max"]
 Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -278,7 +280,16 @@ class Task(abc.ABC):
                 part.set_shape(known.shape)
             return self.unpack(parts[0]), *parts[1:]
 
-        return tf.data.Dataset.range(steps.start, steps.stop).map(mapped).prefetch(tf.data.AUTOTUNE)
+        return tf.data.Dataset.range(steps.start, steps.stop).map(mapped).prefetch(PREFETCHED).with_options(untuned())
+
+
+def untuned() -> Any:
+    """Returns options of a short `tf.data.Dataset`: without tuning, which delays its end by up to five seconds."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:

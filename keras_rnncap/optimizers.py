@@ -166,6 +166,7 @@ class RowSOAP(keras.optimizers.Optimizer):
         self.refresh_every = check_integer("refresh_every", refresh_every, 1)
         self.largest_block = check_integer("largest_block", largest_block, 1)
         self._gradients: dict[int, Any] = {}
+        self._awaited = 0
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the moments."""
@@ -174,6 +175,8 @@ class RowSOAP(keras.optimizers.Optimizer):
         super().build(variables)
         self._blocks = unit_blocks([(v.path, tuple(v.shape)) for v in variables], self.largest_block)
         self._order = np.argsort(np.concatenate([places.ravel() for places in self._blocks]))
+        ends = np.cumsum([math.prod(v.shape) for v in variables])
+        self._of_blocks = [{*np.searchsorted(ends, places.ravel(), side="right").tolist()} for places in self._blocks]
         self.first = [self._kept("first_moment", places.shape) for places in self._blocks]
         self.second = [self._kept("second_moment", places.shape) for places in self._blocks]
         self.moments = [self._kept("moment", (*places.shape, places.shape[1])) for places in self._blocks]
@@ -183,9 +186,13 @@ class RowSOAP(keras.optimizers.Optimizer):
         return self.add_variable(shape, initializer, dtype="float32", name=name)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        """Takes a step; a weight without a gradient counts as one with a gradient of zero."""
+        """Takes a step; a weight without a gradient counts as one with a gradient of zero.
+
+        Weights that are not among `trainable_variables` stay, and so do the moments of rows with nothing else.
+        """
         self._gradients.clear()
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        self._awaited = len(variables)
         grads = [
             ops.zeros_like(v) if g is None else ops.convert_to_tensor(g) for g, v in zip(grads, variables, strict=True)
         ]
@@ -194,15 +201,24 @@ class RowSOAP(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keeps a weight's gradient; with the last one, all weights move."""
         self._gradients[self._get_variable_index(variable)] = ops.cast(gradient, "float32")
-        if len(self._gradients) == len(self._trainable_variables):
+        if len(self._gradients) == self._awaited:
             self._update(learning_rate)
             self._gradients.clear()
 
     def _update(self, learning_rate: Any) -> None:
         step = self.iterations + 1
-        gradients = ops.concatenate([ops.ravel(self._gradients[i]) for i in range(len(self._gradients))])
+        given = self._gradients
+        gradients = ops.concatenate(
+            [
+                ops.ravel(given[place]) if place in given else ops.zeros((math.prod(variable.shape),))
+                for place, variable in enumerate(self._trainable_variables)
+            ]
+        )
         directions = []
         for state, places in enumerate(self._blocks):
+            if not self._of_blocks[state] & {*given}:
+                directions.append(ops.zeros((places.size,)))
+                continue
             first, second, moment, basis = (kept[state] for kept in (self.first, self.second, self.moments, self.bases))
             direction, new_first, new_second, new_moment = rotated_step(
                 ops.take(gradients, places), first, second, moment, basis, ops.cast(step, "float32"), self.beta_1
@@ -219,10 +235,11 @@ class RowSOAP(keras.optimizers.Optimizer):
             directions.append(ops.ravel(direction))
         step_taken = ops.take(ops.concatenate(directions), self._order)
         start = 0
-        for variable in self._trainable_variables:
+        for place, variable in enumerate(self._trainable_variables):
             size = math.prod(variable.shape)
-            part = ops.reshape(step_taken[start : start + size], variable.shape)
-            self.assign_sub(variable, ops.cast(learning_rate * part, variable.dtype))
+            if place in given:
+                part = ops.reshape(step_taken[start : start + size], variable.shape)
+                self.assign_sub(variable, ops.cast(learning_rate * part, variable.dtype))
             start += size
 
     def get_config(self) -> dict[str, Any]:

@@ -81,6 +81,36 @@ def test_rows_move_as_in_numpy_from_the_text():
         np.testing.assert_allclose(take(weights, row), expected[place], rtol=2e-3, atol=2e-4)
 
 
+def test_weights_that_are_not_given_stay_and_the_others_move_as_without_them():
+    model, other = make_model(), make_model()
+    place = len(model.layers[0].trainable_variables)
+    part, alone = RowSOAP(0.01, refresh_every=7), RowSOAP(0.01, refresh_every=7)
+    part.build(model.trainable_variables)
+    alone.build(other.trainable_variables[place:])
+    before = model.get_weights()
+    for step in range(25):
+        gradients = [keras.ops.convert_to_tensor(gradient) for gradient in gradients_of(model, step)[place:]]
+        part.apply(gradients, model.trainable_variables[place:])
+        alone.apply(gradients)
+    for mine, first, theirs in zip(model.get_weights(), before, other.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+        assert (mine == first).all() == (theirs == first).all()
+    assert (model.get_weights()[-1] != before[-1]).all()
+    part.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients_of(model, 0)])
+    assert all((mine != first).any() for mine, first in zip(model.get_weights(), before, strict=True))
+
+
+def test_of_a_row_a_part_can_move():
+    model = make_model()
+    kernel, *others = model.layers[0].trainable_variables
+    optimizer = RowSOAP(0.01)
+    optimizer.build(model.trainable_variables)
+    before = [np.array(variable) for variable in (kernel, *others)]
+    optimizer.apply([keras.ops.convert_to_tensor(gradients_of(model, 0)[0])], [kernel])
+    assert (np.array(kernel) != before[0]).all()
+    assert all((np.array(variable) == first).all() for variable, first in zip(others, before[1:], strict=True))
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.integers(1, 4), max_size=3)), min_size=1, max_size=6))
 def test_every_parameter_is_in_one_block(weights):
     shapes = [(f"layer_{layer}/weight_{place}", tuple(shape)) for place, (layer, shape) in enumerate(weights)]

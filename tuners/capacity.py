@@ -39,7 +39,8 @@ SPACES_HERE = ("row-soap", "collins")
 NEAR = (1.0, 0.93, 1.07)
 """Where a measurement in the space `row-soap` starts: parts of the cell's usual number of patterns."""
 MORE_PATTERNS = 0.15
-"""The power of the number of parameters with which the usual number of patterns for each of them grows."""
+"""The power of the number of parameters with which the usual number of patterns for each of them grows, unless the
+cell's `start` has another `patterns_power`."""
 KERNEL_SCALE = 2.0
 """Where one in the space `collins` starts, unless the cell's `start` says otherwise."""
 STEPS_PER_PARAMETER = 300
@@ -187,6 +188,7 @@ def measure_capacity(
     facts = {"space": space, "centered": task.centered}
     with closing_workers(job, engine) as workers:
         if minutes is not None:
+            _CapacityRun.folder(job, cell, out, overwrite, identity).check(["steps"])
             usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params, trials_for(params))
             search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
             plan = make_plan(job, minutes, slots, workers, steps, *usual, spent, search).limited(trials)
@@ -255,7 +257,8 @@ def capacity_starts(job: Job) -> list[dict[str, float]]:
     values = job.hyperparameters.values
     of_cell = getattr(job.cell, "start", {})
     if isinstance(job.space, RowSOAPSpace):
-        usual = job.space.start["patterns_per_parameter"] * (job.params / Capacity.params) ** MORE_PATTERNS
+        power = of_cell.get("patterns_power", MORE_PATTERNS)
+        usual = job.space.start["patterns_per_parameter"] * (job.params / Capacity.params) ** power
         points = [{"patterns_per_parameter": usual * part} for part in NEAR]
     else:
         saturates = job.nearest("loss_saturation", 1.0) > 0

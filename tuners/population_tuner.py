@@ -32,6 +32,8 @@ from keras_rnncap.tuners.worker import Ended
 
 SLOTS = 16
 """Trials that train at the same time by default."""
+GRACE = 0.05
+"""How much longer than its time a search takes so that a trial ends, as a part of that time."""
 
 
 class EndedTrial(NamedTuple):
@@ -62,11 +64,6 @@ class EndedTrial(NamedTuple):
     model: Callable[[], keras.Model]
 
 
-def is_over(deadline: float | None) -> bool:
-    """Returns whether a time, as `time.monotonic()` has it, has come."""
-    return deadline is not None and time.monotonic() >= deadline
-
-
 class PopulationTuner(BaseTuner):
     """Runs the trials of any KerasTuner oracle as members of populations, one population for each model shape.
 
@@ -88,7 +85,8 @@ class PopulationTuner(BaseTuner):
         bar: Shows progress; interrupts of its user end the search.
         engine: Where trials train, as `make_workers` takes it; they are the same everywhere.
         deadline: When the search ends, as `time.monotonic()` has it: no trial begins that would not have ended by then,
-            and those in training are left as they are, unless none has ended.
+            and those in training are left as they are. Where none has ended, they have a little longer, and are then
+            measured as they are.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
 
     Raises:
@@ -136,7 +134,7 @@ class PopulationTuner(BaseTuner):
         # As many slots in a population as all populations that train at the same time need.
         largest = math.ceil(min(self.slots, oracle.max_trials or self.slots) / populations_at_once())
         self._rounds = Rounds(job, largest, engine)
-        self._deadline, self._round_s = deadline, 0.0
+        self._began, self._deadline, self._round_s = time.monotonic(), deadline, 0.0
         self._resumed: list[Running] = []
         self._askers = itertools.count()
         self._stopped: list[Running] = []
@@ -157,17 +155,37 @@ class PopulationTuner(BaseTuner):
                 running.state.told = None
                 self._stop(running, told)
         try:
-            while self._fill() and not (self.ended and is_over(self._deadline)):
+            while self._fill() and not self._is_over():
                 began = time.monotonic()
                 self._round()
                 self._on_round()
                 self._round_s = time.monotonic() - began
+            if not self.ended:
+                self._end_as_they_are()
             with self._bar.held():
                 while self._stopped:
                     self._end_stopped(self._stopped[0])
         finally:
             self._resumed = []
             self._rounds.cancel()
+
+    def _is_over(self) -> bool:
+        """Returns whether the time is over; where no trial has ended, a little later, and after one round at least."""
+        if self._deadline is None or not (self.ended or any(running.state.done for running in self._rounds)):
+            return False
+        longer = 0.0 if self.ended else GRACE * (self._deadline - self._began)
+        return time.monotonic() >= self._deadline + longer
+
+    def _end_as_they_are(self) -> None:
+        """Has trials that were not trained to their end measured and recorded, so that there is a result."""
+        trials = [running for running in self._rounds if running.state.done]
+        for running in trials:
+            running.new_state = running.state
+        measured = self._rounds.measure(trials)
+        with self._bar.held():
+            for running, ended in zip(trials, measured, strict=True):
+                self._end(running, ended)
+                self._rounds.drop(running)
 
     @property
     def states(self) -> dict[int, TrialState]:

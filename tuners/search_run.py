@@ -31,7 +31,7 @@ from keras_rnncap.saving import save_model, write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners import journal
 from keras_rnncap.tuners.jobs import Job
-from keras_rnncap.tuners.oracles.continued import PastTrial, make_oracle
+from keras_rnncap.tuners.oracles.continued import INITIAL_OPTIONS, PastTrial, make_oracle
 from keras_rnncap.tuners.population_tuner import EndedTrial, PopulationTuner
 from keras_rnncap.tuners.search import Result, SearchOptions
 from keras_rnncap.tuners.spaces import as_today
@@ -86,9 +86,7 @@ class SearchRun(Generic[Result]):
         The job has been checked. `identity` has the command, and what tells the search from others besides its cell and
         sizes; `facts` are what the result says besides what follows from the rows and the identity.
         """
-        sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
-        identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}
-        with RunDirectory(out, identity, overwrite, functools.partial(as_today, cell)) as directory:
+        with cls.folder(job, cell, out, overwrite, identity) as directory:
             search_run = cls(directory, job, trials)
             try:
                 search_run.search(options)
@@ -100,6 +98,15 @@ class SearchRun(Generic[Result]):
                         save_model(search_run._best_model(best), directory / "best")
                     write_json(directory / f"{identity['command']}.json", dataclasses.asdict(result))
         return result
+
+    @staticmethod
+    def folder(
+        job: Job, cell: str | CellFactory, out: str | os.PathLike[str], overwrite: bool, identity: Mapping[str, Any]
+    ) -> RunDirectory:
+        """Returns the folder of a search; the arguments are those of `run`."""
+        sizes = {name: getattr(job, name) for name in ("params", "depth", "steps", "batch_size", "seed")}
+        identity = {**identity, "cell": one_name(cell), **sizes, **code_of(job.cell, type(job.task))}
+        return RunDirectory(out, identity, overwrite, functools.partial(as_today, cell))
 
     def _as_today(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns a row; in earlier versions one that was stopped early had the score that it had reached."""
@@ -179,7 +186,7 @@ class SearchRun(Generic[Result]):
 
     def _slots(self, options: SearchOptions) -> int:
         """Returns how many trials train at the same time."""
-        return at_once(options.slots, self.trials) if options.oracle == "gp" else options.slots
+        return at_once(options.slots, self.trials) if options.oracle in INITIAL_OPTIONS else options.slots
 
     def _missing(self) -> list[int]:
         return sorted({*range(self._most)} - {row["trial"] for row in self.rows})

@@ -16,8 +16,9 @@ class QuantileRule:
 
     A stopped trial has no final score. What `told` returns is for the oracle: the final score that has, among trials
     that made all their steps, the rank that the stopped one has among the same at its checkpoint; below all of them, by
-    how much it was behind there, as a part of the spread of all that came so far. `python -m benchmarks.stopping`
-    compares such rules on recorded trials.
+    how much it was behind there, as a part of the spread of all that came so far. Before any is whole, it is the share
+    of all trials that it seems to be better than, by its rank at the checkpoint: no score, but all are told the same
+    way, and told anew when there is one. `python -m benchmarks.stopping` compares such rules on recorded trials.
 
     Args:
         checkpoints: For parts of the training steps, in (0, 1), the quantile of all trials that came so far, in (0, 1),
@@ -60,7 +61,7 @@ class QuantileRule:
             self._whole.append((looks, final))
 
     def told(self, checkpoint: int, value: float) -> float:
-        """Returns what the oracle is told of a trial that is stopped with a value; the value while none is whole."""
+        """Returns what the oracle is told of a trial that is stopped with a value; its rank while none is whole."""
         pairs = [
             (looks[checkpoint], final)
             for looks, final in self._whole
@@ -69,6 +70,9 @@ class QuantileRule:
         seen = [*filter(math.isfinite, self._seen[checkpoint])]
         if not math.isfinite(value):
             value = min(seen, default=0.0)
+        if not self._whole:
+            better = np.mean(np.array(seen) < value) if seen else 0.0
+            return float(1 - (1 - better) * math.prod(1 - quantile for quantile in self._quantiles[:checkpoint]))
         if not pairs:
             return value
         there, finals = (np.sort(values) for values in zip(*pairs, strict=True))

@@ -183,6 +183,7 @@ def run_sweep(
         proposals["starts"] = [job.point(start) for start in job.task.starts()]
     with closing_workers(job, engine) as workers:
         if minutes is not None:
+            _SweepRun.folder(job, cell, out, overwrite, identity).check(["steps"])
             done = Spent() if overwrite else spent_in(out)
             usual = (spent.steps, spent.steps, TRIALS)
             plan = make_plan(job, minutes, slots, workers, steps, *usual, done).limited(trials)

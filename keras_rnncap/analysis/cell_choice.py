@@ -88,6 +88,7 @@ def _searches_of(rows: StudyRows, task: str) -> pd.DataFrame:
     pieces = rows.pieces
     if pieces.empty:
         return pieces
+    pieces = pieces[pieces.reindex(columns=["of_cell"])["of_cell"].isna()]  # cells made for a question
     if task != "perceptron":
         searches = pieces["params"].notna()  # trainings without a search have no budget
         return pieces[(pieces["task"] == task) & searches & ~pieces["part"].isin(("rerun", "rates"))]
@@ -119,11 +120,13 @@ def compute_recommendation(
     objective, direction = str(searches["objective"].iloc[0]), str(searches["direction"].iloc[0])
     sign = 1 if direction == "max" else -1
     # Searches that spent differently are not to be compared: those of which most cells have one.
-    spent = searches.groupby(["part", "steps"])["cell"].transform("nunique")
-    compared = searches[spent == spent.max()]
-    compared = compared[compared["part"] == compared["part"].iloc[0]]
+    alike = searches.assign(trials=searches.reindex(columns=["trials"])["trials"].fillna(0))
+    spent = [alike[name] for name in ("part", "steps", "trials")]
+    cells = searches.groupby(spent)["cell"].nunique()
+    most = pd.Series(cells.idxmax(), ["part", "steps", "trials"])
+    compared = searches[(alike[list(most.index)] == most).all(axis=1)]
     points = compared.dropna(subset=["best_score"]).rename(columns={"best_score": "score"})
-    points = points.sort_values("score", ascending=sign < 0).drop_duplicates(["cell", "params"])
+    points = points.groupby(["cell", "params"], as_index=False)[["score", "parameters"]].mean()  # over seeds
     random = searches[searches["part"] == "random"]
     trials = rows.trials.merge((compared if random.empty else random)[["piece", "cell"]], on="piece")
     candidates = compute_settings(trials, objective, direction)
@@ -148,7 +151,7 @@ def compute_recommendation(
     elif best and np.isnan(first["low"]):
         remarks.append("there are too few sizes to know how far scores scatter")
     reach = candidates["high"] if sign > 0 else -candidates["low"]
-    as_good = candidates["expected"].notna() & ~(reach < sign * first["expected"]) & (candidates.index > 0)
+    as_good = (reach >= sign * first["expected"]) & (candidates.index > 0)
     easiest = None
     if len(random) and candidates["feasible"].max() > 0:
         ranked = candidates.assign(rank=sign * candidates["median"]).sort_values(["rank", "feasible"], ascending=False)

@@ -1,5 +1,8 @@
 """Which cell holds what: one table of all cells, and two questions."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,19 +13,14 @@ from keras_rnncap.analysis.statistics import LEVEL, compute_mean, compute_share
 from keras_rnncap.analysis.style import cell_color, cell_order, new_figure, plain, sort_by_cell, unit_name
 from keras_rnncap.analysis.trainability_study import with_pieces
 
-BLIND = ("mingru", "minlstm", "lru", "rg-lru", "s6", "mlstm", "gated-deltanet")
-"""Cells of which no gate sees the state."""
-SEEING: tuple[str, ...] = ("ugrnn", "gru", "reset-after-gru", "lstm", "tanh-lstm", "lstm-b", "mut1", "mut2", "mut3")
-SEEING += ("mgu", "janet", "fastgrnn", "lem", "slstm")
-"""Cells of which every gate, or all but one, sees the state."""
-MATRICES = ("mlstm", "gated-deltanet")
+MATRICES = ("s6", "mlstm", "gated-deltanet")
 """Cells whose state is a matrix to which products of two vectors are added."""
 DECADES = 5
 """Of the learning rates that were drawn at random."""
 LEARNED = 0.5
-"""A setting learned if its score is at least so far from that of guessing to the best of all cells."""
-FEWEST = 3
-"""Cells of a kind with which kinds are compared."""
+"""A setting learned if its loss is below so large a part of that of knowing how frequent answers are, and no more."""
+FEWEST_PAIRS, FEWEST_SEEDS = 3, 2
+"""Cells with a twin, and seeds of each, with which gates are compared."""
 KEEPS, LOSES = 0.9, 0.5
 """Numbers that a state keeps, as a part of those it could."""
 
@@ -37,30 +35,31 @@ def compute_capacity(pieces: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_kept(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Returns how many numbers the state of each cell keeps: (1 - error) inputs, for inputs of variance 1."""
+    """Returns how many numbers the state of each cell keeps: (1 - error) numbers of variance 1, the mean over seeds.
+
+    With Student's interval; `could` is the least of the numbers that there are and those of the state.
+    """
+    columns = ["cell", "at_most", "state", "could", "kept", "low", "high"]
     memory = pieces[pieces["part"] == "memory"].dropna(subset=["best_score"]) if "state" in pieces else pieces[:0]
-    if memory.empty:
-        return pd.DataFrame(columns=["cell", "at_most", "state", "kept", "could"])
-    kept = memory["input_dim"] * (1 - memory["best_score"]).clip(lower=0)
-    table = memory.assign(kept=kept, could=np.minimum(memory["state"], memory["input_dim"]))
-    keys = ["cell", "at_most", "state"]
-    return sort_by_cell(table.groupby(keys, as_index=False)[["kept", "could"]].mean(), "state")
+    memory = memory.assign(kept=lambda table: table["numbers"] * (1 - table["best_score"]).clip(lower=0))
+    memory = memory.assign(could=np.minimum(memory["state"], memory["numbers"]))
+    rows = []
+    for shape, searches in memory.groupby(["of_cell", *columns[1:4]]):
+        mean = compute_mean(searches["kept"])
+        rows.append(dict(zip(columns, (*shape, mean.value, mean.low, mean.high), strict=True)))
+    return sort_by_cell(pd.DataFrame(rows, columns=columns), "state") if rows else pd.DataFrame(columns=columns)
 
 
 def compute_learned(rows: StudyRows, part: str) -> pd.DataFrame:
     """Returns the share of settings of a part that learned, with Wilson's interval.
 
-    A setting learned if its score is at least half way from the median of all settings that learned nothing, or from
-    the worst score, to the best of all cells.
+    A setting learned if its loss is below half of that of the best model that does not see the input.
     """
     trials, shares = with_pieces(rows, part), []
-    if trials.empty or trials["score"].isna().all():
+    if trials.empty:
         return pd.DataFrame(columns=["cell", "share", "low", "high", "settings"])
-    sign = 1 if trials["direction"].iloc[0] == "max" else -1
-    scores = sign * trials["score"]
-    guessed = scores[trials["status"] == "untrained"].median()
-    guessed = scores.min() if np.isnan(guessed) else guessed
-    learned = scores >= guessed + LEARNED * (scores.max() - guessed)
+    limits = rows.pieces.set_index("piece")["learned_at"]
+    learned = trials["score"] < trials["piece"].map(limits)
     for cell, own in learned.groupby(trials["cell"]):
         share = compute_share(own)
         shares.append({"cell": cell, "share": share.value, "low": share.low, "high": share.high, "settings": len(own)})
@@ -69,30 +68,39 @@ def compute_learned(rows: StudyRows, part: str) -> pd.DataFrame:
 
 def compute_cells(rows: StudyRows) -> pd.DataFrame:
     """Returns one row for each cell: what it stores, keeps, learns and reads, and what measuring that took."""
-    pieces = rows.pieces
+    pieces = rows.pieces.assign(cell=rows.pieces.reindex(columns=["of_cell"])["of_cell"].fillna(rows.pieces["cell"]))
     columns: list[tuple[str, str, str]] = []  # cell, column, text; columns in order
     for row in compute_capacity(pieces).sort_values("params").to_dict("records"):
-        text = f"{row['bits']:.2f}" + (f" ({row['low']:.2f} to {row['high']:.2f})" if np.isfinite(row["low"]) else "")
+        text = _with_interval(row["bits"], row, 2)
         columns.append((row["cell"], f"bits per parameter, {row['params']:,.0f}", text))
     for row in compute_kept(pieces).sort_values("at_most").to_dict("records"):
-        text = f"{row['kept']:.1f} of {row['could']:.0f}"
+        text = f"{_with_interval(row['kept'], row, 1)} of {row['could']:.0f}"
         columns.append((row["cell"], f"numbers kept, at most {row['at_most']:.0f}", text))
     for row in compute_learned(rows, "random").to_dict("records"):
         text = f"{100 * row['share']:.0f} ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
         columns.append((row["cell"], "random settings that learn, %", text))
     for row in compute_learned(rows, "rates").to_dict("records"):
-        columns.append((row["cell"], "learning rates, decades", f"{DECADES * row['share']:.1f}"))
+        window = {name: DECADES * row[name] for name in ("low", "high")}
+        columns.append((row["cell"], "learning rates, decades", _with_interval(DECADES * row["share"], window, 1)))
     read = pieces[pieces["part"] == "text"].dropna(subset=["best_score"])
-    means = read.groupby(["params", "cell"])[["best_score"]].mean().reset_index()
-    for row in means.to_dict("records"):
-        name = f"{read['objective'].iloc[0].replace('_', ' ')}, {row['params']:,.0f}"
-        columns.append((row["cell"], name, f"{row['best_score']:.3f}"))
+    for (params, cell), searches in read.groupby(["params", "cell"]):
+        name, mean = (
+            f"{read['objective'].iloc[0].replace('_', ' ')}, {params:,.0f}",
+            compute_mean(searches["best_score"]),
+        )
+        columns.append((str(cell), name, _with_interval(mean.value, mean._asdict(), 3)))
     for row in pieces.groupby("cell")[["elapsed_s"]].sum().reset_index().to_dict("records"):
         columns.append((row["cell"], "minutes", f"{row['elapsed_s'] / 60:.1f}"))
     long = pd.DataFrame(columns, columns=["cell", "column", "text"])
     wide = long.pivot(index="cell", columns="column", values="text")[list(long["column"].unique())]
     wide.columns.name = None
     return sort_by_cell(wide.fillna("-").reset_index())
+
+
+def _with_interval(value: float, interval: Mapping[Any, float], digits: int) -> str:
+    """Returns a value, with its interval where there is one."""
+    low, high = (f"{interval[name]:.{digits}f}" for name in ("low", "high"))
+    return f"{value:.{digits}f}" + (f" ({low} to {high})" if np.isfinite(interval["low"]) else "")
 
 
 def plot_cells(table: pd.DataFrame) -> Figure:
@@ -132,41 +140,51 @@ def plot_kept(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def claim_blind_gates(pieces: pd.DataFrame) -> Claim:
-    """Tests whether cells whose gates do not see the state store less, by the Mann-Whitney test over cells."""
-    claim = "Gates that do not see the state cost capacity"
-    paper = "nothing is published"
-    table = compute_capacity(pieces)
-    said, smaller, larger = [], [], []
-    for params, own in table.groupby("params"):
-        blind, seeing = (own.loc[own["cell"].isin(kind), "bits"].dropna() for kind in (BLIND, SEEING))
-        if min(len(blind), len(seeing)) < FEWEST:
+def compute_gates(pieces: pd.DataFrame) -> pd.DataFrame:
+    """Returns by how many bits per parameter each cell is ahead of its twin whose gates do not see the state.
+
+    A row for each cell, with the mean of both and of the difference over the seeds that both have.
+    """
+    columns = ["cell", "params", "sees the state", "does not", "difference", "low", "high", "seeds"]
+    gates, rows = pieces[pieces["part"] == "gates"], []
+    for (cell, params), own in gates.groupby(["of_cell", "params"]) if len(gates) else ():
+        sees = own["sees_state"].astype(str) == "True"
+        both = own.pivot_table(index="seed", columns=sees, values="bits_per_parameter").dropna()
+        if both.shape[1] < 2 or both.empty:
             continue
-        p_value = float(stats.mannwhitneyu(blind, seeing).pvalue)
-        said.append(
-            f"{params:,.0f} parameters: medians {blind.median():.2f} of {len(blind)} cells and {seeing.median():.2f} "
-            f"of {len(seeing)}, p = {p_value:.2g}"
-        )
-        smaller.append(p_value < LEVEL and blind.median() < seeing.median())
-        larger.append(p_value < LEVEL and blind.median() > seeing.median())
-    if not said:
-        return open_claim(claim, paper, f"fewer than {FEWEST} cells of each kind")
+        mean = compute_mean(both[True] - both[False])
+        row = {"cell": cell, "params": params, "sees the state": both[True].mean(), "does not": both[False].mean()}
+        row |= {"difference": mean.value, "low": mean.low, "high": mean.high, "seeds": len(both)}
+        rows.append(row)
+    return sort_by_cell(pd.DataFrame(rows, columns=columns)) if rows else pd.DataFrame(columns=columns)
+
+
+def claim_blind_gates(gates: pd.DataFrame) -> Claim:
+    """Tests whether cells store more than their twins whose gates do not see the state, by a t-test over cells."""
+    claim, paper = "Gates that do not see the state cost capacity", "nothing is published"
+    if len(gates) < FEWEST_PAIRS or gates["seeds"].min() < FEWEST_SEEDS:
+        return open_claim(claim, paper, f"fewer than {FEWEST_PAIRS} cells with a twin, or {FEWEST_SEEDS} seeds of each")
+    p_value = float(stats.ttest_1samp(gates["difference"], 0.0).pvalue)
+    told = [
+        f"{row['cell']} {row['sees the state']:.2f}, without {row['does not']:.2f}" for row in gates.to_dict("records")
+    ]
+    ahead, significant = gates["difference"] > 0, p_value < LEVEL
     return Claim(
         claim,
         paper,
-        "; ".join(said),
-        decide(all(smaller), any(larger)),
-        f"Mann-Whitney test over cells; blind are {', '.join(BLIND)}; holds if they store less at every budget, does "
-        "not if they store more at one",
+        "; ".join(told) + " bits per parameter",
+        decide(bool(ahead.all() and significant), bool((~ahead).all() and significant)),
+        "inputs at every step; cells and twins that differ by W^h of the gates alone, at equal parameters; t-test of "
+        f"the differences over {len(gates)} cells, of each the mean over seeds: p = {p_value:.2g}; holds if all cells "
+        "are ahead of their twins and it is significant, does not if all are behind and it is",
     )
 
 
-def claim_matrix_states(pieces: pd.DataFrame) -> Claim:
+def claim_matrix_states(kept: pd.DataFrame) -> Claim:
     """Tests whether a matrix state keeps as many numbers as it has."""
     claim = "A matrix state keeps one number for each that it has"
     paper = "of vector states: one number per unit"
-    table = compute_kept(pieces)
-    own = table[table["cell"].isin(MATRICES)]
+    own = kept[kept["cell"].isin(MATRICES)]
     if own.empty:
         return open_claim(claim, paper, "no rows of the memory of such cells")
     parts = own["kept"] / own["could"]
@@ -174,13 +192,15 @@ def claim_matrix_states(pieces: pd.DataFrame) -> Claim:
         f"{row['cell']} {row['kept']:.1f} of {row['could']:.0f} (state of {row['state']:.0f})"
         for row in own.to_dict("records")
     ]
+    vectors = kept[~kept["cell"].isin(MATRICES)]
+    share = (vectors["kept"] / vectors["could"]).median()
     return Claim(
         claim,
         paper,
         ", ".join(said),
         decide(bool((parts >= KEEPS).all()), bool((parts < LOSES).all())),
-        f"numbers kept of those that state and inputs allow; holds if at least {KEEPS} at every point, does not if "
-        f"below {LOSES} at all",
+        f"numbers kept of those that the state could, written in several steps; holds if at least {KEEPS} at every "
+        f"point, does not if below {LOSES} at all; the median of vector states is {share:.2f}",
     )
 
 
@@ -188,16 +208,21 @@ def cells_exhibits(rows: StudyRows) -> Exhibits:
     """Returns the table of all cells, two figures, and two questions."""
     shown, pieces = Exhibits(), rows.pieces
     caption = (
-        "Means over seeds, with 95% intervals where there are several. Numbers kept: of the 64 inputs of `memory`, as "
-        "many as the state could keep at most. Random settings: of appendix A, on parentheses. Learning rates: decades "
-        f"of {DECADES} in which the cell learns, all else as by default."
+        "Means over seeds, with Student's 95% intervals where there are several. Numbers kept: of 64 that are seen 8 "
+        "at a time, read from the whole state of one layer. Random settings (of appendix A, on parentheses) learn if "
+        f"they halve the loss of knowing how frequent answers are; learning rates: the decades of {DECADES} in which "
+        "the cell does, all else as by default; both with Wilson's intervals, of one seed."
     )
     shown.add("cells", "Which cell holds what", "", caption, compute_cells(rows))
     capacity, kept = compute_capacity(pieces), compute_kept(pieces)
     if capacity["bits"].notna().any():
         shown.add("cells-capacity", "Bits per parameter", "", "Intervals are over seeds.", plot_cells(capacity))
     if len(kept):
-        caption = "Inputs of variance 1; the best of a search for each point."
+        caption = "Numbers of variance 1, seen 8 at a time; the best of a search for each point, the mean over seeds."
         shown.add("cells-memory", "Numbers that a state keeps", "", caption, plot_kept(kept))
-    shown.claims += [claim_blind_gates(pieces), claim_matrix_states(pieces)]
+    gates = compute_gates(pieces)
+    if len(gates):
+        caption = "Bits per parameter, with inputs at every step, and the difference with its interval over seeds."
+        shown.add("cells-gates", "Gates that see the state, and twins that do not", "", caption, gates.round(3))
+    shown.claims += [claim_blind_gates(gates), claim_matrix_states(kept)]
     return shown

@@ -120,6 +120,10 @@ class CellWeights(abc.ABC):
     def activation(self, a: Any) -> Any:
         """Returns `s(a)`, the cell's activation of `a`."""
 
+    @abc.abstractmethod
+    def vector(self, state: Any) -> Any:
+        """Returns a matrix state as a vector, row by row, and a vector as it is."""
+
     # ---- features
 
     def split(self, a: Any, parts: int) -> list[Any]:
@@ -195,6 +199,10 @@ class OneModel(CellWeights):
     def __getitem__(self, name: str) -> Any:
         """Returns the weight."""
         return ops.convert_to_tensor(getattr(self._cell, name))
+
+    def vector(self, state: Any) -> Any:
+        """Returns it as `(batch, features)`."""
+        return state if len(state.shape) == 2 else ops.reshape(state, (-1, math.prod(state.shape[1:])))
 
     def matmul(self, name: str, x: Any, first: int = 0, last: int | None = None) -> Any:
         """Returns `x W`, what is dropped left out."""

@@ -14,7 +14,8 @@ from keras_rnncap.errors import InputError
 class ParallelRNN(keras.layers.RNN):
     """`keras.layers.RNN` of a cell with a parallel form, `scan`: the same weights and outputs, without a loop.
 
-    With masks, and with dropout while training, it runs the loop.
+    With masks, with dropout while training, and with TensorFlow where the number of time steps is not known before it
+    runs, it runs the loop.
 
     Args:
         cell: A `RecurrentCell` that defines `scan`; any other is an `InputError`.
@@ -29,7 +30,8 @@ class ParallelRNN(keras.layers.RNN):
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Any, ...]:
         """Returns the last output, the outputs and the last states, as Keras' own loop does."""
         cell = self.cell
-        if mask is not None or (training and (cell.dropout or cell.recurrent_dropout)):
+        dropped = training and (cell.dropout or cell.recurrent_dropout)
+        if mask is not None or dropped or sequences.shape[1] is None:
             return super().inner_loop(sequences, initial_state, mask, training)
         w = OneModel(cell)
         xs = cell.project(ops.flip(sequences, axis=1) if self.go_backwards else sequences, w)

@@ -32,6 +32,7 @@ class RNNCell(RecurrentCell):
         "recurrent_scale": 1.0,
         "weight_decay": 1e-2,
         "patterns_per_parameter": 6.5,
+        "patterns_power": 0.1,
         "centered": 1,
     }
 

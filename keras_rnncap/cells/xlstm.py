@@ -14,10 +14,13 @@ LARGEST_EXPONENT = 60.0
 """Of a divisor that grows as a memory is forgotten, so that gradients stay finite."""
 
 
-def _gates(i: Any, f: Any, m: Any) -> tuple[Any, Any, Any]:
-    """Returns the input gate exp(i) and the forget gate sigmoid(f), both times exp(-m'), and the stabilizer m'."""
+def _gates(i: Any, f: Any, m: Any, empty: Any = False) -> tuple[Any, Any, Any]:
+    """Returns the input gate exp(i) and the forget gate sigmoid(f), both times exp(-m'), and the stabilizer m'.
+
+    Where a memory is `empty`, m' is i: nothing else is there to be kept finite.
+    """
     log_f = ops.log_sigmoid(f)
-    new = ops.maximum(i, m + log_f)
+    new = ops.where(empty, i, ops.maximum(i, m + log_f))
     return ops.exp(i - new), ops.exp(log_f + m - new), new
 
 
@@ -33,8 +36,8 @@ class SLSTMCell(GatedCell):
         h_t = sigmoid(o_t) c_t / n_t
 
     Source: Beck et al. (2024), arXiv 2405.04517, eq. 8-17, with one head, a sigmoid forget gate, and s = tanh. m only
-    keeps the exponentials finite. n_t below 1e-7 counts as that. The input gate's bias multiplies c and n alike, and
-    changes no output.
+    keeps the exponentials finite, and is i_t where n_{t-1} is 0, as in the authors' code. n_t below 1e-7 counts as
+    that. The input gate's bias multiplies c and n alike, and changes no output.
 
     Weights: `kernel` `(input_dim, 4 * units)`, `recurrent_kernel` `(units, 4 * units)` and `bias` `(4 * units,)` of the
     blocks input (i), forget (f), candidate (z), output (o); `initial_state` `(1, units)`, of h. States: h, the output,
@@ -52,6 +55,7 @@ class SLSTMCell(GatedCell):
     blocks = ("input", "forget", "candidate", "output")
     state_names = ("hidden", "cell", "normalizer", "stabilizer")
     activations = ("tanh",)
+    start: ClassVar = GatedCell.start | {"forget_bias": 4.5}
 
     def __init__(self, units: int, forget_bias: float = 3.0, **kwargs: Any) -> None:
         super().__init__(units, forget_bias=forget_bias, **kwargs)
@@ -60,7 +64,7 @@ class SLSTMCell(GatedCell):
         """Equations 8-17."""
         h, c, n, m = states
         i, f, z, o = w.of_both(x, h)
-        i, f, m = _gates(i, f + w.number("forget_bias"), m)
+        i, f, m = _gates(i, f + w.number("forget_bias"), m, n == 0)
         c, n = f * c + i * w.activation(z), f * n + i
         return (ops.sigmoid(o) * c / ops.maximum(n, 1e-7), c, n, m)
 
@@ -96,7 +100,7 @@ class MLSTMCell(GatedCell):
     """
 
     activations = ("linear",)
-    start: ClassVar = GatedCell.start | {"every_step": 1}  # what is read out depends on the input
+    start: ClassVar = GatedCell.start | {"forget_bias": 4.5, "every_step": 1}  # what is read out depends on the input
 
     def __init__(
         self,

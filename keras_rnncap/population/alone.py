@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnncap.datasets.task import PREFETCHED, untuned
 from keras_rnncap.population.epochs import schedule_arrays, schedule_state
 from keras_rnncap.population.member import Member
 from keras_rnncap.population.model import Batches
@@ -117,7 +118,7 @@ class AlonePopulation:
             return map(batch, range(start, start + steps))
         import tensorflow as tf
 
-        return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(tf.data.AUTOTUNE)
+        return tf.data.Dataset.range(start, start + steps).map(batch).prefetch(PREFETCHED).with_options(untuned())
 
     def replace(self, slot: int, member: Member) -> None:
         """Takes another member in place of the one that is here."""

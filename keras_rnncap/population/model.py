@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnncap.datasets.task import untuned
 from keras_rnncap.errors import InputError, check_number
 from keras_rnncap.population.forward import SHARED_NUMBERS
 from keras_rnncap.population.member import Member
@@ -21,6 +22,14 @@ MEMORY_LIMIT = 4e9
 """Bytes that a step takes by default before members are computed in groups."""
 Batches: TypeAlias = Callable[[Sequence[Member], Sequence[int], int], Any]
 """From members, the steps that each has made and a number of steps to that many batches, `(members, batch, ...)`."""
+
+
+def _in_batches(arrays: tuple[Any, ...], size: int) -> Any:
+    """Returns arrays in batches as a `tf.data.Dataset`; that which Keras makes of arrays ends late."""
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(arrays).batch(size, drop_remainder=len(arrays[0]) % size == 0)
+    return data.with_options(untuned())
 
 
 class Population(MemberRows):
@@ -119,6 +128,13 @@ class Population(MemberRows):
         if array_batch != self._batch_size:
             self._batch_size, self.train_function = array_batch, None  # it was traced for groups of another size
         options["callbacks"] = [RefreshBases(), *(options.get("callbacks") or ())]
+        if (
+            array_batch
+            and y is not None
+            and not options.get("shuffle", True)
+            and keras.backend.backend() == "tensorflow"
+        ):
+            x, y, batch_size = _in_batches((x, y), array_batch), None, None
         return super().fit(x, y, batch_size=batch_size, **options)
 
     def fit_steps(self, steps: int, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
@@ -128,9 +144,7 @@ class Population(MemberRows):
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            options = tf.data.Options()
-            options.autotune.enabled = False  # it delays the end of such a short data set by up to five seconds
-            counts = tf.data.Dataset.from_tensor_slices(counts[:, None]).with_options(options)
+            counts = tf.data.Dataset.from_tensor_slices(counts[:, None]).with_options(untuned())
             size = None
         else:
             size = 1

@@ -32,6 +32,9 @@ class RowOptimizer(keras.optimizers.Optimizer):
     which are Keras' formulas. A row is frozen when it has taken all its steps, or when its weights or the norm of its
     gradient stop being finite, which `alive` tells. The square of a gradient from about 1e19 on is no float32.
 
+    RowSOAP computes its bases between calls of the compiled graph: at the end of the first call that has reached a step
+    at which `RowSOAP` does.
+
     Args:
         settings: The settings of each row.
         groups: The rows that move in a call; all by default.

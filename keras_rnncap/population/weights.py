@@ -1,6 +1,7 @@
 """The algebra of the weights of all members at once."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,6 +55,12 @@ class MemberWeights(CellWeights):
     def number(self, name: str) -> Any:
         """Returns the members' numbers, or the number that they share."""
         return self._numbers[name] if name in self._numbers else getattr(self._cell, name)
+
+    def vector(self, state: Any) -> Any:
+        """Returns it as `(members, features, batch)`."""
+        if len(state.shape) == 3:
+            return state
+        return ops.reshape(state, (state.shape[0], math.prod(state.shape[1:-1]), -1))
 
     def activation(self, a: Any) -> Any:
         """Returns each member's activation of a."""

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,27 @@ class RunDirectory:
         self._overwrite, self._before = overwrite, before
         self._lock = filelock.FileLock(self.path / LOCK)
 
+    def check(self, unknown: Collection[str] = ()) -> None:
+        """Raises the errors of entering, where some keys of the identity are not known yet."""
+        self._lock_it()
+        try:
+            if (self.path / IDENTITY).exists() and not self._starts_anew(kept := self._kept()):
+                self._compare(kept, unknown)
+        finally:
+            self._lock.release()
+
     def __enter__(self) -> "RunDirectory":
+        self._lock_it()
+        try:
+            self._check_identity()
+            for folder in (self.path, self.path / "best"):
+                remove_leftovers(folder, alone=True)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _lock_it(self) -> None:
         self._check_writable()
         self._check_ours()
         try:
@@ -67,14 +87,6 @@ class RunDirectory:
             raise InputError(
                 f"cannot lock {self.path / LOCK}: {error}; choose a folder on a file system with locks with --out"
             ) from error
-        try:
-            self._check_identity()
-            for folder in (self.path, self.path / "best"):
-                remove_leftovers(folder, alone=True)
-        except BaseException:
-            self._lock.release()
-            raise
-        return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._lock.release()
@@ -118,17 +130,27 @@ class RunDirectory:
         if not file.exists():
             write_json(file, self.identity)
             return
-        kept = read_json(file, f"delete {self.path}, or choose another --out")
-        wanted = json.loads(json.dumps(self.identity))
-        if self._overwrite and kept.get("command") == wanted["command"]:
+        kept = self._kept()
+        if self._starts_anew(kept):
             self._remove_run()
             write_json(file, self.identity)
             return
-        kept = self._before(kept)
+        self._compare(kept)
+
+    def _kept(self) -> dict[str, Any]:
+        kept: dict[str, Any] = read_json(self.path / IDENTITY, f"delete {self.path}, or choose another --out")
+        return kept
+
+    def _starts_anew(self, kept: dict[str, Any]) -> bool:
+        return self._overwrite and kept.get("command") == self.identity["command"]
+
+    def _compare(self, kept: dict[str, Any], unknown: Collection[str] = ()) -> None:
+        """Raises `InputError` if the identity of the run that is there is another."""
+        kept, wanted = self._before(kept), json.loads(json.dumps(self.identity))
         differences = ", ".join(
             f"{key} {kept.get(key)!r} there, {wanted.get(key)!r} here"
             for key in dict.fromkeys([*kept, *wanted])
-            if key != CODE and kept.get(key) != wanted.get(key) and (key in kept or key not in LATER)
+            if key not in (CODE, *unknown) and kept.get(key) != wanted.get(key) and (key in kept or key not in LATER)
         )
         if differences:
             raise InputError(

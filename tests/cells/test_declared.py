@@ -5,10 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from toy_cells import TOYS, GatedInputCell, LeakyUGRNNCell
 
 from keras_rnncap import ParallelRNN, RecurrentCell, State, UGRNNCell, Weight, sequence_model, units_for_budget
-from keras_rnncap.cells import searched_numbers
+from keras_rnncap.cells import CELLS, get_cell, searched_numbers
 from keras_rnncap.errors import InputError
 
 UNITS, INPUT_DIM, BATCH, LENGTH = 4, 3, 5, 6
@@ -163,6 +164,50 @@ def test_the_parallel_form_trains_as_the_loop_does_and_is_saved(tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(model.predict(inputs(), verbose=0), again.predict(inputs(), verbose=0))
+
+
+PARALLEL = ("mingru", "minlstm", "lru", "rg-lru", "s6")
+
+
+def test_the_cells_that_are_linear_in_their_state_have_a_parallel_form():
+    assert [name for name, cell in CELLS.items() if cell.scan is not RecurrentCell.scan] == sorted(
+        PARALLEL, key=list(CELLS).index
+    )
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_a_thousand_steps_at_once_are_those_of_the_loop_with_gradients_masks_and_initial_states(name):
+    rng, length = np.random.default_rng(0), 1_024
+    cell = get_cell(name)(4, seed=0)
+    x = rng.normal(size=(2, length, 3)).astype("float32")
+    layers = keras.layers.RNN(cell, return_sequences=True), ParallelRNN(cell, return_sequences=True)
+    layers[0](x)
+    start = [rng.normal(size=(2, size)).astype("float32") for size in np.atleast_1d(cell.state_size)]
+    target = rng.normal(size=(2, length, 4)).astype("float32")
+    found = []
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            outputs = layer(x, initial_state=[tf.constant(part) for part in start])
+            loss = tf.reduce_mean((outputs - target) ** 2)
+        found.append([outputs, *tape.gradient(loss, [weight.value for weight in cell.trainable_weights])])
+    for one, other in zip(*found, strict=True):
+        if one is not None:  # the learned initial state is not used
+            np.testing.assert_allclose(one, other, atol=1e-4)
+    mask = np.arange(length) < np.array([[length - 300], [700]])
+    masked = [np.array(layer(x, mask=mask))[:, -1] for layer in layers]
+    np.testing.assert_allclose(*masked, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_of_sequences_of_any_length_the_loop_runs(name, tmp_path):
+    model = keras.Sequential([keras.Input((None, 3)), ParallelRNN(get_cell(name)(4, seed=0), return_sequences=True)])
+    x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+    expected = keras.layers.RNN(model.layers[0].cell, return_sequences=True)(x)
+    np.testing.assert_allclose(model(x), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
+    model.export(tmp_path / "saved", verbose=False)
+    saved = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(saved.serve(x), expected, atol=1e-5)
 
 
 def test_a_cell_without_a_parallel_form_is_refused():

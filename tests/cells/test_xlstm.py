@@ -12,10 +12,10 @@ from keras_rnncap import MLSTMCell, SLSTMCell
 KEYS = 3
 
 
-def gates(i, f, m):
-    """Beck et al. (2024), eq. 15-17 with a sigmoid forget gate."""
+def gates(i, f, m, empty=False):
+    """Beck et al. (2024), eq. 15-17 with a sigmoid forget gate; where a memory is empty, m is i."""
     log_f = np.log(sigmoid(f))
-    new = np.maximum(log_f + m, i)
+    new = np.where(empty, i, np.maximum(log_f + m, i))
     return np.exp(i - new), np.exp(log_f + m - new), new
 
 
@@ -29,10 +29,27 @@ class TestSLSTM(CellContract):
     activations = ("tanh",)
 
     def equation(self, a, s, x, h, c, n, m):
-        i, f, m = gates(a("i", h, x), a("f", h, x) + 0.7, m)  # eq. 8-14
+        i, f, m = gates(a("i", h, x), a("f", h, x) + 0.7, m, n == 0)  # eq. 8-14
         c = f * c + i * s(a("z", h, x))
         n = f * n + i
         return (sigmoid(a("o", h, x)) * c / n, c, n, m)
+
+
+@pytest.mark.parametrize("bias", [-60.0, -18.0, 0.0, 60.0])
+def test_the_first_step_takes_in_what_there_is_whatever_the_input_gate(bias):
+    cell = SLSTMCell(
+        2,
+        learned_initial_state=False,
+        bias_initializer={
+            "input": keras.initializers.Constant(bias),
+            "forget": "zeros",
+            "candidate": "ones",
+            "output": "zeros",
+        },
+        kernel_initializer="zeros",
+    )
+    output = keras.layers.RNN(cell)(np.zeros((1, 1, 3), "float32"))
+    np.testing.assert_allclose(output, np.full((1, 2), 0.5 * np.tanh(1.0)), rtol=1e-6)
 
 
 class TestMLSTM(DeclaredCellContract):

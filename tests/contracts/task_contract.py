@@ -191,6 +191,10 @@ class TaskContract:
             assert task.score(model, split) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
             assert task.validation_score(model) == pytest.approx(task.chance_score, abs=self.chance_tolerance)
 
+    def test_its_data_set_ends_without_delay(self, task):
+        sets = task.dataset(4, 0, 0, 2), task.member_dataset(4, [0, 1], [0, 0], 2)
+        assert [one.options().autotune.enabled for one in sets] == [False, False]
+
     def test_all_that_is_measured_comes_at_once_and_can_be_searched_for(self, task):
         model = answer_always_the_same(task, seed=0)
         measured = task.measures(model, "validation", task.validation_limit)

@@ -7,10 +7,34 @@ import pytest
 from contracts.task_contract import TaskContract
 from scipy.special import log_softmax
 
-from keras_rnncap.datasets import Arithmetic, ParenthesesCounting, RandomContinuousFunction
+from keras_rnncap.datasets import Arithmetic, ParenthesesCounting, RandomContinuousFunction, SpreadMemory
 from keras_rnncap.datasets.losses import SumOfCrossEntropies
 from keras_rnncap.datasets.parentheses import SYMBOLS
 from keras_rnncap.errors import InputError
+
+
+class TestSpreadMemory(TaskContract):
+    expression = "SpreadMemory()"
+    others = ("SpreadMemory(numbers=6, writes=3)", "SpreadMemory(writes=2)", "SpreadMemory(length=9)")
+    chance_tolerance = 0.02
+
+    def test_the_numbers_are_shown_one_after_another_each_with_its_number(self):
+        inputs, targets = SpreadMemory(numbers=6, writes=3, length=4).sample(np.random.default_rng(0), 5)
+        np.testing.assert_array_equal(inputs[:, :3, :2].reshape(5, 6), targets)
+        np.testing.assert_array_equal(inputs[:, :3, 2:], np.tile(np.eye(3), (5, 1, 1)))
+        assert not inputs[:, 3].any()
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"numbers": 5, "writes": 2}, "numbers must be a multiple of writes=2; got 5"),
+            ({"writes": 65}, "writes must be at most 64; got 65"),
+            ({"length": 7}, "length must be an integer of at least 8; got 7"),
+        ],
+    )
+    def test_wrong_sizes_are_named(self, wrong, said):
+        with pytest.raises(InputError, match=said):
+            SpreadMemory(**wrong)
 
 
 class TestMemoryCapacity(TaskContract):

@@ -1,5 +1,6 @@
 """Made rows of studies, as `run_study` would write them."""
 
+import itertools
 import json
 
 import numpy as np
@@ -142,8 +143,12 @@ def zoo():
     return pieces, pd.DataFrame({"piece": pieces["piece"], "trial": 0, "status": "completed"})
 
 
-def cells(bits=None, kept=1.0, seeds=(0, 1, 2), settings=20, learn=None):
-    """What cells store, keep, learn and read: so many bits for each, a part of what a state could keep, and a share."""
+def cells(bits=None, kept=1.0, seeds=(0, 1, 2), settings=20, learn=None, gates=None):
+    """What cells store, keep, learn and read: so many bits for each, a part of what a state could keep, and a share.
+
+    Cells in `gates` are ahead of their twins by so many bits.
+    """
+    gates = {"gru": 0.5, "mgu": 0.4, "ugrnn": 0.45} if gates is None else gates
     bits = bits or {cell: 3.0 - place / 10 for place, cell in enumerate((*CELLS, "mgu", "mingru", "lru", "mlstm"))}
     pieces, trials = [], []
 
@@ -159,16 +164,22 @@ def cells(bits=None, kept=1.0, seeds=(0, 1, 2), settings=20, learn=None):
             for params in (300, 1_000):
                 add("size", cell, seed, params=params, bits_per_parameter=stored + seed / 10 + params / 2_000)
         for state in (32, 64):
-            error = 1 - kept * state / 64
-            add("memory", cell, 0, params=5_000, state=state, at_most=state, input_dim=64, best_score=error, **errors)
+            for seed in seeds:
+                shown = {"of_cell": cell, "state": state, "at_most": state, "numbers": 64}
+                whole = f"keras_rnncap.studies.whole_state:{cell}"
+                add("memory", whole, seed, params=5_000, best_score=1 - kept * state / 64, **shown, **errors)
         for part in ("random", "rates"):
             losses = {"task": "parentheses", "objective": "cross_entropy_nats", "direction": "min", "best_score": 0.1}
-            name = add(part, cell, 0, params=5_000, **losses)
+            name = add(part, cell, 0, params=5_000, learned_at=1.0, **losses)
             share = (learn or {}).get(cell, 0.5)
             for trial in range(settings):
                 learned = trial < share * settings
-                row = {"piece": name, "trial": trial, "status": "completed" if learned else "untrained"}
-                trials.append(row | {"cross_entropy_nats": 0.1 if learned else 1.0, "steps": 100, "elapsed_s": 1.0})
+                row = {"piece": name, "trial": trial, "status": "completed"}
+                trials.append(row | {"cross_entropy_nats": 0.1 if learned else 1.5, "steps": 100, "elapsed_s": 1.0})
         texts = {"task": "text8", "objective": "bits_per_character", "direction": "min"}
         add("text", cell, 0, params=20_000, best_score=2.5, **texts)
+    for (cell, ahead), sees, seed in itertools.product(gates.items(), (True, False), seeds):
+        bits = 2.0 + ahead * sees * (1 + seed / 10)
+        name = cell if sees else f"twins:{cell}"
+        add("gates", name, seed, params=300, of_cell=cell, sees_state=sees, bits_per_parameter=bits)
     return pd.DataFrame(pieces), pd.DataFrame(trials)

@@ -31,7 +31,7 @@ class TestCapacityStudy(StudyContract):
 
 class TestCellsStudy(StudyContract):
     study = CellsStudy
-    shows = ("cells", "cells-capacity", "cells-memory")
+    shows = ("cells", "cells-capacity", "cells-memory", "cells-gates")
     claims = 2
 
     def rows(self):

@@ -451,6 +451,18 @@ def test_bad_input_is_named_before_a_folder_is_made(tmp_path, wrong, said):
     assert not (tmp_path / "run").exists()
 
 
+def test_another_measurement_is_refused_before_the_pace_is_measured(copy, monkeypatch):
+    def measured(*_):
+        raise AssertionError("the pace was measured")
+
+    monkeypatch.setattr("keras_rnncap.tuners.timing.measure_pace", measured)
+    small = {**SMALL, "params": 61}
+    small.pop("steps")
+    with pytest.raises(InputError, match="holds another run: params 60 there, 61 here"):
+        measure_capacity("rnn", minutes=1, out=copy, **small)
+    assert not (copy / "capacity.json").exists() or (copy / "run.json").exists()
+
+
 @pytest.mark.parametrize("other", [{"params": 61}, {"steps": 21}, {"seed": 1}, {"length": 3}, {"input_dim": 17}])
 def test_another_measurement_in_the_folder_is_refused_and_changes_nothing(copy, other):
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import shutil
+import time
 
 import keras
 import keras_tuner as kt
@@ -257,13 +258,12 @@ def job(**options):
     return Job(PerceptronSearch(60, 10, 2), RNNCell, **{**sizes, **options})
 
 
-def search(job, tmp_path, rule=None, trials=24, slots=8):
-    oracle = kt.oracles.RandomSearchOracle(
-        job.kt_objective, max_trials=trials, hyperparameters=job.hyperparameters, seed=3
-    )
+def search(job, tmp_path, rule=None, trials=24, slots=8, oracle=kt.oracles.RandomSearchOracle, **options):
+    asked = oracle(job.kt_objective, max_trials=trials, hyperparameters=job.hyperparameters, seed=3)
     ended = []
-    PopulationTuner(oracle, job, slots=slots, rule=rule, on_end=ended.append, directory=tmp_path).search()
-    return ended, oracle
+    options |= {"slots": slots, "rule": rule, "on_end": ended.append, "directory": tmp_path}
+    PopulationTuner(asked, job, **options).search()
+    return ended, asked
 
 
 def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_path):
@@ -305,6 +305,10 @@ def test_stopped_trials_go_on_where_they_were_and_the_oracle_is_told_once_more(t
     rule = StopsAll({0.5: 0.5})
     stopped, _ = search(job(changes=changes), tmp_path / "b", rule, trials=12, slots=4)
     expected = {one.number: one.measured for one in whole}
+    told, oracle = search(job(changes=changes), tmp_path / "c", StopsAll({0.5: 0.5}), 12, 4, GPBanditOracle)
+    assert [one.number for one in told] != sorted(one.number for one in told)
+    for one in told:
+        assert oracle.trials[one.trial_id].score == one.measured["mutual_information_bits"]
     assert len(stopped) == 12
     assert {one.status for one in stopped} <= {*SCORED}
     assert [one.number for one in stopped] != sorted(one.number for one in stopped)  # some waited
@@ -316,7 +320,9 @@ def test_stopped_trials_go_on_where_they_were_and_the_oracle_is_told_once_more(t
 def test_what_the_oracle_is_told_of_a_stopped_trial_is_the_score_of_its_rank():
     rule = QuantileRule({0.25: 0.5, 0.5: 0.5})
     rule.hopeless(0, [1.0, 4.0])
-    assert rule.told(0, 1.5) == 1.5  # none made all its steps
+    # None made all its steps: the share of trials that it is better than, as those that were looked at later passed.
+    assert rule.told(0, 1.5) == 0.5
+    assert rule.told(1, 1.5) == 0.5
     rule.complete([2.0], 12.0)
     assert rule.told(0, 1.5) == 11.5
     assert rule.told(0, 9.0) == 12.0
@@ -328,6 +334,40 @@ def test_what_the_oracle_is_told_of_a_stopped_trial_is_the_score_of_its_rank():
     assert rule.told(0, 0.4) == pytest.approx(10.0 - 0.6 * 40 / 3)
     assert rule.told(0, -math.inf) == 10.0
     assert rule.told(0, 100.0) == 50.0
+
+
+def test_ranks_that_are_told_before_a_trial_is_whole_are_on_one_scale():
+    rule = QuantileRule({0.25: 2 / 3, 0.5: 2 / 3})
+    early = [1.0, 5.0, 3.0, 9.0, 7.0, 8.0]
+    rule.hopeless(0, early)
+    rule.hopeless(1, [20.0, 10.0])
+    told = [rule.told(0, value) for value in sorted(early)[:4]] + [rule.told(1, 10.0), rule.told(1, 20.0)]
+    assert told == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 2 / 3, 2 / 3 + 1 / 6])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_oracle_with_a_model_is_asked_before_all_trials_have_begun(tmp_path, monkeypatch):
+    slots = []
+
+    class Counted(PopulationTuner):
+        def __init__(self, *arguments, **options):
+            slots.append(options["slots"])
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr("keras_rnncap.tuners.search_run.PopulationTuner", Counted)
+    for oracle in ("gp", "bayesian", "random"):
+        run_sweep(None, "rnn", **{**SMALL, "steps": 5}, oracle=oracle, out=tmp_path / oracle)
+    assert slots == [4, 4, 16]
+
+
+def test_where_the_time_ends_before_a_trial_those_in_training_are_measured_as_they_are(tmp_path):
+    changes = {"patterns_per_parameter": (0.5, 3.0)}
+    late, _ = search(job(changes=changes), tmp_path / "a", trials=12, slots=4, deadline=time.monotonic())
+    assert len(late) == 4
+    assert {one.steps for one in late} == {job().round_steps}
+    assert all(one.status in SCORED and one.measured["mutual_information_bits"] >= 0 for one in late)
+    soon, _ = search(job(steps=job().round_steps), tmp_path / "b", trials=12, slots=4, deadline=time.monotonic())
+    assert {one.steps for one in soon} == {job().round_steps}
 
 
 def test_what_is_told_stays_in_proportion_where_whole_trials_were_as_good_as_equal_at_a_look():

@@ -13,12 +13,19 @@ from keras_rnncap.tuners.spaces.space import Space, Values
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 
 
+def _draws_kernels(cell: CellFactory) -> bool:
+    """Returns whether weights of a cell without blocks start by its `kernel_initializer`."""
+    one = cell(1)
+    return any(weight.initializer is one.kernel_initializer for weight in one.declare_weights(1))
+
+
 class CollinsSpace(Space):
     """The hyperparameters of one cell, and what they mean for a model and its training.
 
     Ranges are the paper's; it gives no default values. "Exponentially distributed in [a, b]" is log-uniform; the
-    momentum is the sigmoid of `momentum_logit`. Each of a cell's `blocks` has an initialization of its own, a cell of
-    Keras has one for the whole matrix, and the numbers that a cell declares as `searched` have its ranges.
+    momentum is the sigmoid of `momentum_logit`. Each of a cell's `blocks` has an initialization of its own; cells of
+    Keras, and those that name no blocks, have one for all kernels. The numbers that a cell declares as `searched` have
+    its ranges.
 
     Args:
         cell: The cell.
@@ -32,6 +39,8 @@ class CollinsSpace(Space):
         self._blocks: dict[str, tuple[str, ...] | None] = {
             matrix: getattr(cell, f"{matrix}_blocks", None) for matrix in ("kernel", "recurrent")
         }
+        if self._blocks["kernel"] == () and _draws_kernels(cell):
+            self._blocks["kernel"] = None
         self._kinds: tuple[str, ...] = getattr(cell, "recurrent_kinds", ("orthogonal", "normal"))
         self._activations: tuple[str, ...] = getattr(cell, "activations", ("tanh", "relu"))
         self._numbers = searched_numbers(cell)
