@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from studies.made import memory, scaling, trainability, write_study
+from studies.made_words import landscape
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.recommend import recommend
@@ -69,6 +70,19 @@ def test_every_picture_is_in_the_page_and_has_words(written):
     for picture in pictures:
         assert len(picture["alt"]) > 20
         ET.fromstring(base64.b64decode(picture["src"].partition(",")[2]))
+
+
+def test_what_proposed_the_best_trials_and_the_time_of_one_core_are_told(tmp_path):
+    pieces, trials = memory()
+    pieces["best_proposed_by"] = ["start", "process", "process"] * (len(pieces) // 3) + ["process"] * (len(pieces) % 3)
+    folder = write_study(tmp_path / "m", "memory", pieces, trials)
+    write_report([folder], tmp_path / "report")
+    started = (pieces["best_proposed_by"] == "start").sum()
+    said = f"; the best trials were proposed {len(pieces) - started} by process, {started} by start"
+    assert said in (tmp_path / "report" / "README.md").read_text()
+    assert said in (tmp_path / "report" / "index.html").read_text()
+    part = read_part(write_study(tmp_path / "l", "landscape", *landscape()))  # a minute each
+    assert (part.spent, part.winners) == ("8 min and 4 min of one core", "")
 
 
 def test_figures_are_files_too(written):

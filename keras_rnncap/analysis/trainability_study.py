@@ -19,7 +19,7 @@ from keras_rnncap.analysis.style import (
     sort_by_cell,
     unit_name,
 )
-from keras_rnncap.runs import SCORED, STOPPED
+from keras_rnncap.runs import SCORED, STOPPED, UNTRAINED
 from keras_rnncap.runs.rows import BEFORE
 
 PAPER_INFEASIBLE = {
@@ -68,12 +68,13 @@ def compute_infeasible(trials: pd.DataFrame) -> pd.DataFrame:
     """Returns the share of infeasible settings of each cell and depth, with Wilson's interval, beside the paper's."""
     rows = []
     for (depth, cell), settings in trials.groupby(["depth", "cell"]):
-        share = compute_share(is_infeasible(settings))
+        share, before = compute_share(is_infeasible(settings)), settings["status"].isin([*BEFORE]).any()
         paper = PAPER_INFEASIBLE.get(str(cell), (None, None))[0 if depth == 1 else 1]
         rows.append(
             {"depth": depth, "cell": cell, "settings": len(settings)}
             | {"infeasible %": round(100 * share.value, 1), "low %": round(100 * share.low, 1)}
             | {"high %": round(100 * share.high, 1), "paper %": paper if depth in (1, 8) else None}
+            | {"untrained %": None if before else round(100 * (settings["status"] == UNTRAINED).mean(), 1)}
             | {"smallest": settings["score"].min(), "median": settings["score"].median()}
         )
     return sort_by_cell(pd.DataFrame(rows), "depth").reset_index(drop=True)
@@ -243,7 +244,7 @@ def trainability_exhibits(rows: StudyRows) -> Exhibits:
         title = f"Scores of random settings on {random['task'].iloc[0]}"
         caption = "Hyperparameters at random within the ranges of appendix A; no trial is stopped early."
         shown.add("trainability-random", title, "fig. 5", caption, plot_random(random))
-        caption = "Infeasible is a loss that diverged; Wilson's 95% interval."
+        caption = "Infeasible is a loss that diverged, untrained one that ended above chance; Wilson's 95% interval."
         if random["status"].isin([*BEFORE]).any():
             caption += " Rows of earlier versions count losses above chance by the task's margin, too."
         shown.add("trainability-infeasible", "Infeasible settings", "table 1", caption, compute_infeasible(random))

@@ -47,6 +47,7 @@ class StudyPart:
     searches: int
     trials: int
     spent: str
+    winners: str
     versions: str
     shown: Exhibits
 
@@ -72,6 +73,7 @@ def read_part(folder: Path) -> StudyPart:
             searches=len(rows.pieces),
             trials=len(rows.trials),
             spent=_spent(study, rows.pieces),
+            winners=_winners(rows.pieces),
             versions=_versions(rows, folder),
             shown=study.exhibits(rows),
         )
@@ -214,6 +216,13 @@ def _versions(rows: StudyRows, folder: Path) -> str:
         raise InputError(f"{folder / 'pieces.csv'} is damaged: versions must be a JSON object; restore it") from error
     machines = sorted({*rows.pieces["machine"].dropna()})
     return ", ".join([*(f"{name} {version}" for name, version in packages.items()), *machines])
+
+
+def _winners(pieces: pd.DataFrame) -> str:
+    """Returns what proposed the best trials of searches; nothing where rows do not say."""
+    counts = pieces.reindex(columns=["best_proposed_by"])["best_proposed_by"].value_counts()
+    ways = ", ".join(f"{count} by {way}" for way, count in counts.items())
+    return f"; the best trials were proposed {ways}" if ways else ""
 
 
 def _spent(study: Study, pieces: pd.DataFrame) -> str:

@@ -101,6 +101,13 @@ def test_scaling_shows_each_task_against_parameters_and_units():
 def test_infeasible_shares_have_wilsons_interval_and_the_papers_number_beside():
     table = compute_infeasible(random_trials()).set_index(["depth", "cell"])
     assert table.loc[(1, "irnn"), "infeasible %"] == 50
+    assert table["untrained %"].isna().all()  # of earlier versions, that called both the same
+    trials = random_trials()
+    trials["status"] = trials["status"].replace("infeasible", "diverged")
+    trials.loc[trials[trials["status"] == "completed"].groupby(["depth", "cell"]).head(4).index, "status"] = "untrained"
+    apart = compute_infeasible(trials).set_index(["depth", "cell"])
+    assert (apart["infeasible %"] == table["infeasible %"]).all()
+    assert (apart["untrained %"] == 10).all()
     interval = stats.binomtest(20, 40).proportion_ci(method="wilson")
     assert table.loc[(1, "irnn"), "low %"] == round(100 * interval.low, 1)
     assert table.loc[(8, "+rnn"), "paper %"] == 8.8
