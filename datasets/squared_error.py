@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_rnncap.datasets.answers import Numbers
 from keras_rnncap.datasets.generated import GeneratedTask, split_generator, split_number, spread
-from keras_rnncap.datasets.task import Sample, Split, check_sample, check_set
+from keras_rnncap.datasets.task import WIDEST, Sample, Split, check_sample, check_set
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_number, check_seed
 
 
@@ -108,7 +108,7 @@ class SpreadMemory(MemoryCapacity):
     source = "beyond the papers"
 
     def __init__(self, numbers: int = 64, writes: int = 8, length: int = 12) -> None:
-        self.numbers = check_integer("numbers", numbers, 1)
+        self.numbers = check_integer("numbers", numbers, 1, WIDEST)
         self.writes = check_integer("writes", writes, 1, self.numbers)
         if self.numbers % self.writes:
             raise InputError(f"numbers must be a multiple of writes={writes}; got {numbers}")

@@ -101,8 +101,8 @@ def with_word_vectors(cell: str, word_dim: int) -> type[RecurrentCell]:
 
     Example:
     >>> layer = keras.layers.RNN(with_word_vectors("two-bias-rnn", 2)(4))
-    >>> layer(np.eye(10)[np.newaxis]).shape[1], [tuple(weight.shape) for weight in layer.weights[:2]]
-    (4, [(10, 2), (2, 4)])
+    >>> layer(np.eye(10)[np.newaxis]).shape[1], layer.cell.word_vectors.shape, layer.cell.kernel.shape
+    (4, (10, 2), (2, 4))
     """
     base = CELLS[cell]
     if issubclass(base, ProjectingCell) or base.scan is not RecurrentCell.scan:

@@ -71,10 +71,12 @@ NUMBERS = [
 def test_a_number_that_could_wrap_or_fill_the_memory_is_refused_before_anything_is_made(name, argument, number):
     given = {"patterns": 10, "input_dim": 64} if name == "perceptron" else {}
     tracemalloc.start()
-    with pytest.raises(InputError, match=r"must be at most|numbers are .* in all"):
-        make_task(f"{name}:" + ",".join(f"{key}={value}" for key, value in {**given, argument: number}.items()))
-    assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    tracemalloc.stop()
+    try:
+        with pytest.raises(InputError, match=r"must be at most|numbers are .* in all"):
+            make_task(f"{name}:" + ",".join(f"{key}={value}" for key, value in {**given, argument: number}.items()))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_sizes_that_are_fine_each_may_be_too_large_together():
