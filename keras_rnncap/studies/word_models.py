@@ -101,7 +101,7 @@ def with_word_vectors(cell: str, word_dim: int) -> type[RecurrentCell]:
 
     Example:
     >>> layer = keras.layers.RNN(with_word_vectors("two-bias-rnn", 2)(4))
-    >>> layer(np.eye(10)[np.newaxis]).shape[1], layer.cell.word_vectors.shape, layer.cell.kernel.shape
+    >>> layer(np.eye(10)[np.newaxis]).shape[1], tuple(layer.cell.word_vectors.shape), tuple(layer.cell.kernel.shape)
     (4, (10, 2), (2, 4))
     """
     base = CELLS[cell]
