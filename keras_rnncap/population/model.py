@@ -128,12 +128,9 @@ class Population(MemberRows):
         if array_batch != self._batch_size:
             self._batch_size, self.train_function = array_batch, None  # it was traced for groups of another size
         options["callbacks"] = [RefreshBases(), *(options.get("callbacks") or ())]
-        if (
-            array_batch
-            and y is not None
-            and not options.get("shuffle", True)
-            and keras.backend.backend() == "tensorflow"
-        ):
+        plain = y is not None and not {"sample_weight", "validation_split"} & {*options}
+        in_order = array_batch and not options.get("shuffle", True)
+        if plain and in_order and keras.backend.backend() == "tensorflow":
             x, y, batch_size = _in_batches((x, y), array_batch), None, None
         return super().fit(x, y, batch_size=batch_size, **options)
 
