@@ -16,7 +16,8 @@ from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.analysis.exhibits import StudyRows
 from keras_rnncap.analysis.initializations_study import compute_shares, compute_trainings, compute_vectors, of_part
-from keras_rnncap.analysis.landscape_study import compute_distances, compute_roughness, within_draws
+from keras_rnncap.analysis.landscape_claims import within_draws
+from keras_rnncap.analysis.landscape_study import compute_distances, compute_roughness
 from keras_rnncap.analysis.words_study import (
     compute_fixed_points,
     compute_lengths,
