@@ -186,6 +186,8 @@ class PopulationTuner(BaseTuner):
             for running, ended in zip(trials, measured, strict=True):
                 self._end(running, ended)
                 self._rounds.drop(running)
+            for running in self._stopped:
+                self._expect(running)  # in scores, as there are some now
 
     @property
     def states(self) -> dict[int, TrialState]:

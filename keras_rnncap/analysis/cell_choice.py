@@ -120,11 +120,9 @@ def compute_recommendation(
     objective, direction = str(searches["objective"].iloc[0]), str(searches["direction"].iloc[0])
     sign = 1 if direction == "max" else -1
     # Searches that spent differently are not to be compared: those of which most cells have one.
-    alike = searches.assign(trials=searches.reindex(columns=["trials"])["trials"].fillna(0))
-    spent = [alike[name] for name in ("part", "steps", "trials")]
-    cells = searches.groupby(spent)["cell"].nunique()
-    most = pd.Series(cells.idxmax(), ["part", "steps", "trials"])
-    compared = searches[(alike[list(most.index)] == most).all(axis=1)]
+    spent = searches.reindex(columns=["part", "steps", "trials"]).fillna({"trials": 0})
+    most = searches.groupby([spent[name] for name in spent])["cell"].nunique().idxmax()
+    compared = searches[(spent == list(most)).all(axis=1)]
     points = compared.dropna(subset=["best_score"]).rename(columns={"best_score": "score"})
     points = points.groupby(["cell", "params"], as_index=False)[["score", "parameters"]].mean()  # over seeds
     random = searches[searches["part"] == "random"]

@@ -84,10 +84,8 @@ def compute_cells(rows: StudyRows) -> pd.DataFrame:
         columns.append((row["cell"], "learning rates, decades", _with_interval(DECADES * row["share"], window, 1)))
     read = pieces[pieces["part"] == "text"].dropna(subset=["best_score"])
     for (params, cell), searches in read.groupby(["params", "cell"]):
-        name, mean = (
-            f"{read['objective'].iloc[0].replace('_', ' ')}, {params:,.0f}",
-            compute_mean(searches["best_score"]),
-        )
+        name = f"{read['objective'].iloc[0].replace('_', ' ')}, {params:,.0f}"
+        mean = compute_mean(searches["best_score"])
         columns.append((str(cell), name, _with_interval(mean.value, mean._asdict(), 3)))
     for row in pieces.groupby("cell")[["elapsed_s"]].sum().reset_index().to_dict("records"):
         columns.append((row["cell"], "minutes", f"{row['elapsed_s'] / 60:.1f}"))

@@ -129,8 +129,8 @@ class Population(MemberRows):
             self._batch_size, self.train_function = array_batch, None  # it was traced for groups of another size
         options["callbacks"] = [RefreshBases(), *(options.get("callbacks") or ())]
         plain = y is not None and not {"sample_weight", "validation_split"} & {*options}
-        in_order = array_batch and not options.get("shuffle", True)
-        if plain and in_order and keras.backend.backend() == "tensorflow":
+        in_order = not options.get("shuffle", True)
+        if array_batch and plain and in_order and keras.backend.backend() == "tensorflow":
             x, y, batch_size = _in_batches((x, y), array_batch), None, None
         return super().fit(x, y, batch_size=batch_size, **options)
 

@@ -18,6 +18,7 @@ def with_whole_state(cell: type[RecurrentCell]) -> type[RecurrentCell]:
     (32, 8)
     """
 
+    # mypy has no classes whose base is a variable.
     class WholeState(cell):  # type: ignore[valid-type, misc]
         def declare_states(self) -> list[State]:
             states = super().declare_states()

@@ -108,6 +108,7 @@ def with_word_vectors(cell: str, word_dim: int) -> type[RecurrentCell]:
     if issubclass(base, ProjectingCell) or base.scan is not RecurrentCell.scan:
         raise InputError(f"cell must read its input in its step alone, as rnn and gru do; got {cell!r}")
 
+    # mypy has no classes whose base is a variable.
     class WordVectors(base):  # type: ignore[valid-type, misc]
         def declare_weights(self, input_dim: int) -> list[Weight]:
             normal = keras.initializers.RandomNormal(stddev=1.0)
