@@ -2,9 +2,10 @@
 
 Models are trained with the values from which `rnncap capacity` starts (the space `row-soap`), and with one of them
 changed at a time; no search. `everything` draws all numbers at once, each from so large a part of its range to either
-side of its start; `order` draws patterns in the same order in each epoch. The table has the bits per parameter of each,
-the median and the range over seeds of the weights, and the difference of the medians from that of the unchanged values.
-The patterns are of `--data-seed`.
+side of its start; `order` draws patterns in the same order in each epoch; `average` measures the mean of the weights
+over so large a part of all steps, the last ones, in place of those after the last step. The table has the bits per
+parameter of each, the median and the range over seeds of the weights, and the difference of the medians from that of
+the unchanged values. The patterns are of `--data-seed`; `--floatx float64` trains in double precision.
 
 Rows are kept in `--out`, to which the same command adds what is missing. They do not say from which values they
 started: where the code of a start has changed, take another folder.
@@ -14,10 +15,12 @@ import argparse
 import contextlib
 import dataclasses
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -27,7 +30,7 @@ from keras_tuner.engine import hyperparameters as kinds
 from benchmarks.common import parser, show
 from keras_rnncap.cells import get_cell
 from keras_rnncap.information import bits_per_parameter
-from keras_rnncap.population import Member, model
+from keras_rnncap.population import Member, Population, model
 from keras_rnncap.population.devices import cores
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
@@ -54,8 +57,10 @@ SETTINGS: dict[str, tuple[float, ...]] = {
     "learning_rate_decay": (0.3, 3.0, 10.0),
 }
 """The same for what the space fixes; of the momentum, its distance from 1."""
-EVERYTHING, ORDER = "everything", "order"
-CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0), ORDER: (0.0,)}
+EVERYTHING, ORDER, AVERAGE = "everything", "order", "average"
+CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0), ORDER: (0.0,), AVERAGE: (0.02, 0.05, 0.2)}
+SNAPSHOTS = 200
+"""Weights that a training could be averaged over, one after each such part of its steps."""
 
 
 class Variant(NamedTuple):
@@ -86,18 +91,31 @@ def in_order(batches: Any, size: int, patterns: Any) -> Any:
     return (ops.cast(batches, "int32") * size + ops.arange(size, dtype="int32")) % ops.cast(patterns, "int32")
 
 
-def one_thread() -> None:
-    """Has TensorFlow use one core in this process."""
+def advance_averaging(job: Job, population: Population, steps: int, shares: Sequence[float]) -> Any:
+    """Trains, leaves each member with the mean of its weights over its share of the steps, and returns the losses."""
+    first = [round(SNAPSHOTS * (1 - share)) for share in shares]
+    total = np.zeros(population.rows.shape)
+    for snapshot in range(SNAPSHOTS):
+        losses = job.advance(population, steps * (snapshot + 1) // SNAPSHOTS - steps * snapshot // SNAPSHOTS)
+        within = np.array([snapshot >= start for start in first])[:, None]
+        total += np.where(within, ops.convert_to_numpy(population.rows), 0.0)
+    population.rows.assign(total / (SNAPSHOTS - np.array(first))[:, None])
+    return losses
+
+
+def prepare(floatx: str) -> None:
+    """Has TensorFlow use one core in this process, and Keras make models of a type."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    keras.config.set_floatx(floatx)
 
 
-def identity_of(options: argparse.Namespace) -> dict[str, int]:
+def identity_of(options: argparse.Namespace) -> dict[str, Any]:
     """Returns what rows must have in common to be compared."""
-    return {name: getattr(options, name) for name in ("params", "depth", "steps", "data_seed")}
+    return {name: getattr(options, name) for name in ("params", "depth", "steps", "data_seed", "floatx")}
 
 
 def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]]) -> list[dict[str, Any]]:
-    """Returns the rows of some variants with weights of some seeds, trained as one population."""
+    """Returns the rows of some variants with weights of some seeds, trained as one population in one way."""
     factory = get_cell(cell)
     task = capacity_task(factory, options.params, seed=options.data_seed)
 
@@ -118,8 +136,12 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     values = [values_of(*run) for run in runs]
     members = [variant.applied(job.member(each, seed)) for each, (variant, seed) in zip(values, runs, strict=True)]
     population = job.population(start, members)
-    with mock.patch.object(model, "shuffled", in_order) if runs[0][0].changed == ORDER else contextlib.nullcontext():
-        losses = job.advance(population, options.steps)
+    kind = runs[0][0].changed
+    with mock.patch.object(model, "shuffled", in_order) if kind == ORDER else contextlib.nullcontext():
+        if kind == AVERAGE:
+            losses = advance_averaging(job, population, options.steps, [variant.factor for variant, _ in runs])
+        else:
+            losses = job.advance(population, options.steps)
     measured = job.measure(population, range(len(runs)), values, losses)
     parameters = job.budget(start).parameters
     rows = []
@@ -153,6 +175,7 @@ def main() -> None:
     arguments.add_argument("--times", type=float, nargs="+", help="factors in place of the usual ones")
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--data-seed", type=int, default=0)
+    arguments.add_argument("--floatx", choices=["float32", "float64"], default="float32")
     arguments.add_argument("--at-once", type=int, default=4, help="models that train as one population")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-recipe"))
     options: argparse.Namespace = arguments.parse_args()
@@ -172,10 +195,11 @@ def main() -> None:
         missing = [
             (variant, seed) for seed in range(options.seeds) for variant in variants if (*variant, seed) not in there
         ]
-        # The order is that of a whole population.
-        alike = [[run for run in missing if (run[0].changed == ORDER) == ordered] for ordered in (False, True)]
+        # The order of patterns is that of a whole population, and so is whether weights are averaged.
+        ways = {run: run[0].changed if run[0].changed in (ORDER, AVERAGE) else "" for run in missing}
+        alike = [[run for run in missing if ways[run] == way] for way in dict.fromkeys(ways.values())]
         groups = [runs[i : i + options.at_once] for runs in alike for i in range(0, len(runs), options.at_once)]
-        with multiprocessing.get_context("spawn").Pool(cores(), one_thread) as pool:
+        with multiprocessing.get_context("spawn").Pool(cores(), prepare, (options.floatx,)) as pool:
             for rows in [pool.apply_async(train, (cell, options, runs)) for runs in groups]:
                 append_rows(file, rows.get())
         rows = pd.read_csv(file)

@@ -106,7 +106,7 @@ def render_card(
     >>> from keras_rnncap import sequence_model
     >>> model = sequence_model("gru", 4, input_dim=3, output_dim=2)
     >>> print(render_card(PresetFacts(name="gru-mine-tiny", task="mine"), model).splitlines()[-1])
-    Sizes other than the task's, and data of another kind, have not been tried.
+    How it does with sequences of other lengths, or data of another kind, is not on this card.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_rnncap.zoo", "."),
