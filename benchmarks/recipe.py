@@ -60,7 +60,10 @@ SETTINGS: dict[str, tuple[float, ...]] = {
 EVERYTHING, ORDER, AVERAGE = "everything", "order", "average"
 CHANGES = FACTORS | SETTINGS | {EVERYTHING: (1 / 16, 1 / 8, 1 / 4, 1.0), ORDER: (0.0,), AVERAGE: (0.02, 0.05, 0.2)}
 SNAPSHOTS = 200
-"""Weights that a training could be averaged over, one after each such part of its steps."""
+"""Weights that a training could be averaged over, one after each such part of its steps.
+
+RowSOAP's bases are computed between calls: where a part is no multiple of 100 steps, they are others than without.
+"""
 
 
 class Variant(NamedTuple):
@@ -190,7 +193,7 @@ def main() -> None:
         there = {
             (row["changed"], row["factor"], row["seed"])
             for row in read_rows(file)
-            if row["cell"] == cell and all(row[name] == value for name, value in identity.items())
+            if row["cell"] == cell and all(row.get(name) == value for name, value in identity.items())
         }
         missing = [
             (variant, seed) for seed in range(options.seeds) for variant in variants if (*variant, seed) not in there

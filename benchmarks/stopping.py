@@ -337,7 +337,8 @@ class InUse(Search):
         over = {trial for trial in self.running if math.isnan(progress[trial, points[trial] - 1])}
         over |= {trial for trial in self.running if points[trial] == POINTS}
         for checkpoint, look in enumerate(self.looks):
-            here = [trial for trial in self.running if points[trial] == look and trial not in over]
+            if not (here := [trial for trial in self.running if points[trial] == look and trial not in over]):
+                continue
             hopeless = self.quantiles.hopeless(checkpoint, [progress[trial, look - 1] for trial in here])
             waits = list(itertools.compress(here, hopeless))
             self.paused += waits

@@ -24,7 +24,7 @@ from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun, in_a_word
 from keras_rnncap.tuners.spaces import SPACES, RowSOAPSpace, around, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
-from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
+from keras_rnncap.tuners.timing import Spent, make_plan, say_that_pace_is_measured, spent_in
 
 OF_TASK: dict[str, Any] = {
     "patterns_per_parameter": (3.0, float(PER_PARAMETER)),
@@ -189,6 +189,7 @@ def measure_capacity(
     with closing_workers(job, engine) as workers:
         if minutes is not None:
             _CapacityRun.folder(job, cell, out, overwrite, identity).check(["steps"])
+            say_that_pace_is_measured(progress)
             usual = (STEPS_PER_PARAMETER * params, FEWEST_PER_PARAMETER * params, trials_for(params))
             search = SEARCH_PER_PARAMETER * params if space == "row-soap" else None
             plan = make_plan(job, minutes, slots, workers, steps, *usual, spent, search).limited(trials)

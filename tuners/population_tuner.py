@@ -46,7 +46,7 @@ class EndedTrial(NamedTuple):
         member: The member of a population that has these.
         status: One of `keras_rnncap.runs.rows.STATUSES`.
         measured: Its scores; `None` if it diverged or was stopped early.
-        told: What the oracle was told of it if it was stopped early, else `None`.
+        told: What the oracle was told of it if it was stopped early and others have scores, else `None`.
         steps: Training steps that it made; fewer than asked for if it diverged or was stopped early.
         history: `(step, mean training loss since the entry before, progress where the stopping rule looked or NaN)`.
         model: Returns the trained model.
@@ -85,7 +85,7 @@ class PopulationTuner(BaseTuner):
         bar: Shows progress; interrupts of its user end the search.
         engine: Where trials train, as `make_workers` takes it; they are the same everywhere.
         deadline: When the search ends, as `time.monotonic()` has it: no trial begins that would not have ended by then,
-            and those in training are left as they are. Where none has ended, they have a little longer, and are then
+            and those in training are left as they are. Where none has a score, they have a little longer, and are then
             measured as they are.
         **options: Further arguments of KerasTuner's `BaseTuner`: `directory`, `project_name`, `overwrite`.
 
@@ -139,7 +139,7 @@ class PopulationTuner(BaseTuner):
         self._askers = itertools.count()
         self._stopped: list[Running] = []
         self._told: set[str] = set()
-        self.ended = self.diverged = 0
+        self.ended = self.diverged = self.scored = 0
         self.seeds_taken: set[int] = set()
 
     def search(self, *arguments: Any, **options: Any) -> None:
@@ -160,7 +160,7 @@ class PopulationTuner(BaseTuner):
                 self._round()
                 self._on_round()
                 self._round_s = time.monotonic() - began
-            if not self.ended:
+            if not self.scored:
                 self._end_as_they_are()
             with self._bar.held():
                 while self._stopped:
@@ -170,10 +170,10 @@ class PopulationTuner(BaseTuner):
             self._rounds.cancel()
 
     def _is_over(self) -> bool:
-        """Returns whether the time is over; where no trial has ended, a little later, and after one round at least."""
-        if self._deadline is None or not (self.ended or any(running.state.done for running in self._rounds)):
+        """Returns whether the time is over; where no trial has a score, a little later, after one round at least."""
+        if self._deadline is None or not (self.scored or any(running.state.done for running in self._rounds)):
             return False
-        longer = 0.0 if self.ended else GRACE * (self._deadline - self._began)
+        longer = 0.0 if self.scored else GRACE * (self._deadline - self._began)
         return time.monotonic() >= self._deadline + longer
 
     def _end_as_they_are(self) -> None:
@@ -240,7 +240,7 @@ class PopulationTuner(BaseTuner):
     def _has_time_for(self, steps: int) -> bool:
         """Returns whether so many steps are made before the deadline, at the pace of the last round."""
         seconds = math.ceil(steps / self.job.round_steps) * self._round_s
-        return self._deadline is None or not self.ended or time.monotonic() + seconds <= self._deadline
+        return self._deadline is None or not self.scored or time.monotonic() + seconds <= self._deadline
 
     def _ask_up_to(self, count: int) -> None:
         if not self._has_time_for(self.job.steps):
@@ -323,11 +323,12 @@ class PopulationTuner(BaseTuner):
             self._tell(running.trial, told)
 
     def _end_stopped(self, running: Running) -> None:
-        """Has a trial recorded that waited to the end."""
+        """Has a trial recorded that waited to the end; what the oracle was told is a score if others have some."""
         state = running.state
+        told = state.told if self.scored else None
         facts = (running.trial.trial_id, running.number, running.values, running.member)
         self.ended += 1
-        self._on_end(EndedTrial(*facts, STOPPED, None, state.told, state.done, state.history, self._no_model))
+        self._on_end(EndedTrial(*facts, STOPPED, None, told, state.done, state.history, self._no_model))
         self._stopped.remove(running)
 
     def _no_model(self) -> keras.Model:
@@ -339,6 +340,7 @@ class PopulationTuner(BaseTuner):
         status = self.job.status(measured)
         self.ended += 1
         self.diverged += measured is None
+        self.scored += measured is not None
         facts = (trial.trial_id, running.number, running.values, running.member, status, measured, None)
         self._on_end(
             EndedTrial(*facts, state.done, state.history, functools.partial(self._model, running, ended.weights))

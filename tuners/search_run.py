@@ -42,6 +42,10 @@ INITIAL_TRIALS = 16
 """Trials that are asked for before the Gaussian process is, at most; those after the starts are spread evenly."""
 
 
+MADE = 2 / 3
+"""The part of the trials planned that a search of given time makes at least, as a rule."""
+
+
 def in_a_word(row: Mapping[str, Any]) -> str:
     """Returns what became of a trial that has no score."""
     return f"stopped early after {row['steps']:,} steps" if row["status"] == STOPPED else "diverged: infeasible"
@@ -202,7 +206,7 @@ class SearchRun(Generic[Result]):
         """Runs what is missing, and keeps what is in training now and then, and at the end of it."""
         seed, past, job = self.directory.identity["seed"], self._past(), self.job
         last = self.journal.asked.get(len(past) - 1)
-        initial = at_once(INITIAL_TRIALS, self.trials)
+        initial = at_once(INITIAL_TRIALS, int(MADE * self.trials) if options.deadline else self.trials)
         oracle = make_oracle(
             options.oracle,
             job.kt_objective,
@@ -233,6 +237,7 @@ class SearchRun(Generic[Result]):
         )
         tuner.ended = len(self.rows)
         tuner.diverged = sum(row["status"] == DIVERGED for row in self.rows)
+        tuner.scored = sum(row["status"] in SCORED for row in self.rows)
         tuner.seeds_taken = {row["seed"] for row in self.rows}
         looks, rows = self._mended_looks(), {row["trial"]: row for row in self.rows}
         for number, row in rows.items():

@@ -27,7 +27,7 @@ from keras_rnncap.tuners.search import SearchOptions, SearchResult, check_search
 from keras_rnncap.tuners.search_run import SearchRun
 from keras_rnncap.tuners.spaces import SPACES, in_words
 from keras_rnncap.tuners.stopping import QuantileRule
-from keras_rnncap.tuners.timing import Spent, make_plan, spent_in
+from keras_rnncap.tuners.timing import Spent, make_plan, say_that_pace_is_measured, spent_in
 
 TRIALS = (12, 100)
 """The fewest and the most trials that a sweep of given time divides it by, where it may choose their steps."""
@@ -184,6 +184,7 @@ def run_sweep(
     with closing_workers(job, engine) as workers:
         if minutes is not None:
             _SweepRun.folder(job, cell, out, overwrite, identity).check(["steps"])
+            say_that_pace_is_measured(progress)
             done = Spent() if overwrite else spent_in(out)
             usual = (spent.steps, spent.steps, TRIALS)
             plan = make_plan(job, minutes, slots, workers, steps, *usual, done).limited(trials)

@@ -5,7 +5,7 @@ import os
 import statistics
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from keras_tuner.engine.trial import Trial
 
@@ -15,6 +15,7 @@ from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.runs import IDENTITY, columns, read_json, read_rows
 from keras_rnncap.runs.columns import checked_rows
+from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job
 from keras_rnncap.tuners.rounds import Rounds, Running
 
@@ -71,6 +72,11 @@ class Plan(NamedTuple):
     def limited(self, trials: int | None) -> "Plan":
         """Returns it with no more than so many trials, if that is a number."""
         return self if trials is None else self._replace(trials=min(trials, self.trials), most=min(trials, self.most))
+
+
+def say_that_pace_is_measured(progress: bool | Literal["bar", "summary"]) -> None:
+    """Says why nothing is shown of a search of given time at first."""
+    WorkProgress(1, enabled=progress).say("measuring how fast trials train")
 
 
 def measure_pace(job: Job, slots: int, engine: Engine, seconds: float = 0.0) -> Pace:
@@ -163,7 +169,7 @@ def make_plan(
     """
     began, total = time.monotonic(), 60 * check_number("minutes", minutes, 1e-3)
     steps = steps or spent.steps
-    if spent.steps and total < 1.05 * spent.elapsed_s + ENDING_S:
+    if spent.steps and spent.trials and total < 1.05 * spent.elapsed_s + ENDING_S:
         return Plan(spent.trials, int(spent.steps), began, spent.trials)
     deadline = began + max(total - spent.elapsed_s - ENDING_S, 0.5 * total)
     cores = min(slots, populations_at_once())

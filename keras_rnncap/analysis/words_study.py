@@ -1,30 +1,35 @@
 """What small models make of words, and for how long they remember one: figures 1 and 2 of Mehta, and the claims."""
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import optimize, stats
+from scipy import optimize
 
-from keras_rnncap.analysis.exhibits import Claim, Exhibits, StudyRows, decide, open_claim
-from keras_rnncap.analysis.initializations_study import GRU, PAPER_CELLS, RNN, of_part
-from keras_rnncap.analysis.statistics import LEVEL
+from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
+from keras_rnncap.analysis.initializations_study import PAPER_CELLS, of_part
 from keras_rnncap.analysis.style import cell_color, new_grid, plain, sort_by_cell
+from keras_rnncap.analysis.words_claims import (
+    GOOD,
+    claim_collinear,
+    claim_forgets,
+    claim_generalizes,
+    claim_remembers,
+    claim_separable,
+    claim_stop_line,
+    claim_stop_words,
+    claim_swapped,
+    shortest,
+)
 
 KINDS = {"stop": ("0.6", range(6)), "positive": ("#0072B2", range(6, 8)), "negative": ("#D55E00", range(8, 10))}
-GOOD = 0.98
-SEPARABLE = 0.01
-"""The margin from which on words count as separable."""
 TOGETHER = 0.05
 """The distance of states below which two paths are together."""
-PAIRS = ("stop words or others first", "two words swapped", "opposite words first")
+PAIRS = ("stop words or others first", "two words swapped", "opposite words first", "one word before stop words")
 """What the sequences of a pair differ in."""
-LONG = 100
-"""Words of the sequences on which generalization is tested: ten times as many as in training."""
-FEWEST = 3
-"""Models of a cell that are compared."""
+STOP_WORDS = slice(0, 6)
+OTHER_WORDS = slice(6, 10)
 
 
 def vectors(texts: pd.Series) -> np.ndarray:
@@ -35,7 +40,8 @@ def vectors(texts: pd.Series) -> np.ndarray:
 def compute_words(words: pd.DataFrame) -> pd.DataFrame:
     """Returns for each cell how its first matrix treats words.
 
-    `stop norm`: the mean norm of W x of stop words, as a part of that of others: 0 if they are in the null space.
+    `stop norm`: the mean of |W x| / |x| of stop words, as a part of that of others: 0 if they are in the null space.
+    `stop line`: the share of the squares of W x of stop words along one line through zero.
     `margin`: how far the segment between both positive words is from that between both negative ones, after W, as a
     part of the distance of their means; above 0, they are linearly separable. `of words`: the same of the word vectors
     themselves. `collinear`: the share of the variance of W_o W x along one line.
@@ -44,10 +50,16 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
     for cell, own in words[words["kind"] == "word"].groupby("cell"):
         own = own.sort_values("word")
         given, products, read_out = (vectors(own[name]) for name in ("vector", "product", "read_out"))
-        norms = np.linalg.norm(products, axis=1)
+        norms = np.linalg.norm(products, axis=1) / np.linalg.norm(given, axis=1)
+        line = np.linalg.svd(products[STOP_WORDS], compute_uv=False) ** 2
         spread = np.linalg.svd(read_out - read_out.mean(axis=0), compute_uv=False) ** 2
         table.append(
-            {"cell": cell, "accuracy": own["accuracy"].iloc[0], "stop norm": norms[:6].mean() / norms[6:].mean()}
+            {
+                "cell": cell,
+                "accuracy": own["accuracy"].iloc[0],
+                "stop norm": norms[STOP_WORDS].mean() / norms[OTHER_WORDS].mean(),
+            }
+            | {"stop line": line[0] / line.sum()}
             | {"margin": separation(products[6:8], products[8:10]), "of words": separation(given[6:8], given[8:10])}
             | {"collinear": spread[0] / spread.sum()}
         )
@@ -90,7 +102,7 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
         if own.empty:
             table.append({"cell": cell, "models": 0})
             continue
-        each = _shortest(own)
+        each = shortest(own)
         low, median, high = each.quantile([0.25, 0.5, 0.75])
         kept = own["until"].isna().groupby(own["trial"]).all()
         table.append(
@@ -98,11 +110,6 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
             | {"never wrong": int(kept.sum()), "stop words": int(own["probed"].max())}
         )
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
-
-
-def _shortest(probes: pd.DataFrame) -> pd.Series:
-    """Returns for each model after how many stop words its answer to a word is wrong; all there were if it never is."""
-    return probes["until"].fillna(probes["probed"]).groupby(probes["trial"]).min()
 
 
 def compute_lengths(lengths: pd.DataFrame) -> pd.DataFrame:
@@ -216,99 +223,27 @@ def _name_axes(grid: np.ndarray, x: str, y: str) -> None:
         axes.set_ylabel(y)
 
 
-def claim_stop_words(words: pd.DataFrame) -> Claim:
-    """Tests whether the first matrix ignores stop words, by how long their products are."""
-    claim = "Stop words are not in the null space of the first matrix"
-    paper = "2 x 2: products of stop words lie along one dimension, not at zero"
-    table = compute_words(words) if len(words) else pd.DataFrame()
-    if table.empty:
-        return open_claim(claim, paper, "no words")
-    norms = table.set_index("cell")["stop norm"]
-    return Claim(
-        claim,
-        paper,
-        ", ".join(f"{cell} {value:.2f}" for cell, value in norms.items()),
-        decide(bool((norms > 0.1).all()), bool((norms < 0.05).all())),
-        "mean norm of W x of stop words as a part of that of others; holds if above 0.1 for both cells, does not if "
-        "below 0.05 for both",
-    )
-
-
-def claim_separable(words: pd.DataFrame) -> Claim:
-    """Tests whether positive and negative words are on two sides of a line after the first matrix."""
-    claim = "Positive and negative words are linearly separable after the first matrix"
-    paper = "2 x 2: yes, for RNN and GRU"
-    table = compute_words(words) if len(words) else pd.DataFrame()
-    if table.empty:
-        return open_claim(claim, paper, "no words")
-    margins = table.set_index("cell")["margin"]
-    return Claim(
-        claim,
-        paper,
-        "; ".join(
-            f"{row['cell']} {row['margin']:.2f} (of the drawn words, before the matrix: {row['of words']:.2f})"
-            for _, row in table.iterrows()
-        ),
-        decide(bool((margins > SEPARABLE).all()), bool((margins <= SEPARABLE).all())),
-        "distance of the segments between words of a kind, as a part of that of their means; holds if above "
-        f"{SEPARABLE} for both cells, does not if for none. A square matrix can only lose what the drawn words "
-        "have, so this tests whether training lost it",
-    )
-
-
-def _claim_of_good(
-    claim: str, paper: str, table: pd.DataFrame, measure: Callable[[pd.DataFrame], pd.Series], rule: str
-) -> Claim:
-    """Tests whether a measure is larger for good models of the GRU than for those of the RNN."""
-    good = table[table["accuracy"] >= GOOD] if len(table) else pd.DataFrame(columns=["cell"])
-    values = {cell: measure(good[good["cell"] == cell]) for cell in PAPER_CELLS if cell in {*good["cell"]}}
-    if len(values) < 2 or min(map(len, values.values())) < FEWEST:
-        return open_claim(claim, paper, f"fewer than {FEWEST} models of one cell at {GOOD:.0%} and above")
-    p_value = float(stats.mannwhitneyu(values[GRU], values[RNN]).pvalue)
-    medians = {cell: float(each.median()) for cell, each in values.items()}
-    return Claim(
-        claim,
-        paper,
-        ", ".join(f"{cell} {medians[cell]:,.4g} (n = {len(values[cell])})" for cell in PAPER_CELLS),
-        decide(
-            bool(p_value < LEVEL and medians[GRU] > medians[RNN]), bool(p_value < LEVEL and medians[GRU] < medians[RNN])
-        ),
-        f"Mann-Whitney test of {rule}: p = {p_value:.2g}",
-    )
-
-
-def claim_remembers(probes: pd.DataFrame) -> Claim:
-    """Tests whether the GRU keeps the answer to a word for longer than the RNN, by the Mann-Whitney test."""
-    paper = "4 x 2: wrong after about 15 stop words (RNN) and about 2,000 (GRU)"
-    rule = "the stop words after which the answer to one of the four words is wrong"
-    return _claim_of_good("The GRU remembers a word for longer than the RNN", paper, probes, _shortest, rule)
-
-
-def claim_generalizes(lengths: pd.DataFrame) -> Claim:
-    """Tests whether the GRU is better than the RNN on sequences ten times as long, by the Mann-Whitney test."""
-    claim = "The GRU generalizes to longer sequences better than the RNN"
-    paper = "GRUs generalize better; shown by the memory of one word only"
-
-    def accuracy(good: pd.DataFrame) -> pd.Series:
-        return good.loc[good["length"] == LONG, "accuracy_at_length"]
-
-    return _claim_of_good(claim, paper, lengths, accuracy, f"the accuracy on sequences of {LONG} words")
-
-
 def words_exhibits(rows: StudyRows) -> Exhibits:
     """Returns figures 1 and 2, the memory of every cell, and what they say."""
     shown = Exhibits()
     words, states = (of_part(rows, part) for part in ("words", "states"))
-    probes, lengths = (states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length"))
+    probes, lengths, pairs = (
+        states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length", "pairs")
+    )
+    draws = rows.pieces["seed"].nunique() if "seed" in rows.pieces else 1
+    of_draws = f"Of {draws} draw{'s'[: draws > 1]} of sequences and word vectors."
     best = best_pieces(words[words["cell"].isin(PAPER_CELLS)] if len(words) else words)
     if len(best):
-        caption = "The best of all trainings; of the GRU, W is the candidate's."
+        caption = f"The best of all trainings; of the GRU, W is the candidate's. {of_draws}"
         shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(best))
         shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(best).round(3))
     of_best = best_pieces(states[states["kind"].isin(("path", "fixed point"))]) if len(states) else states
     of_paper = of_best[of_best["cell"].isin(PAPER_CELLS)] if len(of_best) else of_best
     if len(of_paper):
-        caption = "Pairs of sequences that are the same after their first words; fixed points of the mean stop word."
+        caption = (
+            "Pairs of sequences that are the same after their first words, of 10 words and, where one word comes "
+            f"before stop words, of 40; fixed points of the mean stop word. {of_draws}"
+        )
         shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(of_paper))
         caption = (
             "What the rule says of the two sequences of each pair, and whether the answer is right; states that are "
@@ -322,13 +257,19 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     if len(memory):
         caption = (
             "Stop words after a single word until the answer is wrong, of models of at least 98%; of the word whose "
-            "answer is wrong first, medians and quartiles over models."
+            "answer is wrong first, medians and quartiles over models. Who is never wrong has all stop words that were "
+            f"tried. {of_draws}"
         )
         shown.add("words-memory", "How long a word is remembered", "fig. 2", caption, memory.round(1))
     table = compute_lengths(lengths) if len(lengths) else pd.DataFrame()
     if len(table):
-        caption = "Median accuracy on sequences longer than those of training (10 words), of models of at least 98%."
+        caption = (
+            "Median accuracy on sequences longer than those of training (10 words), of models of at least 98%. "
+            f"{of_draws}"
+        )
         shown.add("words-lengths", "Longer sequences", "", caption, table.round(3))
-    shown.claims += [claim_stop_words(best), claim_separable(best)]
+    table = compute_words(best) if len(best) else best
+    shown.claims += [claim_stop_words(table), claim_stop_line(table), claim_separable(table), claim_collinear(table)]
+    shown.claims += [claim_forgets(pairs), claim_swapped(pairs)]
     shown.claims += [claim_remembers(probes), claim_generalizes(lengths)]
     return shown

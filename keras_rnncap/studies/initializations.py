@@ -130,8 +130,9 @@ class InitializationsStudy(Study):
         "initializations of the shapes of figures 3 and 4, here 30, which share their sequences and word vectors. The "
         "other cells start as the paper's do, with matrices and biases uniform within 1 / sqrt(units), not as their "
         "own papers say; but what a cell adds to a gate (`forget_bias`), projections of inputs, and weights that only "
-        "that cell has (decays, for example) start as by default. The paper does not say whether word vectors are "
-        "trained; both are here. Trained ones start from N(0, 1), each model's own."
+        "that cell has (decays, for example) start as by default: `forget_bias` is 0 for the paper's GRU, 3 for "
+        "`slstm`, 1 for most. The paper does not say whether word vectors are trained; both are here. Trained ones "
+        "start from N(0, 1), each model's own."
     )
     profiles: ClassVar = {
         "smoke": Grid(PAPER_CELLS, (), (), ()),

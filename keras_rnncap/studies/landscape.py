@@ -42,10 +42,10 @@ GOOD_PATH, GOOD_MINIMUM = 0.96, 0.98
 """The accuracies of trained models of which updates and perturbations are shown."""
 RETRAINED = 30
 """Epochs after a perturbation."""
-TRAINED = {(2, 4, "fixed"): 2, (4, 8, "fixed"): 6, (2, 4, "trained"): 6, (4, 8, "trained"): 2}
+TRAINED = {(2, 4, "fixed"): 6, (4, 8, "fixed"): 6, (2, 4, "trained"): 6, (4, 8, "trained"): 2}
 """Numbers of a word vector, units and kind of word vectors of the trained models: how many draws of sequences.
 
-More where few RNNs end well, but where none was found.
+More where few models end well.
 """
 
 
@@ -117,7 +117,7 @@ class TrainedPiece(TrainingPiece):
                 )
 
     def _perturbed(self, trained: Trained) -> Iterator[dict[str, Any]]:
-        """Trains the best models again from perturbed weights, all as one population, and yields how they do."""
+        """Trains the first good models again from perturbed weights, all as one population, and yields how they do."""
         settings, weights, slots = self.settings, np.array(trained.population.rows), trained.population.slots
         good = np.flatnonzero(trained.last >= GOOD_MINIMUM)[: settings["perturbed"]].tolist()
         if not good:
@@ -184,13 +184,13 @@ class LandscapeStudy(Study):
     title = "What does the surface of the loss look like?"
     source = "Mehta, figures 7 to 10"
     differences = (
-        "Figures 9 and 10 of the paper are of one model each, here of all that are good enough, with fixed word "
-        "vectors and with trained ones, which the path has and the noise has not; its figure 10 is of 2 x 4 alone. "
-        "After a perturbation, models train at a constant rate of 0.001 for 30 epochs; "
-        "the paper does not say how the rate goes on. Noise has the standard deviation of each matrix or bias of eq. "
-        "1 to 6; the paper can also be read as that of all together. The untrained settings of a model share one draw "
-        "of sequences and word vectors. With fixed word vectors, no RNN of 2 x 4 was found that ends at 96%, "
-        "neither here nor in an earlier version that had six draws of it."
+        "Untrained settings are uniform within 1 / sqrt(units), as trainings start; the paper does not say from what "
+        "its settings are drawn. Those of a model share one draw of sequences and word vectors. Figures 9 and 10 of "
+        "the paper are of one model each, here of all that are good enough, with fixed word vectors and with trained "
+        "ones, which the path has and the noise has not; its figure 10 is of 2 x 4 alone. After a perturbation, models "
+        "train at a constant rate of 0.001 for 30 epochs; the paper does not say how the rate goes on. Noise has the "
+        "standard deviation of each matrix or bias of eq. 1 to 6; the paper can also be read as that of all together. "
+        "With fixed word vectors, few models of 2 x 4 end at 96%, and in some draws none."
     )
     profiles: ClassVar = {name: Grid(PAPER_CELLS, (), (), ()) for name in ("smoke", "laptop", "paper")}
     one_core = ("trained",)

@@ -83,10 +83,20 @@ def landscape(shift=0.0, rougher=0.2, straighter=0.2, recovers=(0.7, 0.95), retu
     return _tables(pieces, trials)
 
 
-def words(stop=0.5, apart=1.0, remembers=(15, 2000), long=(0.7, 0.95), models=8):
+def words(
+    stop=0.5,
+    apart=1.0,
+    remembers=(15, 2000),
+    long=(0.7, 0.95),
+    models=8,
+    left=(0.8, 0.1),
+    swapped=(0.9, 0.7),
+    across=0.0,
+):
     """Products of stop words so long, of others 1; good and bad words so far apart; words remembered for so long.
 
-    Where good and bad words are not apart, the segments between them cross. So accurate at ten times the length.
+    Where good and bad words are not apart, the segments between them cross. So accurate at ten times the length. So
+    much left of first words, and so accurate on swapped pairs; stop words so far to both sides of their line.
     """
     rng, pieces, trials = np.random.default_rng(0), [], []
 
@@ -97,10 +107,14 @@ def words(stop=0.5, apart=1.0, remembers=(15, 2000), long=(0.7, 0.95), models=8)
             pieces.append(piece | {"best_score": 0.99})
             common = {"piece": name, "trial": 0, "status": "completed", "accuracy": 0.99}
             for word in range(10):
-                row = {"kind": "word", "word": word, "vector": _text(*rng.normal(size=word_dim))}
-                read_out = _text(_product(word, stop, apart)[0], -_product(word, stop, apart)[0])
-                trials.append(common | row | {"product": _text(*_product(word, stop, apart)), "read_out": read_out})
-            for pair, side, step in itertools.product(range(3), range(2), range(11)):
+                drawn = rng.normal(size=word_dim)
+                row = {"kind": "word", "word": word, "vector": _text(*drawn / np.linalg.norm(drawn))}
+                x, y = _product(word, stop, apart)
+                y += across * (-1) ** word * (word < 6)
+                # Where words are not apart, what is read out is on no line either.
+                row |= {"product": _text(x, y), "read_out": _text(x, -x if apart else y)}
+                trials.append(common | row)
+            for pair, side, step in itertools.product(range(4), range(2), range(11)):
                 away = side * (step > 0) * (pair == 0 or step < 8)  # from word 8 on together, but for the first pair
                 row = {"kind": "path", "pair": pair, "side": side, "step": step, "state": _text(away, 0.1 * step)}
                 trials.append(common | row | {"positive": not side, "right": pair != 1})
@@ -115,6 +129,10 @@ def words(stop=0.5, apart=1.0, remembers=(15, 2000), long=(0.7, 0.95), models=8)
             row = {"piece": name, "trial": trial, "status": "completed", "accuracy": 0.99, "kind": "length"}
             right = 0.99 if length == 10 else long[cell == GRU] + 0.001 * trial
             trials.append(row | {"length": length, "accuracy_at_length": right})
+        for trial in range(models):
+            row = {"piece": name, "trial": trial, "status": "completed", "accuracy": 0.99, "kind": "pairs"}
+            row |= {"swapped_right": swapped[cell == GRU] + 0.001 * trial}
+            trials.append(row | {"left_of_first": left[cell == GRU] + 0.001 * trial})
     return _tables(pieces, trials)
 
 

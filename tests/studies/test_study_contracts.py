@@ -97,7 +97,7 @@ class TestWordsStudy(StudyContract):
         *("words", "words-table", "words-states", "words-pairs", "words-fixed-points"),
         *("words-memory", "words-lengths"),
     )
-    claims = 4
+    claims = 8
 
     def rows(self):
         return words()

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import keras_rnncap.saving as saving_module
+import keras_rnncap.tuners.search_run as search_run_module
 import keras_rnncap.tuners.sweep as sweep_module
 from keras_rnncap.cells import RNNCell, UGRNNCell
 from keras_rnncap.datasets import MemoryCapacity, PerceptronCapacity, PerceptronSearch, PythonDocs, make_task
@@ -30,7 +31,9 @@ from keras_rnncap.tuners import (
     run_sweep,
     to_optuna_study,
 )
+from keras_rnncap.tuners.rounds import Rounds
 from keras_rnncap.tuners.spaces import CollinsSpace, JozefowiczSpace
+from keras_rnncap.tuners.timing import Plan
 
 SMALL = {"params": 60, "steps": 20, "trials": 12, "profile": "smoke"}
 USUAL = {
@@ -269,7 +272,8 @@ def search(job, tmp_path, rule=None, trials=24, slots=8, oracle=kt.oracles.Rando
 def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_path):
     changes = {"patterns_per_parameter": (0.5, 3.0)}
     whole, _ = search(job(changes=changes), tmp_path / "a")
-    stopped, oracle = search(job(changes=changes), tmp_path / "b", QuantileRule({0.5: 0.5}, least=6))
+    rule = QuantileRule({0.5: 0.5}, least=6)
+    stopped, oracle = search(job(changes=changes), tmp_path / "b", rule)
     assert {one.steps for one in whole} == {200}
     assert {one.steps for one in stopped} == {100, 200}
     assert 6 <= sum(one.steps == 100 for one in stopped) <= 16
@@ -280,11 +284,11 @@ def test_the_median_rule_saves_steps_and_leaves_the_good_ones_their_time(tmp_pat
 
     best = max(bits(whole), key=bits(whole).get)
     assert bits(stopped)[best] == pytest.approx(bits(whole)[best], rel=0.1)
-    for one in stopped:  # who was stopped has no score, and the oracle was told no more than the best had
+    for one in stopped:  # who was stopped has no score, and the oracle was told that of its rank
         assert (one.steps == 100) == (one.status == "stopped") == (one.measured is None) == (one.told is not None)
         if one.told is not None:
-            assert one.told <= max(bits(stopped).values())
-            assert oracle.trials[one.trial_id].score <= max(bits(stopped).values())
+            assert one.told == pytest.approx(rule.told(0, one.history[-1][2]))
+            assert oracle.trials[one.trial_id].score <= max(bits(stopped).values())  # KerasTuner's hears of it once
 
 
 class StopsAll(QuantileRule):
@@ -362,6 +366,23 @@ def test_every_oracle_with_a_model_is_asked_before_all_trials_have_begun(tmp_pat
     assert slots == [4, 4, 16]
 
 
+def test_of_a_search_of_given_time_fewer_trials_come_before_the_process(tmp_path, monkeypatch):
+    initial, real = [], search_run_module.make_oracle
+
+    def make_oracle(*arguments):
+        initial.append(arguments[7])
+        return real(*arguments)
+
+    monkeypatch.setattr(search_run_module, "make_oracle", make_oracle)
+    monkeypatch.setattr(PopulationTuner, "search", lambda _: None)
+    plan = Plan(18, 5, time.monotonic() + 60, 18)  # of which not all may be made
+    monkeypatch.setattr(sweep_module, "make_plan", lambda *_: plan)
+    sizes = {**SMALL, "steps": 5, "trials": 18}
+    for minutes in (None, 1.0):
+        run_sweep(None, "rnn", **sizes, minutes=minutes, out=tmp_path / str(minutes))
+    assert initial == [6, 4]
+
+
 def test_where_the_time_ends_before_a_trial_those_in_training_are_measured_as_they_are(tmp_path):
     changes = {"patterns_per_parameter": (0.5, 3.0)}
     late, _ = search(job(changes=changes), tmp_path / "a", trials=12, slots=4, deadline=time.monotonic())
@@ -370,6 +391,44 @@ def test_where_the_time_ends_before_a_trial_those_in_training_are_measured_as_th
     assert all(one.status in SCORED and one.measured["mutual_information_bits"] >= 0 for one in late)
     soon, _ = search(job(steps=job().round_steps), tmp_path / "b", trials=12, slots=4, deadline=time.monotonic())
     assert {one.steps for one in soon} == {job().round_steps}
+
+
+class FirstDiverges(Rounds):
+    """The first trial is over after a round, and has no score."""
+
+    def train(self, is_looked_at):
+        trials = super().train(is_looked_at)
+        for running in trials:
+            running.over |= running.number == 0
+        return trials
+
+    def measure(self, ends):
+        measured = zip(ends, super().measure(ends), strict=True)
+        return [ended._replace(measured=None) if running.number == 0 else ended for running, ended in measured]
+
+
+def test_a_trial_that_diverged_is_no_result_to_end_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.tuners.population_tuner.Rounds", FirstDiverges)
+    late, _ = search(job(), tmp_path / "a", trials=12, slots=4, deadline=time.monotonic())
+    assert [one.number for one in late if one.status == "diverged"] == [0]
+    assert sum(one.status in SCORED for one in late) == 3
+
+
+class StopsForever(StopsAll):
+    """Stops every trial, and lets none go on."""
+
+    def is_hopeless(self, checkpoint, value):
+        del checkpoint, value
+        return True
+
+
+def test_a_rank_is_not_recorded_as_if_it_were_a_score(tmp_path):
+    ended, _ = search(job(), tmp_path / "a", StopsForever({0.5: 0.5}), trials=6, slots=3)
+    assert [(one.status, one.told) for one in ended] == [("stopped", None)] * 6
+
+
+def test_no_trial_is_stopped_before_a_quarter_of_its_steps():
+    assert min(QuantileRule().parts) >= 0.25
 
 
 def test_what_is_told_stays_in_proportion_where_whole_trials_were_as_good_as_equal_at_a_look():
