@@ -11,9 +11,13 @@ parameter, more is better), memory (mean squared error) and the documentation of
 better for both.
 
 What was measured is a row of `--rows`, and is not measured again; another file has all measured anew.
+
+`--populations` prints what a step of RowSOAP costs in a population, its bases included, beside one of Adam: of models
+that store patterns as `rnncap capacity` trains them. On one core (`taskset -c 0`), and with `KERAS_BACKEND=jax`, too.
 """
 
 import argparse
+import dataclasses
 import math
 import time
 from pathlib import Path
@@ -23,13 +27,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import parser, show
+from benchmarks.common import median, parser, show
 from keras_rnncap.budget import units_for_budget
+from keras_rnncap.cells import get_cell
 from keras_rnncap.datasets import make_task
 from keras_rnncap.models import sequence_model
 from keras_rnncap.optimizers import Decay, RowSOAP
 from keras_rnncap.runs import append_rows, read_rows
 from keras_rnncap.training import STEPS_PER_EXECUTION, SaturatedLoss
+from keras_rnncap.tuners.capacity import capacity_job, capacity_starts, capacity_task
 
 SOAP = "SOAP"
 MEASURED = Path(__file__).parent / "measured" / "optimizers.csv"
@@ -40,6 +46,10 @@ OPTIMIZERS: dict[str, Any] = {
     SOAP: None,
     "Muon": lambda rate, **options: keras.optimizers.Muon(rate, weight_decay=0.0, adam_weight_decay=0.0, **options),
 }
+
+
+MEMBERS, PARAMS, TIMED = 8, (300, 1_000, 3_000), 1_000
+"""Models of a population, their parameters, and the steps that are timed, in which there are two new bases."""
 
 
 class Trained(NamedTuple):
@@ -113,6 +123,26 @@ def train_by_torch(model: keras.Model, loss: keras.losses.Loss, batches: Any, st
         optimizer.step()
 
 
+def population_row(cell: str, params: int) -> dict[str, str]:
+    """Returns the milliseconds of a step of a member of a population, with each optimizer."""
+    factory = get_cell(cell)
+    job = capacity_job(factory, capacity_task(factory, params), params, 1, 10**6)
+    start = job.hyperparameters.values | capacity_starts(job)[0]
+    seconds = []
+    for optimizer in ("adam", "row-soap"):
+        members = [job.member(start, seed) for seed in range(MEMBERS)]
+        members = [
+            dataclasses.replace(member, settings=dataclasses.replace(member.settings, optimizer=optimizer))
+            for member in members
+        ]
+        population = job.population(start, members)
+        job.advance(population, TIMED)  # with all early bases
+        seconds.append(median(lambda population=population: job.advance(population, TIMED), 5) / TIMED / MEMBERS)
+    adam, soap = seconds
+    row = {"cell": cell, "parameters": f"{job.budget(start).parameters:,}", "Adam, ms": f"{1e3 * adam:.3f}"}
+    return row | {"RowSOAP, ms": f"{1e3 * soap:.3f}", "ratio": f"{soap / adam:.2f}"}
+
+
 def table_of(rows: pd.DataFrame, name: str) -> list[dict[str, str]]:
     """Returns the rows of a task's table."""
     more = make_task(TASKS[name].task).score_direction == "max"
@@ -139,7 +169,12 @@ def main() -> None:
     arguments.add_argument("--rates", nargs="+", type=float, default=RATES)
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--rows", type=Path, default=MEASURED, help="what was measured")
+    arguments.add_argument("--populations", action="store_true", help="print the cost in populations alone")
     options: argparse.Namespace = arguments.parse_args()
+    if options.populations:
+        rows = [population_row(cell, params) for cell in ("rnn", "gru") for params in PARAMS]
+        show(f"A step of one of {MEMBERS} members, batches of 256, {keras.backend.backend()}", rows)
+        return
     by_torch = keras.backend.backend() == "torch"
     tried = [optimizer for optimizer in OPTIMIZERS if (optimizer == SOAP) == by_torch]
     options.rows.parent.mkdir(parents=True, exist_ok=True)

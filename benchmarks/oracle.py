@@ -207,7 +207,8 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seeds", type=int, default=10)
     arguments.add_argument("--first-seed", type=int, default=0)
-    arguments.add_argument("--contenders", nargs="+", choices=NAMES, default=list(CONTENDERS))
+    arguments.add_argument("--contenders", nargs="+", choices=NAMES)
+    arguments.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     arguments.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     arguments.add_argument("--failures", nargs="+", choices=FAILURES, default=["none"])
     arguments.add_argument("--trials", type=int, default=TRIALS)
@@ -215,11 +216,13 @@ def main() -> None:
     arguments.add_argument("--times", action="store_true", help="print the second table too")
     arguments.add_argument("--out", type=Path, default=Path("runs/benchmark-oracle"))
     options = arguments.parse_args()
-    contenders = options.contenders
+    contenders = options.contenders or list(CONTENDERS)
     if not (importlib.util.find_spec("optuna") and importlib.util.find_spec("torch")):
+        if "optuna" in (options.contenders or ()):
+            arguments.error("--contenders optuna needs the packages optuna and torch")
         contenders = [contender for contender in contenders if contender != "optuna"]
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    runs = itertools.product(seeds, contenders, options.batches, options.failures, PROBLEMS)
+    runs = itertools.product(seeds, contenders, options.batches, options.failures, options.problems)
     jobs = [Job(contender, name, batch, seed, fails, options.trials) for seed, contender, batch, fails, name in runs]
     options.out.mkdir(parents=True, exist_ok=True)
     frame = run_missing(jobs, options.out / "rows.csv", options.workers)
@@ -230,7 +233,7 @@ def main() -> None:
         title = f"Median regret after {options.trials} trials{FAILURES[fails]}, asked for {batch} at a time (seeds)"
         rows = [
             {"": name} | {NAMES[contender]: texts[fails, batch, name, contender] for contender in contenders}
-            for name in PROBLEMS
+            for name in options.problems
         ]
         show(title, rows)
     if options.times:

@@ -1,6 +1,7 @@
 """Every example and every Python block of the README runs, and every benchmark finds what it imports."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -41,3 +42,24 @@ def test_benchmarks_find_what_they_import():
     code = "".join(f"import benchmarks.{name}\n" for name in sorted(modules))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_stopping_rule_in_use_is_replayed_on_recorded_curves():
+    code = """
+import json
+from benchmarks.stopping import POOLS, RULES, Curves, InUse
+pool = next(pool for pool in POOLS if pool.name == "memory-rnn-collins")
+search = InUse(Curves.of(pool), RULES["in-use"], seed=0)
+regrets = search.run()
+points = {trial: points for trial, points in search.trained.items() if trial not in search.running}
+print(json.dumps({"regrets": regrets, "waiting": [points[trial] for trial in search.paused],
+                  "completed": [points[trial] for trial in search.completed], "begun": len(search.trained)}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(found["regrets"], reverse=True) == found["regrets"]
+    assert found["regrets"][-1] < 0.5
+    assert set(found["waiting"]) == {4, 8}  # a quarter and a half of 16 points
+    assert set(found["completed"]) == {16}
+    assert found["begun"] > len(found["completed"]) + len(found["waiting"]) / 2

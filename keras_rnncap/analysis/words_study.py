@@ -38,7 +38,7 @@ def vectors(texts: pd.Series) -> np.ndarray:
 
 
 def compute_words(words: pd.DataFrame) -> pd.DataFrame:
-    """Returns for each cell how its first matrix treats words.
+    """Returns for each cell and draw how the first matrix of its best model treats words.
 
     `stop norm`: the mean of |W x| / |x| of stop words, as a part of that of others: 0 if they are in the null space.
     `stop line`: the share of the squares of W x of stop words along one line through zero.
@@ -47,8 +47,8 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
     themselves. `collinear`: the share of the variance of W_o W x along one line.
     """
     table = []
-    for cell, own in words[words["kind"] == "word"].groupby("cell"):
-        own = own.sort_values("word")
+    for (cell, draw), every in words[words["kind"] == "word"].groupby(["cell", "draw"]):
+        own = every[every["piece"] == every.loc[every["accuracy"].idxmax(), "piece"]].sort_values("word")
         given, products, read_out = (vectors(own[name]) for name in ("vector", "product", "read_out"))
         norms = np.linalg.norm(products, axis=1) / np.linalg.norm(given, axis=1)
         line = np.linalg.svd(products[STOP_WORDS], compute_uv=False) ** 2
@@ -56,6 +56,7 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
         table.append(
             {
                 "cell": cell,
+                "draw": draw,
                 "accuracy": own["accuracy"].iloc[0],
                 "stop norm": norms[STOP_WORDS].mean() / norms[OTHER_WORDS].mean(),
             }
@@ -64,6 +65,14 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
             | {"collinear": spread[0] / spread.sum()}
         )
     return sort_by_cell(pd.DataFrame(table))
+
+
+def alike(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of the draws that most cells have; some have more draws, and are not to be compared by those."""
+    if table.empty:
+        return table
+    cells = table.groupby("draw")["cell"].transform("nunique")
+    return table[cells == cells.max()]
 
 
 def best_pieces(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,7 +112,7 @@ def compute_memory(probes: pd.DataFrame) -> pd.DataFrame:
             table.append({"cell": cell, "models": 0})
             continue
         each = shortest(own)
-        low, median, high = each.quantile([0.25, 0.5, 0.75])
+        low, median, high = each["until"].quantile([0.25, 0.5, 0.75])
         kept = own["until"].isna().groupby(own["trial"]).all()
         table.append(
             {"cell": cell, "models": len(each), "median": median, "first quartile": low, "third quartile": high}
@@ -230,19 +239,22 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     probes, lengths, pairs = (
         states[states["kind"] == kind] if len(states) else states for kind in ("probe", "length", "pairs")
     )
-    draws = rows.pieces["seed"].nunique() if "seed" in rows.pieces else 1
-    of_draws = f"Of {draws} draw{'s'[: draws > 1]} of sequences and word vectors."
-    best = best_pieces(words[words["cell"].isin(PAPER_CELLS)] if len(words) else words)
+    draws = alike(states)["draw"].nunique() if len(states) else 0
+    of_draws = f"Of {draws} draw{'s'[: draws > 1]} of sequences and word vectors; the claims are of more."
+    of_paper_words = words[words["cell"].isin(PAPER_CELLS)] if len(words) else words
+    best = best_pieces(of_paper_words)
     if len(best):
-        caption = f"The best of all trainings; of the GRU, W is the candidate's. {of_draws}"
+        caption = "The best of all trainings; of the GRU, W is the candidate's."
         shown.add("words", "What becomes of words", "fig. 1", caption, plot_words(best))
-        shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(best).round(3))
-    of_best = best_pieces(states[states["kind"].isin(("path", "fixed point"))]) if len(states) else states
-    of_paper = of_best[of_best["cell"].isin(PAPER_CELLS)] if len(of_best) else of_best
+        caption = "The same of the best training of each draw of sequences and word vectors."
+        shown.add("words-table", "The same as numbers", "fig. 1", caption, compute_words(of_paper_words).round(3))
+    shown_states = states[states["kind"].isin(("path", "fixed point"))] if len(states) else states
+    of_best = best_pieces(alike(shown_states))
+    of_paper = best_pieces(shown_states[shown_states["cell"].isin(PAPER_CELLS)] if len(states) else states)
     if len(of_paper):
         caption = (
             "Pairs of sequences that are the same after their first words, of 10 words and, where one word comes "
-            f"before stop words, of 40; fixed points of the mean stop word. {of_draws}"
+            "before stop words, of 40; fixed points of the mean stop word. Of the best of all draws."
         )
         shown.add("words-states", "Paths of the state", "fig. 2", caption, plot_states(of_paper))
         caption = (
@@ -253,7 +265,7 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
     if len(of_best):
         caption = "Of the best model of each cell, for the mean stop word."
         shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(of_best).round(3))
-    memory = compute_memory(probes) if len(probes) else pd.DataFrame()
+    memory = compute_memory(alike(probes)) if len(probes) else pd.DataFrame()
     if len(memory):
         caption = (
             "Stop words after a single word until the answer is wrong, of models of at least 98%; of the word whose "
@@ -261,14 +273,14 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
             f"tried. {of_draws}"
         )
         shown.add("words-memory", "How long a word is remembered", "fig. 2", caption, memory.round(1))
-    table = compute_lengths(lengths) if len(lengths) else pd.DataFrame()
+    table = compute_lengths(alike(lengths)) if len(lengths) else pd.DataFrame()
     if len(table):
         caption = (
             "Median accuracy on sequences longer than those of training (10 words), of models of at least 98%. "
             f"{of_draws}"
         )
         shown.add("words-lengths", "Longer sequences", "", caption, table.round(3))
-    table = compute_words(best) if len(best) else best
+    table = compute_words(of_paper_words) if len(best) else best
     shown.claims += [claim_stop_words(table), claim_stop_line(table), claim_separable(table), claim_collinear(table)]
     shown.claims += [claim_forgets(pairs), claim_swapped(pairs)]
     shown.claims += [claim_remembers(probes), claim_generalizes(lengths)]

@@ -108,6 +108,8 @@ def words(
             common = {"piece": name, "trial": 0, "status": "completed", "accuracy": 0.99}
             for word in range(10):
                 drawn = rng.normal(size=word_dim)
+                if word >= 6:  # apart, whatever becomes of them
+                    drawn[:2], drawn[2:] = (1 if word < 8 else -1, 0.1 * (word % 2)), 0
                 row = {"kind": "word", "word": word, "vector": _text(*drawn / np.linalg.norm(drawn))}
                 x, y = _product(word, stop, apart)
                 y += across * (-1) ** word * (word < 6)

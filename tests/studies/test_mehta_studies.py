@@ -279,6 +279,52 @@ def test_words_are_judged_by_norms_margins_and_ranks():
     assert verdicts("words", words(across=0.2))[1] == "undecided"
 
 
+def _in_draws(*draws):
+    tables = [
+        (
+            pieces.assign(piece=pieces["piece"] + f"-{draw}", draw=draw),
+            trials.assign(piece=trials["piece"] + f"-{draw}"),
+        )
+        for draw, (pieces, trials) in enumerate(draws)
+    ]
+    return tuple(pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
+
+
+def test_words_are_compared_within_the_draws_that_both_cells_have():
+    pieces, trials = words()
+    none = trials["piece"].str.endswith(RNN) & trials["kind"].isin(("probe", "length", "pairs"))
+    no_rnn = (pieces, trials.assign(accuracy=trials["accuracy"].where(~none, 0.9)))
+    # In the draw without good RNNs, GRUs forget at once; that says nothing.
+    forgetful = words(remembers=(15, 2), long=(0.7, 0.6))
+    without = (forgetful[0], forgetful[1].assign(accuracy=forgetful[1]["accuracy"].where(~none, 0.9)))
+    assert verdicts("words", _in_draws(words(), without)) == ["holds"] * 8
+    assert verdicts("words", _in_draws(no_rnn, no_rnn))[4:] == ["undecided"] * 4
+    (*_, generalizes) = get_study("words").exhibits(StudyRows(*_in_draws(words(), without))).claims
+    assert generalizes.ours.endswith("(n = 8), of 1 draws")
+    both = get_study("words").exhibits(StudyRows(*_in_draws(words(), words()))).claims
+    assert both[-1].ours.endswith("(n = 16), of 2 draws")
+
+
+def test_figure_1_is_judged_by_medians_over_draws_whose_words_are_apart():
+    apart, crossed = words(), words(apart=0.0, across=0.5)
+    assert verdicts("words", _in_draws(apart, apart, crossed))[1:4] == ["holds", "undecided", "holds"]
+    assert verdicts("words", _in_draws(apart, crossed, crossed))[1:4] == ["does not hold"] * 3
+    pieces, trials = crossed
+    drawn_so = trials.assign(vector=trials["product"].where(trials["kind"] == "word", trials["vector"]))
+    lost = get_study("words").exhibits(StudyRows(pieces, drawn_so)).claims[2]
+    assert (lost.verdict, lost.statistic) == ("undecided", "no draw of which the words themselves are 0.1 apart")
+
+
+def test_cells_with_more_draws_are_shown_with_those_of_the_others():
+    pieces, trials = _in_draws(words(), words(remembers=(30, 3000)))
+    of_first = pieces["piece"].str.contains(GRU) & (pieces["draw"] == 1)
+    names = set(pieces.loc[~of_first, "piece"])
+    rows = StudyRows(pieces[~of_first], trials[trials["piece"].isin(names)])
+    shown = {exhibit.name: exhibit.content for exhibit in get_study("words").exhibits(rows).exhibits}
+    assert shown["words-memory"]["models"].tolist() == [8, 8]
+    assert shown["words-table"]["draw"].tolist() == [0, 0, 1]
+
+
 def test_numbers_of_words_are_those_by_hand():
     rows = StudyRows(*words(stop=0.5, apart=0.8, remembers=(100, 3900)))
     table = compute_words(of_part(rows, "words")).set_index("cell")
@@ -302,7 +348,7 @@ def test_numbers_of_words_are_those_by_hand():
 
 
 def test_a_memory_is_of_the_word_to_which_the_answer_is_wrong_first():
-    common = {"cell": RNN, "accuracy": 1.0, "probed": 100}
+    common = {"cell": RNN, "draw": 0, "accuracy": 1.0, "probed": 100}
     untils = {0: [10, np.nan, np.nan, 30], 1: [20, 20, 40, np.nan], 2: [np.nan] * 4, 3: [9, 9, np.nan, np.nan]}
     rows = [{**common, "trial": trial, "until": until} for trial, each in untils.items() for until in each]
     rows.append({**common, "cell": GRU, "trial": 0, "until": 20, "accuracy": 0.9})
