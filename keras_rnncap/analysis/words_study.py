@@ -48,7 +48,8 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
     """
     table = []
     for (cell, draw), every in words[words["kind"] == "word"].groupby(["cell", "draw"]):
-        own = every[every["piece"] == every.loc[every["accuracy"].idxmax(), "piece"]].sort_values("word")
+        best = every.sort_values("accuracy", ascending=False, kind="stable")["piece"].iloc[0]
+        own = every[every["piece"] == best].sort_values("word")
         given, products, read_out = (vectors(own[name]) for name in ("vector", "product", "read_out"))
         norms = np.linalg.norm(products, axis=1) / np.linalg.norm(given, axis=1)
         line = np.linalg.svd(products[STOP_WORDS], compute_uv=False) ** 2
@@ -155,14 +156,33 @@ def compute_pairs(states: pd.DataFrame) -> pd.DataFrame:
     return sort_by_cell(pd.DataFrame(table)) if table else pd.DataFrame()
 
 
+def near_paths(fixed: pd.DataFrame, paths: pd.DataFrame) -> pd.DataFrame:
+    """Returns the fixed points that are near the states of some paths: no farther than these are spread.
+
+    The search for them can end where no path comes, as where a gate is shut for good and all states are fixed.
+
+    Example:
+    >>> paths, fixed = (pd.DataFrame({"state": ["[0, 0]", state]}) for state in ("[0, 2]", "[0, -9]"))
+    >>> near_paths(fixed, paths)["state"].tolist()
+    ['[0, 0]']
+    """
+    if fixed.empty or paths.empty:
+        return fixed
+    visited = vectors(paths["state"])
+    spread = np.linalg.norm(visited - visited.mean(axis=0), axis=1).max()
+    away = np.linalg.norm(vectors(fixed["state"])[:, None] - visited, axis=-1).min(axis=1)
+    return fixed[away <= spread]
+
+
 def compute_fixed_points(states: pd.DataFrame) -> pd.DataFrame:
-    """Returns for the best model of each cell how many fixed points it has, and how many of these are stable.
+    """Returns for the best model of each cell how many fixed points it has near its paths, and how many are stable.
 
     `slowest`: the largest absolute eigenvalue of the stable ones; near 1, the state returns to them slowly.
     """
     table = []
     for cell, own in states[states["kind"].isin(("path", "fixed point"))].groupby("cell"):
-        sizes = np.array(_largest_eigenvalues(own[own["kind"] == "fixed point"]))
+        fixed = near_paths(own[own["kind"] == "fixed point"], own[own["kind"] == "path"])
+        sizes = np.array(_largest_eigenvalues(fixed))
         stable = sizes[sizes < 1]
         table.append(
             {"cell": cell, "accuracy": own["accuracy"].iloc[0], "fixed points": len(sizes), "stable": len(stable)}
@@ -208,7 +228,7 @@ def plot_states(states: pd.DataFrame) -> Figure:
     figure, grid = new_grid(len(cells), len(pairs), (3.2 * len(pairs), 3.0 * len(cells)))
     for row, cell in enumerate(cells):
         own = states[states["cell"] == cell]
-        fixed = own[own["kind"] == "fixed point"]
+        fixed = near_paths(own[own["kind"] == "fixed point"], own[own["kind"] == "path"])
         points = vectors(fixed["state"])
         sizes = _largest_eigenvalues(fixed)
         for column, pair in enumerate(pairs):
@@ -263,7 +283,7 @@ def words_exhibits(rows: StudyRows) -> Exhibits:
         )
         shown.add("words-pairs", "The same as words", "fig. 2", caption, compute_pairs(of_paper))
     if len(of_best):
-        caption = "Of the best model of each cell, for the mean stop word."
+        caption = "Of the best model of each cell, for the mean stop word; those near states that paths come to."
         shown.add("words-fixed-points", "Fixed points", "fig. 2", caption, compute_fixed_points(of_best).round(3))
     memory = compute_memory(alike(probes)) if len(probes) else pd.DataFrame()
     if len(memory):

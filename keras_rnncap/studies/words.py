@@ -148,11 +148,11 @@ class StatesPiece(TrainingPiece):
         )
         outputs = self._reader(trained).outputs(task.vectors[swapped])[0]
         right = ((outputs[..., 1] > outputs[..., 0]) == (task.labels(swapped) > 0)).mean(axis=1)
-        for number in np.flatnonzero(trained.last >= GOOD):
+        for number in np.flatnonzero(trained.last >= GOOD).tolist():
             paths = state_paths(trained.population.member(number), task.vectors[stops_first])
             away = np.linalg.norm(paths[0::2] - paths[1::2], axis=-1)
             left = np.median(away[:, -1] / away[:, len(STOPS_FIRST.firsts[0])])
-            row = {"trial": int(number), "status": "completed", "accuracy": trained.last[number], "kind": "pairs"}
+            row = {"trial": number, "status": "completed", "accuracy": trained.last[number], "kind": "pairs"}
             yield row | {"swapped_right": right[number], "left_of_first": left}
 
     def _reader(self, trained: Trained, **options: Any) -> Population:
