@@ -2,11 +2,12 @@
 
 For each of the eight models of Mehta's figure 7: milliseconds for a setting of all weights on 2,000 sequences, with
 `UntrainedModels`, one population on each core, and with Keras: `set_weights`, then `predict_on_batch`. The ratio of the
-two, and the minutes that a million settings take.
+two, the minutes that a million settings take, and the largest memory of the process so far.
 """
 
 import argparse
 import itertools
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,6 +46,7 @@ def measure(cell: str, word_dim: int, units: int, options: argparse.Namespace) -
         {"cell": cell, "words": word_dim, "units": units, "ms, ours": f"{1e3 * ours:.4f}"}
         | {"ms, Keras": f"{1e3 * theirs:.1f}", "ratio": f"{theirs / ours:,.0f}"}
         | {"minutes for a million": f"{ours * 1e6 / 60:.1f}"}
+        | {"largest memory, MB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f}"}
     )
 
 

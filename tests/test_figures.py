@@ -231,7 +231,9 @@ class TestStates(FigureContract):
         ("", "second unit"),
         ("", ""),
         ("", ""),
+        ("", ""),
         ("first unit", "second unit"),
+        ("first unit", ""),
         ("first unit", ""),
         ("first unit", ""),
     )

@@ -73,7 +73,8 @@ def in_common(trainings: pd.DataFrame) -> pd.DataFrame:
 def compute_shares(trainings: pd.DataFrame) -> pd.DataFrame:
     """Returns the share of trainings above 90% of each rule and cell, with Wilson's interval, largest first.
 
-    Of the shapes and draws that all cells of a rule have.
+    Of the shapes and draws that all cells of a rule have. `fewer`: the p-value of Fisher's exact test against the first
+    of the rule, with Holm's correction.
     """
     rows = []
     for (rule, cell), group in in_common(trainings).groupby(["rule", "cell"]):
@@ -83,7 +84,19 @@ def compute_shares(trainings: pd.DataFrame) -> pd.DataFrame:
             | {"low": share.low, "high": share.high, "median epochs": group["epochs"].median()}
         )
     table = pd.DataFrame(rows, columns=["rule", "cell", "trainings", "share", "low", "high", "median epochs"])
-    return sort_by_cell(table).sort_values(["rule", "share"], ascending=[True, False], kind="stable")
+    table = sort_by_cell(table).sort_values(["rule", "share"], ascending=[True, False], kind="stable")
+    return table.assign(fewer=[p for _, of_rule in table.groupby("rule") for p in _fewer_than_first(of_rule)])
+
+
+def _fewer_than_first(shares: pd.DataFrame) -> list[float]:
+    """Returns the p-values of the cells of a rule against the first, NaN for that."""
+    of = shares["trainings"].to_numpy()
+    good = (shares["share"].to_numpy() * of).round()
+    tests = [
+        stats.fisher_exact([[good[0], of[0] - good[0]], [good[place], of[place] - good[place]]]).pvalue
+        for place in range(1, len(of))
+    ]
+    return [np.nan, *correct_holm(tests)]
 
 
 def compute_vectors(trainings: pd.DataFrame) -> pd.DataFrame:
@@ -312,7 +325,7 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
     shares = compute_shares(trainings)
     caption = (
         f"Trainings above {GOOD:.0%}, at the shapes and draws that all cells have, with Wilson's 95% interval. "
-        f"{OF_DRAWS}"
+        f"{OF_DRAWS} `fewer`: p-value of Fisher's exact test against the first, with Holm's correction."
     )
     if len(shares):
         title = "Which cells learn from most initializations"

@@ -110,6 +110,8 @@ def test_shares_are_over_the_shapes_and_draws_that_all_cells_have():
     assert first["trainings"].tolist() == [480] * 3
     interval = stats.binomtest(480 * 3 // 10, 480).proportion_ci(method="wilson")
     assert first.loc[RNN, ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
+    of_lstm, of_rnn = (stats.fisher_exact([[384, 96], [good, 480 - good]]).pvalue for good in (288, 144))
+    assert first["fewer"].tolist() == pytest.approx([np.nan, of_lstm, 2 * of_rnn], nan_ok=True, rel=1e-6)
     assert shares[shares["rule"] == "xor"]["trainings"].tolist() == [540 + 120] * 2
 
 
