@@ -61,6 +61,7 @@ def test_a_population_on_jax_ends_where_one_on_tensorflow_does(tmp_path):
         pytest.param("cells", SOME_CELLS, 40, id="some cells"),
         pytest.param("test_budget.py", "thousand_million or users or largest_budget", 6, id="budgets"),
         pytest.param("test_metrics.py", "whole or compiled", 16, id="metrics"),
+        pytest.param("population/test_population.py", "row_soap_member", 1, id="RowSOAP in populations"),
         pytest.param("cells", "", 270, id="all cells", marks=pytest.mark.slow),
         pytest.param("population", "", 18, id="all populations", marks=pytest.mark.slow),
     ],

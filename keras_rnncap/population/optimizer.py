@@ -117,7 +117,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self.row_steps.assign(ops.where(moves, t, done))
         self.alive.assign(ops.where(running & ops.logical_not(finite), 0.0, alive))
         for variable, moment in zip(self.moments, moments, strict=True):
-            variable.assign(ops.where(moves[:, :, None, None], moment, variable))
+            variable.assign(ops.where(moves[:, :, None, None], moment, ops.convert_to_tensor(variable)))
 
     def _rotated(
         self, gradient: Any, first: Any, second: Any, t: Any, momentum: Any
