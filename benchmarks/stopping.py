@@ -87,10 +87,9 @@ POOLS = [
     *(Pool("perceptron", cell, "collins", 200, 4000, 128, 128) for cell in ("ugrnn", "rnn")),
     Pool("memory:input_dim=8,length=6", "rnn", "collins", 1200, 2400, 32, 96),
     *(Pool("perceptron", cell, "collins", 200, 4000, 128, 128) for cell in ("gru", "lstm")),
-    Pool("python-docs:length=32", "gru", "collins", 2500, 1600, 16, 64),
-    *(Pool("perceptron", cell, "row-soap", 200, 4000, 128, 128) for cell in ("gru", "lstm")),
+    *(Pool("python-docs", cell, "collins", 2500, 1600, 16, 128) for cell in ("gru", "rnn")),
     Pool("memory:input_dim=8,length=6", "gru", "collins", 1200, 2400, 32, 96),
-    Pool("python-docs:length=32", "rnn", "collins", 2500, 1600, 16, 64),
+    *(Pool("perceptron", cell, "row-soap", 200, 4000, 128, 128) for cell in ("gru", "lstm")),
 ]
 
 

@@ -112,8 +112,8 @@ class RowSOAP(keras.optimizers.Optimizer):
         w <- w - rate Q (Q^T m' / (sqrt(v') + 1e-7))       m', v': divided by 1 - beta^t, as in Adam
 
     where Q are the eigenvectors of S at steps 20, 40, 80, ..., 640 and every `refresh_every`; there v becomes the
-    eigenvalues of S. Before that Q is the identity, and a step is Adam's. A step takes about as long as one of Adam for
-    rows of a few dozen weights; memory is twice `length` numbers for each parameter.
+    eigenvalues of S. Before that Q is the identity, and a step is Adam's. A step takes 1.3 to 2 times as long as one
+    of Adam for rows of a few dozen weights (docs/training.md); memory is twice `length` numbers for each parameter.
 
     All gradients of a step are needed at once: it does not work with a distribution strategy of several replicas.
 

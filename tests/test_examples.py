@@ -48,6 +48,7 @@ def test_the_stopping_rule_in_use_is_replayed_on_recorded_curves():
     code = """
 import json
 from benchmarks.stopping import POOLS, RULES, Curves, InUse
+assert all(pool.job().hyperparameters.space for pool in POOLS)
 pool = next(pool for pool in POOLS if pool.name == "memory-rnn-collins")
 search = InUse(Curves.of(pool), RULES["in-use"], seed=0)
 regrets = search.run()
