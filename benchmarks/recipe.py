@@ -139,6 +139,7 @@ def train(cell: str, options: argparse.Namespace, runs: list[tuple[Variant, int]
     values = [values_of(*run) for run in runs]
     members = [variant.applied(job.member(each, seed)) for each, (variant, seed) in zip(values, runs, strict=True)]
     population = job.population(start, members)
+    assert population.rows.dtype == options.floatx
     kind = runs[0][0].changed
     with mock.patch.object(model, "shuffled", in_order) if kind == ORDER else contextlib.nullcontext():
         if kind == AVERAGE:
