@@ -330,7 +330,8 @@ def initializations_exhibits(rows: StudyRows) -> Exhibits:
     if len(shares):
         title = "Which cells learn from most initializations"
         shown.add("initializations-shares", title, "", caption, plot_shares(shares))
-        shown.add("initializations-shares-table", "The same as numbers", "", caption, shares.round(3))
+        table = shares.round(3).assign(fewer=[float(f"{p:.2g}") for p in shares["fewer"]])
+        shown.add("initializations-shares-table", "The same as numbers", "", caption, table)
     if len(trained):
         caption = f"The best accuracy, and the share above {GOOD:.0%} with Wilson's 95% interval. {OF_DRAWS}"
         table = compute_vectors(every).round(3)
