@@ -121,8 +121,7 @@ def _claim_of_trained(
 ) -> Claim:
     """Tests whether a measure of the GRU's trainings is larger (sign 1) or smaller (-1) than that of the RNN's.
 
-    At all `shapes` for which models were trained: where too few ended good at one, the claim is not tested there, and
-    does not hold as a whole.
+    At all `shapes` for which models were trained: where too few ended good at one, it is not said to hold.
     """
     told, p_values, differences, missing = [], [], [], []
     claim += f" ({', '.join(shapes['vectors'].unique()) or 'no'} word vectors)"

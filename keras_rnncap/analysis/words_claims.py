@@ -1,8 +1,10 @@
 """What small models make of words, as claims: those of Mehta's figures 1 and 2."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
-from keras_rnncap.analysis.exhibits import Claim, decide, open_claim
+from keras_rnncap.analysis.exhibits import Claim, Verdict, decide, open_claim
 from keras_rnncap.analysis.initializations_study import PAPER_CELLS, RNN
 from keras_rnncap.analysis.landscape_claims import within_draws
 from keras_rnncap.analysis.statistics import LEVEL
@@ -27,29 +29,29 @@ def shortest(probes: pd.DataFrame) -> pd.DataFrame:
     return every.groupby(["cell", "draw", "trial"], as_index=False)[["until", "accuracy"]].min()
 
 
-def _of_draws(words: pd.DataFrame, column: str) -> str:
-    """Returns the medians over draws of each cell, and the range."""
-    return ", ".join(
-        f"{cell} {values.median():.2f} ({values.min():.2f} to {values.max():.2f} of {len(values)} draws)"
-        for cell, values in words.groupby("cell")[column]
+def _claim_of_medians(
+    claim: str, paper: str, words: pd.DataFrame, column: str, verdict: Callable[[pd.Series], Verdict], rule: str
+) -> Claim:
+    """Tests a measure of the first matrices by its medians over draws, one for each cell."""
+    if words.empty:
+        return open_claim(claim, paper, "no words")
+    values = words.groupby("cell")[column]
+    ours = ", ".join(
+        f"{cell} {own.median():.2f} ({own.min():.2f} to {own.max():.2f} of {len(own)} draws)" for cell, own in values
     )
+    return Claim(claim, paper, ours, verdict(values.median()), f"{rule}, median over draws")
 
 
 def claim_stop_words(words: pd.DataFrame) -> Claim:
     """Tests whether the first matrix ignores stop words, by how long their products are."""
-    claim = "Stop words are not in the null space of the first matrix"
-    paper = "2 x 2: products of stop words lie along one dimension, not at zero"
-    if words.empty:
-        return open_claim(claim, paper, "no words")
-    medians = words.groupby("cell")["stop norm"].median()
-    return Claim(
-        claim,
-        paper,
-        _of_draws(words, "stop norm"),
-        decide(bool((medians > 0.1).all()), bool((medians < 0.05).all())),
-        "mean of |W x| / |x| of stop words as a part of that of others, median over draws; holds if above 0.1 for both "
-        "cells, does not if below 0.05 for both. Six drawn words span the plane: only zeros would have all of them in "
-        "the null space",
+    return _claim_of_medians(
+        "Stop words are not in the null space of the first matrix",
+        "2 x 2: products of stop words lie along one dimension, not at zero",
+        words,
+        "stop norm",
+        lambda norms: decide(bool((norms > 0.1).all()), bool((norms < 0.05).all())),
+        "mean of |W x| / |x| of stop words as a part of that of others; holds if above 0.1 for both cells, does not if "
+        "below 0.05 for both (six drawn words span the plane: only zeros would have all of them in the null space)",
     )
 
 
@@ -75,36 +77,27 @@ def claim_separable(words: pd.DataFrame) -> Claim:
 
 def claim_stop_line(words: pd.DataFrame) -> Claim:
     """Tests whether the RNN's products of stop words lie along one line through zero."""
-    claim = "The RNN's first matrix puts stop words along one line"
-    paper = "2 x 2: the product lies along one dimension"
-    own = words[words["cell"] == RNN] if len(words) else words
-    if own.empty:
-        return open_claim(claim, paper, "no words of the RNN")
-    share = float(own["stop line"].median())
-    return Claim(
-        claim,
-        paper,
-        _of_draws(own, "stop line"),
-        decide(share > 0.95, share < 0.8),
-        "share of the squares of W x of stop words along one line through zero, median over draws; holds if above "
-        "0.95, does not if below 0.8",
+    return _claim_of_medians(
+        "The RNN's first matrix puts stop words along one line",
+        "2 x 2: the product lies along one dimension",
+        words[words["cell"] == RNN] if len(words) else words,
+        "stop line",
+        lambda shares: decide(bool((shares > 0.95).all()), bool((shares < 0.8).all())),
+        "share of the squares of W x of stop words along one line through zero; holds if above 0.95, does not if below "
+        "0.8",
     )
 
 
 def claim_collinear(words: pd.DataFrame) -> Claim:
     """Tests whether all words lie on one line before the softmax."""
-    claim = "Readout and first matrix together put all words on one line"
-    paper = "2 x 2: W_o W x lies on a single straight line for both"
-    if words.empty:
-        return open_claim(claim, paper, "no words")
-    shares = words.groupby("cell")["collinear"].median()
-    return Claim(
-        claim,
-        paper,
-        _of_draws(words, "collinear"),
-        decide(bool((shares > 0.99).all()), bool((shares < 0.95).any())),
-        "share of the variance of W_o W x along one line, median over draws; holds if above 0.99 for both cells, does "
-        "not if below 0.95 for one",
+    return _claim_of_medians(
+        "Readout and first matrix together put all words on one line",
+        "2 x 2: W_o W x lies on a single straight line for both",
+        words,
+        "collinear",
+        lambda shares: decide(bool((shares > 0.99).all()), bool((shares < 0.95).any())),
+        "share of the variance of W_o W x along one line; holds if above 0.99 for both cells, does not if below 0.95 "
+        "for one",
     )
 
 

@@ -55,13 +55,8 @@ def compute_words(words: pd.DataFrame) -> pd.DataFrame:
         line = np.linalg.svd(products[STOP_WORDS], compute_uv=False) ** 2
         spread = np.linalg.svd(read_out - read_out.mean(axis=0), compute_uv=False) ** 2
         table.append(
-            {
-                "cell": cell,
-                "draw": draw,
-                "accuracy": own["accuracy"].iloc[0],
-                "stop norm": norms[STOP_WORDS].mean() / norms[OTHER_WORDS].mean(),
-            }
-            | {"stop line": line[0] / line.sum()}
+            {"cell": cell, "draw": draw, "accuracy": own["accuracy"].iloc[0]}
+            | {"stop norm": norms[STOP_WORDS].mean() / norms[OTHER_WORDS].mean(), "stop line": line[0] / line.sum()}
             | {"margin": separation(products[6:8], products[8:10]), "of words": separation(given[6:8], given[8:10])}
             | {"collinear": spread[0] / spread.sum()}
         )

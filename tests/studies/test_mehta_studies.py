@@ -37,6 +37,7 @@ from keras_rnncap.studies import run as run_module
 from keras_rnncap.studies.initializations import MATRIX_CELLS
 from keras_rnncap.studies.landscape import CHUNK, perturbation
 from keras_rnncap.studies.word_models import paper_task, train_word_models, with_word_vectors, word_members
+from keras_rnncap.studies.words import STOPS_FIRST, SWAPPED
 
 
 def verdicts(name, rows):
@@ -611,6 +612,40 @@ def test_answers_to_one_word_and_at_other_lengths_are_those_of_the_best_model(sm
         longer = own[(own["kind"] == "length") & (own["trial"] == best) & (own["length"] == 20)]
         score = paper_task("count", 4, 0, length=20).score(model, "validation")
         assert longer["accuracy_at_length"].tolist() == pytest.approx([score], abs=1e-3)
+
+
+@pytest.mark.parametrize("cell", [RNN, GRU])
+def test_many_pairs_are_read_by_each_good_model(cell, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rnncap.studies.words.GOOD", 0.0)
+    study = get_study("words")
+    pieces = study.pieces(study.grid("smoke"), "smoke", 0)
+    (piece,) = [one for one in pieces if one.labels["part"] == "states" and one.settings["cell"] == cell]
+    piece.run(tmp_path, {}, False)
+    table = pd.read_csv(tmp_path / "trials.csv")
+    rows = table[table["kind"] == "pairs"].set_index("trial")
+    assert rows.index.tolist() == [0, 1, 2]
+    task, rng = paper_task("count", 4, 0), np.random.default_rng([0, 7])
+    first, swapped = (np.concatenate([pair.drawn(task, rng) for _ in range(200)]) for pair in (STOPS_FIRST, SWAPPED))
+    assert (first[0::2, :3] < 6).all()
+    assert (first[1::2, :3] >= 6).all()
+    assert (first[0::2, 3:] == first[1::2, 3:]).all()
+    assert (swapped[0::2, [1, 0]] == swapped[1::2, :2]).all()
+    positive = np.isin(swapped, (6, 7)).sum(axis=1) > np.isin(swapped, (8, 9)).sum(axis=1)
+    trained = train_word_models(cell, 2, task, [derived_seed(0, number) for number in range(3)], epochs=2)
+    for number in range(3):
+        model = trained.population.member(number)
+        own = {weight.name: np.array(weight, float) for weight in model.layers[1].cell.trainable_weights}
+        readout = {f"readout_{weight.name}": np.array(weight, float) for weight in model.layers[-1].trainable_weights}
+        right = (_numpy_answers(cell, own | readout, task.vectors[swapped]) == positive).mean()
+        assert rows.loc[number, "swapped_right"] == pytest.approx(right, abs=0.006)  # logits that are nearly equal
+        states = {"readout_kernel": np.eye(2), "readout_bias": np.zeros(2)}
+        apart = [
+            np.linalg.norm(
+                np.subtract(*(_numpy_logits(cell, own | states, task.vectors[side]) for side in sides)), axis=1
+            )
+            for sides in ((first[0::2, :3], first[1::2, :3]), (first[0::2], first[1::2]))
+        ]
+        assert rows.loc[number, "left_of_first"] == pytest.approx(np.median(apart[1] / apart[0]), rel=1e-3, abs=1e-6)
 
 
 def test_fixed_points_and_paths_are_of_one_model(smoke):
