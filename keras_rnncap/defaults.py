@@ -51,7 +51,17 @@ def run_folder(command: str, *names: object) -> Path:
     >>> run_folder("sweep", "memory", "my_cells:Mine", "300x1", "gp", "seed0").as_posix()
     'runs/sweep-memory-my_cells.Mine-300x1-gp-seed0'
     """
-    return Path("runs") / "-".join(map(str, (command, *names))).replace(":", ".")
+    return Path("runs") / in_file_names("-".join(map(str, (command, *names))))
+
+
+def in_file_names(text: str) -> str:
+    """Returns a text, such as the name of a cell, as names of files and folders can have it.
+
+    Example:
+    >>> in_file_names("graph:found/best.json")
+    'graph.found.best.json'
+    """
+    return re.sub(r"[:/\\]", ".", text)
 
 
 def task_words(task: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_rnncap.budget import trainable_parameters
-from keras_rnncap.cells import CellFactory, get_cell, make_cell
+from keras_rnncap.cells import CellFactory, get_cell, is_graph, make_cell
 from keras_rnncap.datasets import BITS
 from keras_rnncap.errors import InputError
 from keras_rnncap.runs import IDENTITY, SCORED, check_kinds, read_json, read_rows
@@ -58,21 +58,21 @@ class FinishedRun(NamedTuple):
             raise InputError(f"{self.folder} has no model to publish: {reason}")
         model = load_model(file)
         cells = [layer.cell for layer in model.layers if isinstance(layer, keras.layers.RNN)]
-        wanted = type(make_cell(factory, self.result["units"]))
+        wanted = make_cell(factory, self.result["units"])
         depth, parameters = self.result["depth"], self.result["parameters"]
         sizes = len(cells), trainable_parameters(model)
-        if sizes != (depth, parameters) or any(type(cell) is not wanted for cell in cells):
+        if sizes != (depth, parameters) or any(not _same_equation(cell, wanted) for cell in cells):
             kinds = " and ".join(sorted({type(cell).__name__ for cell in cells})) or "no cell"
             raise InputError(
                 f"{file} is not the model of {RESULTS[self.command]}: it has {sizes[0]} layers of {kinds} and "
-                f"{sizes[1]} parameters, not {depth} of {wanted.__name__} and {parameters}; {AGAIN}"
+                f"{sizes[1]} parameters, not {depth} of {type(wanted).__name__} and {parameters}; {AGAIN}"
             )
         return model
 
     def _cell(self, modules: Collection[str]) -> CellFactory:
         cell = self.result["cell"]
         module, colon, _ = cell.partition(":")
-        if colon and module not in ({modules} if isinstance(modules, str) else {*modules}):
+        if colon and not is_graph(cell) and module not in ({modules} if isinstance(modules, str) else {*modules}):
             raise InputError(
                 f"{self.folder} has a cell of its own, {cell}: its code is not run for a folder's sake; if it is "
                 f"yours, or you trust it, name it with --cell-module {module} (cell_modules=[{module!r}] in Python)"
@@ -110,6 +110,11 @@ class FinishedRun(NamedTuple):
             )
         kept = [row for row in ties if (self.folder / f"best-trial-{row['trial']}.weights.h5").exists()]
         return (kept or ties)[0]
+
+
+def _same_equation(cell: keras.layers.Layer, other: keras.layers.Layer) -> bool:
+    """Returns whether two cells are of one class, and of one graph where it has one."""
+    return type(cell) is type(other) and getattr(cell, "graph", None) == getattr(other, "graph", None)
 
 
 def read_finished(folder: Path) -> FinishedRun:

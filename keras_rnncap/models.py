@@ -41,7 +41,7 @@ def sequence_model(
     layer.
 
     Args:
-        cell: A name, `"module:Class"`, or a cell class; any Keras recurrent cell will do.
+        cell: A name, as `get_cell` takes it, or a cell class; any Keras recurrent cell will do.
         units: Units of each layer: a number, or one for each layer.
         depth: Number of layers, at most 100; it may be left out where `units` has a number for each.
         input_dim: Features of the input.

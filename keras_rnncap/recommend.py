@@ -13,7 +13,7 @@ from keras_rnncap.analysis.cell_choice import Recommendation, compute_recommenda
 from keras_rnncap.analysis.exhibits import PAPER_CELLS, StudyRows, reading_tables
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import PerceptronCapacity, Task, get_task_class
-from keras_rnncap.defaults import SEED, Probe, run_folder
+from keras_rnncap.defaults import SEED, Probe, in_file_names, run_folder
 from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.runs import IDENTITY
 from keras_rnncap.studies import read_study
@@ -108,7 +108,8 @@ def probe(
     Args:
         task: The task, with the user's own data perhaps.
         params: Largest number of trainable parameters.
-        cells: Names of cells, or `module:Class`; `None` takes those of Collins et al., without the +RNN at depth 1.
+        cells: Names of cells, as `get_cell` takes them; `None` takes those of Collins et al., at depth 1 without the
+            +RNN.
         depth: Number of layers.
         trials: Random settings for each cell.
         steps: Training steps of each.
@@ -142,7 +143,7 @@ def probe(
     options: dict[str, Any] = {"oracle": "random", "stop_early": False, "progress": "bar" if progress else False}
     pieces, tables = [], []
     for cell in cells:
-        folder = target / cell.replace(":", ".")
+        folder = target / in_file_names(cell)
         result = run_sweep(task, cell, **sizes, **options, out=folder)
         pieces.append({**dataclasses.asdict(result), "piece": cell, "part": "random", "params": params})
         tables.append(pd.read_csv(folder / "trials.csv").assign(piece=cell))

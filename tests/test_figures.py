@@ -14,6 +14,7 @@ from keras_rnncap.analysis.quantization_study import compute_quantization
 from keras_rnncap.analysis.scaling_study import compute_scaling
 from keras_rnncap.analysis.trainability_study import compute_progress, with_pieces
 from keras_rnncap.datasets import make_task
+from keras_rnncap.graphs import known_graphs
 
 TRIALS = [
     {"trial": trial, "status": "completed", "patterns": 30 * trial, "bits_per_parameter": 1.0 + trial / 9}
@@ -24,6 +25,14 @@ PLACES = pd.DataFrame({"rate": [0.1, 0.5, 0.9], "kind": [0.25, 0.75, 0.25]})
 TICKS = {name: [(0.0, "least"), (1.0, "most")] for name in PLACES}
 SCORES = pd.Series([1.0, float("nan"), 3.0], name="bits_per_character")
 BITS = "bits per parameter"
+
+
+class TestGraph(FigureContract):
+    plot = "cell_graph.plot_graph"
+    labels = (("", ""),)
+
+    def drawn_from(self, count):
+        return (known_graphs()["lstm" if count is None else "rnn"],)
 
 
 class TestCapacity(FigureContract):

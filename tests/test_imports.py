@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["version", "errors", "defaults", "by_name"],
     [
+        "graphs",
         "initializers",
         "dropout",
         "optimizers",

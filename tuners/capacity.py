@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_rnncap.analysis.capacity import plot_capacity
-from keras_rnncap.cells import CellFactory, get_cell, one_name
+from keras_rnncap.cells import CellFactory, get_cell, one_name, starts_of
 from keras_rnncap.datasets import PerceptronSearch
 from keras_rnncap.datasets.perceptron import PER_PARAMETER
 from keras_rnncap.defaults import ENGINE, SEED, Capacity, run_folder
@@ -129,7 +129,7 @@ def measure_capacity(
     adds to it.
 
     Args:
-        cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
+        cell: A name such as `"ugrnn"`, `"module:Class"` or `"graph:FILE.json"`, or a cell class.
         params: Largest number of trainable parameters.
         depth: Number of layers.
         minutes: Time for all trials, after which those in training are left for the next call. `None` takes 3 minutes,
@@ -223,7 +223,7 @@ def capacity_task(
     if space == "collins":
         return PerceptronSearch(params, input_dim, length, seed)
     width = math.ceil(math.log2(PER_PARAMETER * params)) if input_dim is None else input_dim
-    centered = bool(getattr(cell, "start", {}).get("centered", False))
+    centered = bool(starts_of(cell).get("centered", False))
     return PerceptronSearch(params, width, length, seed, centered)
 
 
@@ -245,7 +245,7 @@ def capacity_job(
     sizes["batch_size"] = Capacity.batch_size[space] if batch_size is None else batch_size
     changes = dict(changes or {})
     if space == "row-soap":
-        of_cell: Mapping[str, float] = getattr(cell, "start", {})
+        of_cell = starts_of(cell)
         of_task = OF_TASK | {"every_step": bool(of_cell.get("every_step", OF_TASK["every_step"]))}
         whole = Job(task, cell, space=chosen, changes=of_task, **sizes)
         start = whole.hyperparameters.values | capacity_starts(whole)[0]
@@ -256,7 +256,7 @@ def capacity_job(
 def capacity_starts(job: Job) -> list[dict[str, float]]:
     """Returns the starting points: where they differ from the default values of the space."""
     values = job.hyperparameters.values
-    of_cell = getattr(job.cell, "start", {})
+    of_cell = starts_of(job.cell)
     if isinstance(job.space, RowSOAPSpace):
         power = of_cell.get("patterns_power", MORE_PATTERNS)
         usual = job.space.start["patterns_per_parameter"] * (job.params / Capacity.params) ** power

@@ -115,7 +115,7 @@ def run_sweep(
 
     Args:
         task: The task; `None` is perceptron capacity, whose number of patterns the search chooses.
-        cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
+        cell: A name such as `"ugrnn"`, `"module:Class"` or `"graph:FILE.json"`, or a cell class.
         params: Largest number of trainable parameters; `None` takes 300, or more where the task says so.
         depth: Number of layers.
         minutes: Time for all trials, after which those in training are left for the next call; `None` sets no limit.

@@ -6,9 +6,14 @@ from keras_rnncap.by_name import by_name as _by_name
 from keras_rnncap.cells.algebra import CellWeights as CellWeights, State as State, Weight as Weight
 from keras_rnncap.cells.base import RecurrentCell as RecurrentCell
 from keras_rnncap.cells.families import GatedCell as GatedCell, ProjectingCell as ProjectingCell
-from keras_rnncap.cells.lookup import CELLS as CELLS, CellFactory as CellFactory, cell_name as cell_name
-from keras_rnncap.cells.lookup import constructor_options as constructor_options, get_cell as get_cell
-from keras_rnncap.cells.lookup import make_cell as make_cell, one_name as one_name, same_cell as same_cell
+from keras_rnncap.cells.lookup import CELLS as CELLS, CellFactory as CellFactory, cell_class as cell_class
+from keras_rnncap.cells.lookup import (
+    cell_name as cell_name,
+    constructor_options as constructor_options,
+    get_cell as get_cell,
+)
+from keras_rnncap.cells.lookup import is_graph as is_graph, make_cell as make_cell, one_name as one_name
+from keras_rnncap.cells.lookup import same_cell as same_cell, starts_of as starts_of
 from keras_rnncap.cells.lookup import searched_numbers as searched_numbers
 from keras_rnncap.cells.parallel import ParallelRNN as ParallelRNN
 from keras_rnncap.cells.rnn import RNNCell as RNNCell, IRNNCell as IRNNCell
@@ -33,6 +38,7 @@ from keras_rnncap.cells.lru import LRUCell as LRUCell, RGLRUCell as RGLRUCell
 from keras_rnncap.cells.s6 import S6Cell as S6Cell
 from keras_rnncap.cells.xlstm import SLSTMCell as SLSTMCell, MLSTMCell as MLSTMCell
 from keras_rnncap.cells.deltanet import GatedDeltaNetCell as GatedDeltaNetCell
+from keras_rnncap.cells.graph import GraphCell as GraphCell
 
 CELLS |= _by_name(globals(), RecurrentCell, "known_as")
 

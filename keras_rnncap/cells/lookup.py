@@ -5,17 +5,22 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import keras
 
 from keras_rnncap.errors import InputError, unknown
+from keras_rnncap.graphs import Graph
 
 CellFactory: TypeAlias = Callable[..., keras.layers.Layer]
 """A cell class, or any callable `(units, **options) -> cell`."""
 
 Cell = TypeVar("Cell", bound=keras.layers.Layer)
+
+GRAPH = "graph:"
+"""Before the name of a file, the name of a cell."""
 
 CELLS: dict[str, type[keras.layers.Layer]] = {}
 """The cells by the names that their papers use."""
@@ -35,8 +40,9 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
     """Returns the cell of this name.
 
     Args:
-        cell: A name in `CELLS`, `"module:Class"` for a cell of yours (the working directory is searched, too), or a
-            class, which is returned as it is. If there is no such cell, that is an `InputError`.
+        cell: A name in `CELLS`, `"graph:FILE.json"` for the `GraphCell` of a graph, `"module:Class"` for a cell of
+            yours (the working directory is searched, too), or a class, which is returned as it is. If there is no such
+            cell, that is an `InputError`.
 
     Example:
     >>> get_cell("ugrnn").__name__
@@ -48,15 +54,17 @@ def get_cell(cell: str | CellFactory) -> CellFactory:
                 f"{cell!r} is not a recurrent cell class: it must be a name, a class, or a function of units"
             )
         return cell
+    if is_graph(cell):
+        return _read_graph(cell)
     if ":" in cell:
         return _import_cell(cell)
     if cell.lower() not in CELLS:
-        raise unknown("cell", cell, CELLS, "; module:Class names a cell of your own")
+        raise unknown("cell", cell, CELLS, f"; module:Class names a cell of your own, and {GRAPH}FILE.json a graph")
     return CELLS[cell.lower()]
 
 
 def cell_name(cell: str | CellFactory) -> str:
-    """Returns the name by which `get_cell` finds the cell again: one of `CELLS` or `module:Class`.
+    """Returns the name by which `get_cell` finds the cell again: one of `CELLS`, `graph:FILE.json` or `module:Class`.
 
     Example:
     >>> cell_name(CELLS["ugrnn"]), cell_name(keras.layers.GRUCell)
@@ -96,7 +104,7 @@ def same_cell(name: Any, cell: str | CellFactory) -> Any:
 
 def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Layer:
     """Returns `cell(units, **options)`; raises `InputError` for an unknown option, or if it is not a recurrent cell."""
-    valid, name = constructor_options(get_cell(cell)) - {"units"}, getattr(cell, "__name__", cell)
+    valid, name = constructor_options(get_cell(cell)) - {"units"}, getattr(cell_class(cell)[0], "__name__", cell)
     for option in options:
         if option not in valid:
             raise unknown(f"option of {name}", option, sorted(valid))
@@ -109,8 +117,24 @@ def make_cell(cell: CellFactory, units: int, **options: Any) -> keras.layers.Lay
     return instance
 
 
+def is_graph(name: str) -> bool:
+    """Returns whether a name of a cell is that of a file with a graph, `"graph:FILE.json"`."""
+    return name.startswith(GRAPH) and name.endswith(".json")
+
+
+def cell_class(cell: CellFactory) -> tuple[Any, dict[str, Any]]:
+    """Returns the class or function behind a `functools.partial`, and what that fixes; another cell as it is.
+
+    Example:
+    >>> cell_class(functools.partial(keras.layers.GRUCell, use_bias=False))[1]
+    {'use_bias': False}
+    """
+    return (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
+
+
 def constructor_options(cell: Callable[..., Any]) -> set[str]:
     """Returns the names of the arguments that `cell(...)` takes, those that `**kwargs` hands to its bases included."""
+    cell, _ = cell_class(cell)
     names: set[str] = set()
     for kind in inspect.getmro(cell) if inspect.isclass(cell) else (cell,):
         if inspect.isclass(kind) and "__init__" not in vars(kind):
@@ -120,6 +144,12 @@ def constructor_options(cell: Callable[..., Any]) -> set[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters) or kind is keras.layers.Layer:
             break
     return names
+
+
+def starts_of(cell: CellFactory) -> Mapping[str, float]:
+    """Returns the values of hyperparameters from which searches of a cell start: `RecurrentCell.start`."""
+    starts: Mapping[str, float] = getattr(cell_class(cell)[0], "start", {})
+    return starts
 
 
 def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, float]]:
@@ -132,11 +162,24 @@ def searched_numbers(cell: Callable[..., Any]) -> dict[str, tuple[float, float, 
     >>> searched_numbers(functools.partial(IntersectionRNNCell, forget_bias=2.0))
     {'depth_forget_bias': (0.0, 6.0, 1.0)}
     """
-    kind, fixed = (cell.func, cell.keywords) if isinstance(cell, functools.partial) else (cell, {})
+    kind, fixed = cell_class(cell)
     declared: dict[str, tuple[float, float]] = getattr(kind, "searched_numbers", dict)()
     numbers = {name: limits for name, limits in declared.items() if name not in fixed}
     default = cell(1) if numbers else None
     return {name: (low, high, min(max(getattr(default, name), low), high)) for name, (low, high) in numbers.items()}
+
+
+def _read_graph(name: str) -> CellFactory:
+    from keras_rnncap.cells.graph import GraphCell  # it imports this module
+
+    file = Path(name.removeprefix(GRAPH))
+    try:
+        graph = Graph.from_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cell {name!r} must name a file with a graph; got {error}") from error
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    return functools.partial(GraphCell, graph=graph.to_json())
 
 
 def _import_cell(path: str) -> CellFactory:

@@ -17,7 +17,10 @@ from keras_rnncap.terminal.texts import PlainConsole, printable
 console = PlainConsole()
 
 Cell = Annotated[
-    str, typer.Argument(help="A name from `rnncap cells`, such as ugrnn, or module:Class for a cell of your own")
+    str,
+    typer.Argument(
+        help="A name from `rnncap cells`, such as ugrnn, module:Class for a cell of your own, or graph:FILE.json"
+    ),
 ]
 TaskSpec = Annotated[
     str, typer.Argument(help="A name from `rnncap tasks`, with arguments if wanted: parentheses:length=30,streams=4")
@@ -33,7 +36,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="NAME=VALUE fixes a hyperparameter, NAME=LOW..HIGH and NAME=A,B give its range"),
 ]
-Cells = Annotated[str | None, typer.Option(help="Names, or module:Class, with commas between")]
+Cells = Annotated[str | None, typer.Option(help="Names, module:Class or graph:FILE.json, with commas between")]
 Profile = Annotated[str, typer.Option(help="How many trials and steps by default: smoke, laptop or paper")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Engine = Annotated[

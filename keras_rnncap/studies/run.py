@@ -152,7 +152,7 @@ def run_study(
         name: `"capacity"`, `"cells"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
             `"words"`, `"initializations"`, `"landscape"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
-        cells: Names of cells, or `module:Class`; `None` takes the profile's; so for the next two.
+        cells: Names of cells, as `get_cell` takes them; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
         depths: Numbers of layers.
         units: Units of a layer, for the memory study, in place of `params`.

@@ -12,6 +12,7 @@ from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import cell_name, get_cell
 from keras_rnncap.datasets import get_task_class, make_task
+from keras_rnncap.defaults import in_file_names
 from keras_rnncap.errors import InputError, check_integer, unknown
 from keras_rnncap.models import sequence_model
 from keras_rnncap.tuners import measure_capacity, run_sweep
@@ -103,7 +104,7 @@ class Grid:
     """For which cells and sizes a study is made.
 
     Attributes:
-        cells: Names of cells, or `module:Class`.
+        cells: Names of cells, as `get_cell` takes them.
         params: Budgets of trainable parameters.
         depths: Numbers of layers.
         units: Units of a layer, for studies that ask for those and not for parameters.
@@ -215,7 +216,7 @@ def search_piece(names: Sequence[Any], labels: Mapping[str, Any], best_of: str |
 
 def piece_name(*parts: Any) -> str:
     """Returns the name of a piece, one that a file system takes."""
-    return "-".join(str(part).replace(":", ".").replace("/", ".").replace("=", "").replace(",", "-") for part in parts)
+    return "-".join(in_file_names(str(part)).replace("=", "").replace(",", "-") for part in parts)
 
 
 @functools.cache

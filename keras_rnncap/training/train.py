@@ -103,7 +103,7 @@ def train_model(
 
     Args:
         task: The task.
-        cell: A name such as `"ugrnn"`, `"module:Class"`, or a cell class.
+        cell: A name such as `"ugrnn"`, `"module:Class"` or `"graph:FILE.json"`, or a cell class.
         params: Largest number of trainable parameters; `None` takes 20,000, or more where the task says so.
         depth: Number of layers.
         settings: Hyperparameters of the training; `None` takes 10,000 steps of Adam.

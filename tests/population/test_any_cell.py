@@ -1,5 +1,7 @@
 """Populations take any cell that declares its weights and states, and say why where they do not."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from keras import constraints, regularizers
 from population.test_population import TABLE, TASK, alone, assert_close, drawn, trained, weights
 from toy_cells import TOYS, DeltaCell, DiagonalCell, LeakyUGRNNCell
 
-from keras_rnncap import GRUCell, RecurrentCell, UGRNNCell, sequence_model
+from keras_rnncap import GraphCell, GRUCell, RecurrentCell, UGRNNCell, sequence_model
 from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.graphs import Graph, Node, known_graphs
 from keras_rnncap.population import CannotShareError, Member, MemberBuilder, PatternTable, Population
 from keras_rnncap.training import TrainingSettings, compile_model
 
@@ -53,6 +56,22 @@ def test_on_sequences_too(cell, own):
         for _ in range(10):
             model.train_on_batch(x[index * own], y[index * own])
         assert_close(weights(population.member(index)), weights(model))
+
+
+x_and_state = Graph(2, (Node("linear", (1,), 0.9), Node("linear", (2,)), Node("add", (3, 4))), (5, 2))
+GRAPHS = {name: known_graphs()[name] for name in ("gru", "lstm", "mut2")} | {"the input as a state": x_and_state}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_members_of_a_graph_equal_models_trained_alone(name):
+    build = MemberBuilder(functools.partial(GraphCell, graph=GRAPHS[name]), (3, 5), input_dim=TASK.input_dim)
+    rates = (("sgd", 0.1), ("adam", 0.005))
+    chosen = [
+        Member(TrainingSettings(50, kind, rate, 0.3, 0.8, 1.0, 1e-4), seed=3, patterns=100) for kind, rate in rates
+    ]
+    population = trained(Population(build, chosen, TABLE))
+    for index, member in enumerate(population.members):
+        assert_close(weights(population.member(index)), alone(build, member))
 
 
 def test_a_matrix_state_in_a_time_loop_that_is_not_written_out(monkeypatch):

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras_tuner as kt
 
-from keras_rnncap.cells import CellFactory, get_cell, searched_numbers
+from keras_rnncap.cells import CellFactory, cell_class, get_cell, searched_numbers
 from keras_rnncap.initializers import bias_initializer, matrix_initializer
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners.spaces.space import Space, Values
@@ -13,10 +13,11 @@ from keras_rnncap.tuners.spaces.space import Space, Values
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 
 
-def _draws_kernels(cell: CellFactory) -> bool:
-    """Returns whether weights of a cell without blocks start by its `kernel_initializer`."""
+def _draws(cell: CellFactory, matrix: str) -> bool:
+    """Returns whether weights of a cell without blocks start by its `kernel_initializer` or `recurrent_initializer`."""
     one = cell(1)
-    return any(weight.initializer is one.kernel_initializer for weight in one.declare_weights(1))
+    initializer = getattr(one, f"{matrix}_initializer")
+    return any(weight.initializer is initializer for weight in one.declare_weights(1))
 
 
 class CollinsSpace(Space):
@@ -35,16 +36,19 @@ class CollinsSpace(Space):
 
     def __init__(self, cell: str | CellFactory) -> None:
         super().__init__(cell)
-        cell = get_cell(cell)
+        factory = get_cell(cell)
+        kind, _ = cell_class(factory)
         self._blocks: dict[str, tuple[str, ...] | None] = {
-            matrix: getattr(cell, f"{matrix}_blocks", None) for matrix in ("kernel", "recurrent")
+            matrix: getattr(kind, f"{matrix}_blocks", None) for matrix in ("kernel", "recurrent")
         }
-        if self._blocks["kernel"] == () and _draws_kernels(cell):
+        if self._blocks["kernel"] == () and _draws(factory, "kernel"):
             self._blocks["kernel"] = None
-        self._kinds: tuple[str, ...] = getattr(cell, "recurrent_kinds", ("orthogonal", "normal"))
-        self._activations: tuple[str, ...] = getattr(cell, "activations", ("tanh", "relu"))
-        self._numbers = searched_numbers(cell)
-        self._tunes_bias: bool = getattr(cell, "tunes_bias", True)
+        if getattr(kind, "blocks", None) == () and _draws(factory, "recurrent"):
+            self._blocks["recurrent"] = None
+        self._kinds: tuple[str, ...] = getattr(kind, "recurrent_kinds", ("orthogonal", "normal"))
+        self._activations: tuple[str, ...] = getattr(kind, "activations", ("tanh", "relu"))
+        self._numbers = searched_numbers(factory)
+        self._tunes_bias: bool = getattr(kind, "tunes_bias", True)
 
     def hyperparameters(self) -> kt.HyperParameters:
         """Returns the space, with its default values."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras_tuner as kt
 
-from keras_rnncap.cells import CellFactory, get_cell
+from keras_rnncap.cells import CellFactory, cell_class, get_cell, starts_of
 from keras_rnncap.defaults import Capacity
 from keras_rnncap.training import TrainingSettings
 from keras_rnncap.tuners.spaces.collins import CollinsSpace
@@ -53,9 +53,10 @@ class RowSOAPSpace(CollinsSpace):
     def __init__(self, cell: str | CellFactory, logits: bool = True, params: int = Capacity.params) -> None:
         super().__init__(cell)
         self._logits = logits
-        units = math.sqrt(params / max(len(getattr(get_cell(cell), "blocks", ())), 1))
+        kind, _ = cell_class(get_cell(cell))
+        units = math.sqrt(params / max(len(getattr(kind, "blocks", ())), 1))
         self._rate = max(min(UNIT_RATE / units * min(1, MANY_UNITS / units), LARGEST_START), RATES[0])
-        self.start: dict[str, float] = START | dict(getattr(get_cell(cell), "start", {}))
+        self.start: dict[str, float] = START | dict(starts_of(get_cell(cell)))
 
     @classmethod
     def for_search(cls, cell: CellFactory, params: int, scored_steps: int, logits: bool = False) -> "RowSOAPSpace":
