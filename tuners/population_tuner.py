@@ -20,7 +20,7 @@ from keras_rnncap.errors import InputError, check_integer
 from keras_rnncap.initializers import derived_seed
 from keras_rnncap.population import CannotShareError, Member
 from keras_rnncap.population.devices import populations_at_once
-from keras_rnncap.runs import STOPPED
+from keras_rnncap.runs import CUT, STOPPED
 from keras_rnncap.saving import write_weights
 from keras_rnncap.terminal.progress import WorkProgress
 from keras_rnncap.tuners.jobs import Job, Measured
@@ -184,7 +184,7 @@ class PopulationTuner(BaseTuner):
         measured = self._rounds.measure(trials)
         with self._bar.held():
             for running, ended in zip(trials, measured, strict=True):
-                self._end(running, ended)
+                self._end(running, ended, cut=True)
                 self._rounds.drop(running)
             for running in self._stopped:
                 self._expect(running)  # in scores, as there are some now
@@ -334,10 +334,10 @@ class PopulationTuner(BaseTuner):
     def _no_model(self) -> keras.Model:
         raise InputError("a trial that was stopped early has no model")
 
-    def _end(self, running: Running, ended: Ended) -> None:
-        """Has an ended trial recorded, then tells the oracle and the rule."""
+    def _end(self, running: Running, ended: Ended, cut: bool = False) -> None:
+        """Has a trial that ended, or was cut, recorded, then tells the oracle and, if it ended, the rule."""
         measured, trial, state = ended.measured, running.trial, running.new_state
-        status = self.job.status(measured)
+        status = CUT if cut and measured is not None else self.job.status(measured)
         self.ended += 1
         self.diverged += measured is None
         self.scored += measured is not None
@@ -346,7 +346,7 @@ class PopulationTuner(BaseTuner):
             EndedTrial(*facts, state.done, state.history, functools.partial(self._model, running, ended.weights))
         )
         score = None if measured is None else measured[self.job.objective]
-        if self.rule and score is not None:
+        if self.rule and score is not None and not cut:
             self.rule.complete(looks(state.history), self._sign * score)
         self._told.discard(trial.trial_id)
         self._tell(trial, score)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from keras_rnncap.cells import CellFactory, one_name
 from keras_rnncap.runs import (
+    COMPLETED,
     DIVERGED,
     SCORED,
     STOPPED,
@@ -241,7 +242,8 @@ class SearchRun(Generic[Result]):
         tuner.seeds_taken = {row["seed"] for row in self.rows}
         looks, rows = self._mended_looks(), {row["trial"]: row for row in self.rows}
         for number, row in rows.items():
-            tuner.remember(looks.get(number, []), row[job.objective] if row["status"] in SCORED else None)
+            ended = row["status"] in (COMPLETED, UNTRAINED)
+            tuner.remember(looks.get(number, []), row[job.objective] if ended else None)
         states, spent_s = self.journal.kept()
         self._since = time.monotonic() - spent_s
         for trial in list(oracle.ongoing_trials.values()):

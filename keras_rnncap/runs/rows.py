@@ -12,11 +12,12 @@ from keras_rnncap.errors import InputError
 from keras_rnncap.runs.files import replacing
 
 Row: TypeAlias = dict[str, Any]
-COMPLETED, UNTRAINED, STOPPED, DIVERGED = "completed", "untrained", "stopped", "diverged"
-"""The `status` of a row. The trial ended with a score; with the score of one that learned nothing; was stopped early,
-and has none; or its loss became infinite or NaN, which alone is infeasible."""
-STATUSES = (COMPLETED, UNTRAINED, STOPPED, DIVERGED)
-SCORED = (COMPLETED, UNTRAINED)
+COMPLETED, UNTRAINED, CUT, STOPPED, DIVERGED = "completed", "untrained", "cut", "stopped", "diverged"
+"""The `status` of a row. The trial ended with a score; with the score of one that learned nothing; has the score that
+it had when the time of a search was over in which none had ended; was stopped early, and has none; or its loss became
+infinite or NaN, which alone is infeasible."""
+STATUSES = (COMPLETED, UNTRAINED, CUT, STOPPED, DIVERGED)
+SCORED = (COMPLETED, UNTRAINED, CUT)
 """Of the trials that have a score."""
 BEFORE = {"infeasible": DIVERGED}
 """What earlier versions called a status."""

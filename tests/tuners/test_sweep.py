@@ -388,9 +388,34 @@ def test_where_the_time_ends_before_a_trial_those_in_training_are_measured_as_th
     late, _ = search(job(changes=changes), tmp_path / "a", trials=12, slots=4, deadline=time.monotonic())
     assert len(late) == 4
     assert {one.steps for one in late} == {job().round_steps}
-    assert all(one.status in SCORED and one.measured["mutual_information_bits"] >= 0 for one in late)
+    assert all(one.status == "cut" and one.measured["mutual_information_bits"] >= 0 for one in late)
     soon, _ = search(job(steps=job().round_steps), tmp_path / "b", trials=12, slots=4, deadline=time.monotonic())
     assert {one.steps for one in soon} == {job().round_steps}
+    assert "cut" not in {one.status for one in soon}
+
+
+def test_a_search_whose_trials_were_cut_has_a_result_and_goes_on_without_taking_them_for_whole(tmp_path, monkeypatch):
+    completed = []
+
+    def complete(self, looks, score):
+        completed.append(score)
+
+    monkeypatch.setattr(QuantileRule, "complete", complete)
+    # The time is over when the first round ends.
+    is_over = PopulationTuner._is_over
+    monkeypatch.setattr(PopulationTuner, "_is_over", lambda self: any(running.state.done for running in self._rounds))
+    sizes = {**SMALL, "steps": 2_000, "trials": 4, "stop_early": True, "out": tmp_path / "run"}
+    result = run_sweep(None, "rnn", **sizes)
+    rows = rows_in(tmp_path / "run")
+    assert {row["status"] for row in rows} == {"cut"}
+    assert all(int(row["steps"]) < 2_000 for row in rows)
+    assert result.best_score == max(float(row[result.objective]) for row in rows)
+    assert completed == []
+    monkeypatch.setattr(PopulationTuner, "_is_over", is_over)
+    more = run_sweep(None, "rnn", **sizes | {"trials": 6})
+    assert more.trials == 6
+    ended = [row["status"] for row in rows_in(tmp_path / "run") if row["status"] not in ("cut", "stopped", "diverged")]
+    assert len(completed) == len(ended) > 0
 
 
 class FirstDiverges(Rounds):
