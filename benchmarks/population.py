@@ -27,6 +27,7 @@ from rich.console import Console
 
 from benchmarks.common import median, parser, show, times
 from keras_rnncap.datasets import PerceptronCapacity
+from keras_rnncap.datasets.task import untuned
 from keras_rnncap.population import Member, MemberBuilder, PatternTable, Population
 from keras_rnncap.population.devices import populations_at_once
 from keras_rnncap.training import TrainingSettings, compile_model, fit
@@ -102,7 +103,7 @@ def large_times(repeats: int, steps: int = 2) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(LARGE["batch"], LARGE["length"], LARGE["inputs"])).astype("float32")
     y = rng.integers(0, 10, LARGE["batch"])
-    data = tf.data.Dataset.from_tensors((x, y)).cache().repeat(steps)
+    data = tf.data.Dataset.from_tensors((x, y)).cache().repeat(steps).with_options(untuned())
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     build = MemberBuilder("ugrnn", LARGE["units"], 1, LARGE["inputs"], 10)
     population = Population(build, [Member(SETTINGS, seed=seed) for seed in range(LARGE["members"])])

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_rnncap.datasets.answers import StoredLabels
 from keras_rnncap.datasets.generated import split_number, spread
-from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set
+from keras_rnncap.datasets.task import Judged, Sample, Split, Task, check_sample, check_set, untuned
 from keras_rnncap.errors import InputError, check_flag, check_integer, check_seed
 
 PER_PARAMETER = 10
@@ -153,7 +153,8 @@ class PerceptronCapacity(Task):
         """Returns a `tf.data.Dataset` of `steps` batches, each the whole set."""
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensors((self.inputs, self.targets)).cache().repeat(steps)
+        data = tf.data.Dataset.from_tensors((self.inputs, self.targets)).cache().repeat(steps)
+        return data.with_options(untuned())
 
 
 class PerceptronSearch(PerceptronCapacity):
