@@ -210,7 +210,11 @@ class NoPieces:
     [
         ("trial", "0.5", "line 3: trial is 0.5, not a whole number"),
         ("trial", "0", "lines 2 and 3 both have the trial 0"),
-        ("status", "compleded", "line 3: status is 'compleded', not one of completed, untrained, cut, stopped, diverged"),
+        (
+            "status",
+            "compleded",
+            "line 3: status is 'compleded', not one of completed, untrained, cut, stopped, diverged",
+        ),
         ("mean_squared_error", "", "line 3 has no mean_squared_error, a finite number"),
         ("mean_squared_error", "nan", "line 3 has no mean_squared_error"),
         ("mean_squared_error", "low", "line 3: mean_squared_error is 'low', not a finite number"),
