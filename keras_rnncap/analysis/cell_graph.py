@@ -14,14 +14,12 @@ SWEEPS = 8
 
 def compute_layout(graph: Graph) -> dict[int, tuple[float, float]]:
     """Returns the place of each index: height is the longest way from a state or the input; few lines cross."""
-    heights: dict[int, int] = {}
-    for index in graph.indices:
-        heights[index] = 1 + max((heights[source] for source in graph.inputs_of(index)), default=-1)
+    heights = graph.depths()
     users: dict[int, list[int]] = {index: [] for index in graph.indices}
     for index in graph.indices:
         for source in graph.inputs_of(index):
             users[source].append(index)
-    layers = [[i for i in graph.indices if heights[i] == height] for height in range(max(heights.values()) + 1)]
+    layers = [[i for i in graph.indices if heights[i] == height] for height in range(max(heights) + 1)]
     across = {index: place - (len(layer) - 1) / 2 for layer in layers for place, index in enumerate(layer)}
     for sweep in range(SWEEPS):
         for layer in layers[:: 1 if sweep % 2 else -1]:

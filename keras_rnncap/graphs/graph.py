@@ -97,6 +97,13 @@ class Graph:
         node = self.node(index)
         return node.inputs if node else ()
 
+    def depths(self) -> list[int]:
+        """Returns for each index the length of the longest way to it from a state or the input."""
+        found: list[int] = []
+        for index in self.indices:
+            found.append(1 + max((found[source] for source in self.inputs_of(index)), default=-1))
+        return found
+
     def ancestors(self, *indices: int) -> set[int]:
         """Returns all on which these depend within a time step, without themselves unless others of them do."""
         found: set[int] = set()

@@ -104,9 +104,7 @@ def _labelings(graph: Graph, colors: list[int]) -> Iterator[list[int]]:
 
 def _in_order(graph: Graph, labels: Sequence[int]) -> Graph:
     """Returns the graph with its nodes, states and operands in the order of labels that are all different."""
-    depths: dict[int, int] = {}
-    for index in graph.indices:
-        depths[index] = 1 + max((depths[source] for source in graph.inputs_of(index)), default=-1)
+    depths = graph.depths()
     states = [0, *sorted(range(1, graph.states), key=lambda index: labels[index])]
     nodes = sorted(graph.indices[graph.x + 1 :], key=lambda index: (depths[index], labels[index]))
     place = {index: new for new, index in enumerate([*states, graph.x, *nodes])}
