@@ -25,6 +25,7 @@ from keras_rnncap.datasets.arithmetic import Arithmetic as Arithmetic
 from keras_rnncap.datasets.generated_text import DistractorArithmetic as DistractorArithmetic
 from keras_rnncap.datasets.generated_text import XMLModelling as XMLModelling
 from keras_rnncap.datasets.penn_treebank import PennTreebank as PennTreebank
+from keras_rnncap.datasets.frequent_words import FrequentWords as FrequentWords
 from keras_rnncap.datasets.polyphonic_music import PolyphonicMusic as PolyphonicMusic
 from keras_rnncap.datasets.memorization import Memorization as Memorization
 from keras_rnncap.datasets.sentiment import SentimentSequences as SentimentSequences

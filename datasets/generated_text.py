@@ -11,9 +11,10 @@ import numpy as np
 from keras_rnncap.datasets.generated import EVALUATION, split_number, split_of, symbol_ids
 from keras_rnncap.datasets.stream import SymbolStream
 from keras_rnncap.datasets.task import Split
+from keras_rnncap.errors import check_integer
 
 DIGITS = 8
-"""Most digits of a number of `DistractorArithmetic`."""
+"""Most digits of a number in the paper's arithmetic."""
 ITERATIONS = 50
 """Iterations after which `XMLModelling` opens no tag."""
 
@@ -59,6 +60,12 @@ class DistractorArithmetic(GeneratedText):
     with probability 1/2 each. What is scored are the answer's characters and the `.`, in bits each. Problems are
     divided among the splits, 8 : 1 : 1, by a hash of the two numbers.
 
+    Args:
+        digits: Most digits of a number, 1 to 8. With fewer than the paper's, small models learn in minutes.
+
+    Raises:
+        InputError: If `digits` is out of its range.
+
     Example:
     >>> task = DistractorArithmetic()
     >>> task.input_dim, round(task.chance_score, 2)
@@ -70,6 +77,14 @@ class DistractorArithmetic(GeneratedText):
     symbols = string.ascii_lowercase + string.digits + "+-=."
     weighted = True
     input_dim = output_dim = len(symbols)
+
+    def __init__(self, digits: int = DIGITS) -> None:
+        self.digits = check_integer("digits", digits, 1, DIGITS)
+
+    @property
+    def data(self) -> str:
+        """Its name, and how many digits a number has at most if those are not the paper's."""
+        return self.name if self.digits == DIGITS else f"{self.name} ({self.digits} digits)"
 
     def draw(self, rng: np.random.Generator, characters: int, split: Split) -> tuple[str, np.ndarray]:
         """Returns problems of a split and their answers."""
@@ -95,12 +110,11 @@ class DistractorArithmetic(GeneratedText):
             scored.append(np.arange(len(parts[-1])) > len(distracted))
         return "".join(parts), np.concatenate(scored).astype("float32")
 
-    @staticmethod
-    def numbers(rng: np.random.Generator, count: int, split: Split) -> np.ndarray:
+    def numbers(self, rng: np.random.Generator, count: int, split: Split) -> np.ndarray:
         """Draws pairs of numbers without their signs, `(count, 2)`."""
         pairs = np.zeros((0, 2), np.int64)
         while len(pairs) < count:
-            high = 10 ** rng.integers(1, DIGITS + 1, (10 * count if split != "train" else 2 * count, 2))
+            high = 10 ** rng.integers(1, self.digits + 1, (10 * count if split != "train" else 2 * count, 2))
             more = rng.integers(np.where(high > 10, high // 10, 0), high)
             keys = more[:, 0] * 10**DIGITS + more[:, 1]
             pairs = np.concatenate([pairs, more[split_of(keys) == split_number(split)]])

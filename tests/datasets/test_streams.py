@@ -1,8 +1,10 @@
 """Tasks on streams: against slow readers, and how windows follow each other."""
 
+import collections
 import itertools
 import re
 from pathlib import Path
+from pydoc_data.topics import topics
 from xml.etree import ElementTree
 
 import keras
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 from contracts.stream_contract import StreamContract, step_losses
 
-from keras_rnncap.datasets import DistractorArithmetic, PolyphonicMusic, XMLModelling
+from keras_rnncap.datasets import DistractorArithmetic, FrequentWords, PolyphonicMusic, XMLModelling
+from keras_rnncap.datasets.frequent_words import OTHER
+from keras_rnncap.errors import InputError
 
 BUILDERS = Path(__import__("keras_rnncap.datasets.builders", fromlist=["x"]).__file__).parent
 PTB = BUILDERS / "penn_treebank" / "dummy_data"
@@ -39,11 +43,16 @@ class TestDistractorArithmetic(StreamContract):
 
     def test_no_problem_is_in_two_splits(self):
         pairs = [
-            {tuple(pair) for pair in DistractorArithmetic.numbers(np.random.default_rng(0), 20_000, split).tolist()}
+            {tuple(pair) for pair in DistractorArithmetic().numbers(np.random.default_rng(0), 20_000, split).tolist()}
             for split in ("train", "validation", "test")
         ]
         assert not any(one & other for one, other in itertools.combinations(pairs, 2))
         assert {len(str(first)) for first, _ in pairs[0]} == set(range(1, 9))
+
+    def test_numbers_have_at_most_so_many_digits(self):
+        numbers = DistractorArithmetic(digits=3).numbers(np.random.default_rng(0), 5_000, "train")
+        assert {len(str(number)) for number in numbers.ravel()} == {1, 2, 3}
+        assert DistractorArithmetic(digits=3).data == "distractor-arithmetic (3 digits)"
 
     def test_the_papers_instance_has_the_form(self):
         assert set("3e36d9-h1h39f94eeh43keg3c=-13991064.") <= set(DistractorArithmetic.symbols)
@@ -84,6 +93,38 @@ class TestXML(StreamContract):
 
 class TestPennTreebank(StreamContract):
     expression = f"PennTreebank({str(PTB)!r})"
+
+
+class TestFrequentWords(StreamContract):
+    expression = "FrequentWords(vocabulary=50)"
+
+    def test_symbols_are_the_most_frequent_words_of_python(self):
+        letters = re.sub("[^a-z]+", " ", " ".join(text for _, text in sorted(topics.items())).lower()).strip()
+        words = letters[: len(letters) - 2 * (len(letters) // 20)].split()
+        times = collections.Counter(words)
+        task = FrequentWords(vocabulary=50)
+        assert task.words.vocabulary == (OTHER, *sorted(times, key=lambda word: (-times[word], word))[:49])
+        expected = [word if word in task.words.vocabulary else OTHER for word in words]
+        assert [task.words.vocabulary[index] for index in task.words.splits["train"]] == expected
+
+    def test_other_words_are_read_and_not_predicted(self):
+        ids, weights = FrequentWords(vocabulary=50).stream("train", 3, 0)
+        np.testing.assert_array_equal(weights, ids != 0)
+        assert 0.3 < weights.mean() < 0.6
+
+    def test_it_takes_words_that_there_are(self, monkeypatch):
+        monkeypatch.setenv("RNNCAP_DATA_DIR", str(PTB.parent / "nowhere"))
+        with pytest.raises(InputError, match="vocabulary=5000 is too large: the text has 3,"):
+            FrequentWords(vocabulary=5000)
+        with pytest.raises(InputError, match="unknown text 'penn'"):
+            FrequentWords("penn")
+
+    def test_the_penn_treebank_has_its_words(self, monkeypatch, tmp_path):
+        (tmp_path / "ptb").symlink_to(PTB)
+        monkeypatch.setenv("RNNCAP_DATA_DIR", str(tmp_path))
+        task = FrequentWords("penn-treebank", vocabulary=20)
+        assert {"<eos>", "the"} <= {*task.words.vocabulary}
+        assert task.data.startswith("penn-treebank (")
 
 
 class TestPolyphonicMusic(StreamContract):

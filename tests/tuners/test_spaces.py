@@ -66,6 +66,34 @@ def test_training_is_sgd_whose_rate_and_clipping_are_of_the_loss_summed_over_tim
     assert settings.learning_rate_decay == pytest.approx(0.5**4)
 
 
+def test_schedules_are_those_of_the_paper():
+    values = {"learning_rate": 0.5, "clip_norm": 5.0, "init_scale": 1.0, "max_epoch": 7, "decay": 0.65, "dropout": 0.3}
+    made = {
+        procedure: JozefowiczSpace("gru", (100,), 35, procedure=procedure, epoch_steps=10).settings(values, 100)
+        for procedure in ("search", "music", "words")
+    }
+    assert {settings.learning_rate for settings in made.values()} == {0.5 * 35}
+    search, music, words = (settings.schedule for settings in made.values())
+    assert (search.rule, search.factor, search.patience, search.lowerings) == ("after_plateau", 0.5, 3, 4)
+    assert (music.rule, music.factor, music.patience) == ("plateau", 0.8, 10)
+    assert music.lowest_rate == pytest.approx(1e-3 * 35)  # 0.001 for the loss summed over time
+    assert (words.rule, words.factor, words.constant_epochs) == ("always", 0.65, 7)
+    assert made["words"].dropout == 0.3
+
+
+def test_what_the_paper_searches_for_words_and_for_music_with_dropout():
+    words = names(JozefowiczSpace("gru", (100,), procedure="words").hyperparameters())
+    assert {name: hp.values for name, hp in words.items() if name in ("max_epoch", "decay", "dropout")} == {
+        "max_epoch": [4, 7, 11],
+        "decay": [0.5, 0.65, 0.8],
+        "dropout": [0.0, 0.1, 0.3, 0.5],
+    }
+    music = JozefowiczSpace("gru", (100,), procedure="music", dropouts=(0.1, 0.3))
+    assert names(music.hyperparameters())["dropout"].values == [0.1, 0.3]
+    with pytest.raises(InputError, match="procedure must be one of decay, search, music, words; got 'sgdr'"):
+        JozefowiczSpace("gru", (100,), procedure="sgdr")
+
+
 def collins():
     return CollinsSpace(CELLS["ugrnn"]).hyperparameters()
 
