@@ -97,6 +97,28 @@ def validation_scores(population: Any, task: Task, slots: Sequence[int]) -> dict
     return {slot: float(score) for slot, score in scores.items()}
 
 
+class Together:
+    """Stands for the models of all members: its outputs have a leading axis for them.
+
+    Args:
+        population: A `Population`.
+    """
+
+    def __init__(self, population: Any) -> None:
+        self._population, self._states = population, None
+        self.input_shape = (population.stateful_batch,)
+        self.stateful, self.layers = population.stateful_batch is not None, [self]
+
+    def reset_state(self) -> None:
+        """Begins at the start of a stream."""
+        self._states = None
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        """Returns the outputs of all members, `(members, batch, ...)`; the states that they train with stay."""
+        outputs, self._states = self._population.outputs(x, self._states)
+        return outputs
+
+
 class _SharedOutputs:
     """Stands for the models of members one after another; outputs for each batch are computed once for all."""
 
