@@ -26,6 +26,7 @@ FLOORS = [
     ["population", "training.train", "calibration", "api"],
     ["engines"],
     ["tuners", "zoo"],
+    ["evolution"],
     ["studies", "finished_run"],
     ["report", "recommend", "publish"],
     ["cli"],

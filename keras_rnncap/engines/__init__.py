@@ -10,19 +10,20 @@ from keras_rnncap.errors import check_integer, unknown
 ENGINES: dict[str, Callable[..., Engine]] = {"inline": InlineEngine, "processes": ProcessEngine}
 
 
-def make_engine(name: str, make_worker: Callable[[], Worker]) -> Engine:
+def make_engine(name: str, make_worker: Callable[[], Worker], renew_after: int | None = None) -> Engine:
     """Returns the engine of this name.
 
     Args:
         name: `"inline"` or `"processes"`; with a number, as in `"processes:2"`, so many pieces are done at the same
             time, otherwise one on each core, or one at a time where there is a GPU.
         make_worker: Returns a worker.
+        renew_after: Pieces after which a process is replaced by a new one; `None` keeps them.
 
     Raises:
         InputError: If there is no such engine, or it cannot send `make_worker` to its workers.
     """
     kind, count = check_engine(name, make_worker)
-    return ENGINES[kind](make_worker, count)
+    return ENGINES[kind](make_worker, count, renew_after)
 
 
 def check_engine(name: str, sent: Any = None) -> tuple[str, int | None]:

@@ -46,9 +46,13 @@ class InlineEngine:
     Args:
         make_worker: Returns a worker.
         threads: Pieces that run at the same time; `None` takes one for each core, or one where there is a GPU.
+        renew_after: Means nothing here: this process is not replaced.
     """
 
-    def __init__(self, make_worker: Callable[[], Worker], threads: int | None = None) -> None:
+    def __init__(
+        self, make_worker: Callable[[], Worker], threads: int | None = None, renew_after: int | None = None
+    ) -> None:
+        del renew_after
         self._worker, self._threads = make_worker(), threads or populations_at_once()
         self._waiting: list[Any] = []
         self._done: list[tuple[Any, Any]] = []

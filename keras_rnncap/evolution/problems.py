@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ class Problem:
         epochs: Epochs at most.
         dropouts: Rates of dropout to choose from.
         held_out: Validation steps, or samples, that a validation score is measured on.
-        enough: Accuracy at which training ends.
+        enough: Accuracy at which training ends; above 1 for none.
     """
 
     task: str
@@ -49,7 +48,7 @@ class Problem:
     epochs: int = 20
     dropouts: tuple[float, ...] = ()
     held_out: int = 10_000
-    enough: float = math.inf
+    enough: float = 2.0
 
     def made(self) -> Task:
         """Returns the task."""
@@ -62,8 +61,7 @@ class Problem:
 
     def grid(self) -> dict[str, list[Any]]:
         """Returns the values of each hyperparameter; the number of layers is not one: a problem has one of these."""
-        space = self.space(get_cell("gru")).hyperparameters().space
-        return {hp.name: list(hp.values) for hp in space if hp.name != "depth"}
+        return {name: list(values) for name, values in _grid(self)}
 
     def builder(self, cell: CellFactory, units: int) -> MemberBuilder:
         """Returns what builds models of so many units."""
@@ -83,6 +81,12 @@ class Problem:
 @functools.cache
 def _made(task: str) -> Task:
     return make_task(task)
+
+
+@functools.cache
+def _grid(problem: Problem) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    space = problem.space(get_cell("gru")).hyperparameters().space
+    return tuple((hp.name, tuple(hp.values)) for hp in space if hp.name != "depth")
 
 
 def start_options(cell: CellFactory) -> dict[str, Any]:
@@ -157,6 +161,7 @@ class Training:
         data_seed: int = 0,
     ) -> None:
         self.problem, self._task, self._data_seed = problem, problem.made(), data_seed
+        self._stopped = False
         space, steps = problem.space(cell), problem.epoch_steps * problem.epochs
         self.budget = problem.budget(cell)
         members = [
@@ -187,6 +192,8 @@ class Training:
             now = measure(population, self._task, "validation", problem.held_out)
             listen(population, {slot: -now.loss[slot] for slot in due(population)}, "max")
             self._keep(now, running)
+            if self._stopped:
+                return
             on_epoch(epoch + 1, self.validation)
             if population.ended.all() or np.nan_to_num(self.validation.accuracy).max() >= problem.enough:
                 return
@@ -202,6 +209,10 @@ class Training:
         self._best = np.where(better[:, np.newaxis], np.array(self._population.rows), self._best)
         self.validation = Measures(*(np.where(better, *pair) for pair in zip(now, before, strict=True)))
         self.epochs = self.epochs + running
+
+    def stop(self) -> None:
+        """Stops training in another thread, soon."""
+        self._stopped = self._population.stop_training = True
 
     @property
     def alive(self) -> np.ndarray:
@@ -226,8 +237,8 @@ class Training:
         return self._population.member(index)
 
 
-def check_problem(problem: Problem, cell: CellFactory) -> None:
+def check_problem(problem: Problem, cell: str | CellFactory) -> None:
     """Raises `InputError` if a cell cannot be trained on a problem: its data are missing, or it is too large."""
-    problem.budget(cell)
     if problem.made().patterns:
         raise InputError(f"task must have a validation split; got {problem.task}")
+    problem.budget(get_cell(cell))

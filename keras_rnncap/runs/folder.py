@@ -23,6 +23,7 @@ FILES = (
     *("trials.csv", "history.csv", "asked.jsonl", "running.npz", "best-trial-*.weights.h5", "checkpoint.weights.h5"),
     *("capacity.json", "sweep.json", "space.json", "train.json", "capacity.png", "train.png", "importance.png"),
     *("parallel_coordinates.png", "slices.png", "hparams", "best", "model.keras", "saved_model"),
+    *("candidates.csv", "evaluations.csv", "found"),
 )
 """What runs write, besides the identity."""
 
