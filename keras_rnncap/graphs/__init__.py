@@ -7,3 +7,4 @@ from keras_rnncap.graphs.identity import graph_hash as graph_hash, same_graph as
 from keras_rnncap.graphs.known import Sketch as Sketch, known_graphs as known_graphs
 from keras_rnncap.graphs.mutation import mutate as mutate
 from keras_rnncap.graphs.recipes import from_recipe as from_recipe
+from keras_rnncap.graphs.distance import edit_distance as edit_distance, nearest_known as nearest_known
