@@ -35,6 +35,32 @@ class TestGraph(FigureContract):
         return (known_graphs()["lstm" if count is None else "rnn"],)
 
 
+ARCHITECTURES = pd.DataFrame(
+    {
+        "architecture": ["g0", "g1", "g2", "g3"],
+        "parent": ["", "g0", "g1", "g2"],
+        "candidate": [0, 1, 2, 3],
+        "score": [1.0, 1.1, 0.9, float("nan")],
+    }
+)
+
+
+class TestFamily(FigureContract):
+    plot = "evolution.plot_family"
+    labels = (("candidate", "score, the GRU has 1"),)
+
+    def drawn_from(self, count):
+        return (ARCHITECTURES[:count],)
+
+
+class TestEvolutionProgress(FigureContract):
+    plot = "evolution.plot_progress"
+    labels = (("hours of one core", "best score, the GRU has 1"),)
+
+    def drawn_from(self, count):
+        return ({"paper": ARCHITECTURES[:count].assign(seconds=60.0), "random": ARCHITECTURES.assign(seconds=90.0)},)
+
+
 class TestCapacity(FigureContract):
     plot = "capacity.plot_capacity"
     of_nothing = True

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_rnncap.cli.common import console, open_standard_streams, print_error
+from keras_rnncap.cli.evolve import evolve_app
 from keras_rnncap.cli.lists import budget, cells, tasks_app
 from keras_rnncap.cli.measure import calibrate, capacity
 from keras_rnncap.cli.recommend import recommend
@@ -26,6 +27,7 @@ for command in (capacity, recommend, train, sweep, study, report, cells, budget,
     app.command()(command)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(zoo_app, name="zoo")
+app.add_typer(evolve_app, name="evolve")
 
 
 def _print_version(wanted: bool) -> None:
