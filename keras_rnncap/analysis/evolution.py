@@ -1,6 +1,7 @@
 """What a search for architectures found: their family, and how the best rises with the time spent."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -57,7 +58,7 @@ def plot_progress(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """
     figure, (axes,) = new_figure(1, 6.5)
     for place, (name, table) in enumerate(tables.items()):
-        style = {"color": OTHER_COLORS[place % len(OTHER_COLORS)], "label": plain(name)}
+        style: dict[str, Any] = {"color": OTHER_COLORS[place % len(OTHER_COLORS)], "label": plain(name)}
         progress = compute_progress(table)
         axes.plot(progress["hours"], progress["best"], "o-", markersize=2, drawstyle="steps-post", **style)
     axes.axhline(1.0, color="0.2", linestyle="--", linewidth=1, zorder=0)

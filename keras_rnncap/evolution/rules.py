@@ -1,7 +1,7 @@
 """What a search for architectures does, and what it spends, by profile."""
 
 import dataclasses
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from keras_rnncap.errors import InputError, check_integer, check_number
 from keras_rnncap.evolution.problems import Problem
@@ -76,7 +76,7 @@ class Rules:
 
 
 def _laptop() -> Rules:
-    short: dict[str, int] = {"epoch_steps": 100, "epochs": 10}
+    short: dict[str, Any] = {"epoch_steps": 100, "epochs": 10}
     return Rules(
         problems=(
             Problem("distractor-arithmetic:digits=3", 5_000, **short),
@@ -89,7 +89,7 @@ def _laptop() -> Rules:
 
 
 def _smoke() -> Rules:
-    short: dict[str, int] = {"epoch_steps": 2, "epochs": 2, "held_out": 700}
+    short: dict[str, Any] = {"epoch_steps": 2, "epochs": 2, "held_out": 700}
     return Rules(
         problems=(Problem("xml", 400, **short), Problem("frequent-words:vocabulary=20", 400, **short)),
         memorization=Problem("memorization:symbols=2", 400, **short),

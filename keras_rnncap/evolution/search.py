@@ -287,14 +287,20 @@ class _Search:
 
 def _evaluations(settings: Sequence[Setting], seeds: Sequence[int], parts: Mapping[int, Trained]) -> list[Evaluation]:
     """Returns the evaluations of a stage, given what came of its parts."""
-    found = []
+    found: list[Evaluation] = []
     for _, trained in sorted(parts.items()):
         count = len(trained.accuracy)
         for place in range(count):
-            setting, seed = settings[len(found)], seeds[len(found)]
-            values = (float(each[place]) for each in (trained.accuracy, trained.loss, trained.probability))
-            seconds = round(trained.seconds / count, 4)
             found.append(
-                Evaluation(setting, *values, int(trained.epochs[place]), bool(trained.diverged[place]), seed, seconds)
+                Evaluation(
+                    settings[len(found)],
+                    float(trained.accuracy[place]),
+                    float(trained.loss[place]),
+                    float(trained.probability[place]),
+                    int(trained.epochs[place]),
+                    bool(trained.diverged[place]),
+                    seeds[len(found)],
+                    round(trained.seconds / count, 4),
+                )
             )
     return found
