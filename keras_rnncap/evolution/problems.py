@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -38,6 +38,7 @@ class Problem:
         dropouts: Rates of dropout to choose from.
         held_out: Validation steps, or samples, that a validation score is measured on.
         enough: Accuracy at which training ends; above 1 for none.
+        judged_by: What the best epoch and the best setting are best in, on the validation split.
     """
 
     task: str
@@ -49,6 +50,7 @@ class Problem:
     dropouts: tuple[float, ...] = ()
     held_out: int = 10_000
     enough: float = 2.0
+    judged_by: Literal["accuracy", "loss"] = "accuracy"
 
     def made(self) -> Task:
         """Returns the task."""
@@ -130,8 +132,8 @@ class Training:
     """Models of one architecture on one problem, one for each setting, trained as one population.
 
     They see the same batches, and keep their states from batch to batch. After each epoch, each is measured on the
-    validation split; its schedule follows the loss. What counts is the epoch with the best accuracy or, where there are
-    no symbols, loss.
+    validation split; its schedule follows the loss. What counts is the epoch with the best accuracy, or loss, as the
+    problem says; where there are no symbols, the loss.
 
     Args:
         problem: The problem.
@@ -201,14 +203,17 @@ class Training:
     def _keep(self, now: Measures, running: np.ndarray) -> None:
         """Keeps the weights and measures of those that are better than they were."""
         before = self.validation
-        symbols = np.isfinite(now.accuracy).any() or np.isfinite(before.accuracy).any()
-        score = (lambda known: known.accuracy) if symbols else (lambda known: -known.loss)
         with np.errstate(invalid="ignore"):
-            ahead = (score(now) > score(before)) | ~np.isfinite(score(before))
+            ahead = (self._judged(now) > self._judged(before)) | ~np.isfinite(self._judged(before))
         better = running & self._population.alive & np.isfinite(now.loss) & ahead
         self._best = np.where(better[:, np.newaxis], np.array(self._population.rows), self._best)
         self.validation = Measures(*(np.where(better, *pair) for pair in zip(now, before, strict=True)))
         self.epochs = self.epochs + running
+
+    def _judged(self, found: Measures) -> np.ndarray:
+        """Returns what counts of each model, more being better."""
+        of_symbols = self.problem.judged_by == "accuracy" and np.isfinite(found.accuracy).any()
+        return found.accuracy if of_symbols else -found.loss
 
     def stop(self) -> None:
         """Stops training in another thread, soon."""
@@ -222,9 +227,8 @@ class Training:
     @property
     def score(self) -> np.ndarray:
         """What counts of each model on the validation split, more being better; minus infinity where there is none."""
-        found = self.validation
-        kind = found.accuracy if np.isfinite(found.accuracy).any() else -found.loss
-        return np.where(np.isfinite(kind), kind, -np.inf)
+        found = self._judged(self.validation)
+        return np.where(np.isfinite(found), found, -np.inf)
 
     def test(self) -> Measures:
         """Measures the models on the whole test split, each with the weights of its best epoch."""

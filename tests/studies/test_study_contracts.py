@@ -3,9 +3,11 @@
 import pandas as pd
 from contracts.study_contract import StudyContract
 from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability, zoo
+from studies.made_architectures import architectures
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.studies import (
+    ArchitecturesStudy,
     CapacityStudy,
     CellsStudy,
     InitializationsStudy,
@@ -114,6 +116,19 @@ class TestInitializationsStudy(StudyContract):
 
     def rows(self):
         return initializations(vectors={RNN: 0.2, GRU: 0.7})
+
+
+class TestArchitecturesStudy(StudyContract):
+    study = ArchitecturesStudy
+    shows = (
+        *("architectures-accuracy", "architectures-accuracy-figure", "architectures-music"),
+        *("architectures-music-figure", "architectures-words", "architectures-words-figure"),
+        *("architectures-probability", "architectures-ranks", "architectures-memorization"),
+    )
+    claims = 9
+
+    def rows(self):
+        return architectures()
 
 
 class TestLandscapeStudy(StudyContract):
