@@ -150,7 +150,7 @@ def run_study(
 
     Args:
         name: `"capacity"`, `"cells"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
-            `"words"`, `"initializations"`, `"landscape"` or `"zoo"`.
+            `"words"`, `"initializations"`, `"landscape"`, `"architectures"` or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, as `get_cell` takes them; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
