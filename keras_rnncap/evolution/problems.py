@@ -20,8 +20,8 @@ from keras_rnncap.tuners.spaces import JozefowiczSpace, Procedure
 from keras_rnncap.tuners.spaces.space import Values
 
 BATCH = 20
-FEW_STEPS = 400
-"""Training steps up to which XLA takes longer to compile than it saves."""
+FEW_STEPS = 5_000
+"""Training steps of all models up to which XLA takes longer to compile than it saves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Training:
             for values, seed in zip(settings, seeds, strict=True)
         ]
         self._population = Population(problem.builder(cell, self.budget.units), members)
-        jit = steps > FEW_STEPS or keras.backend.backend() != "tensorflow"
+        jit = steps * len(members) > FEW_STEPS or keras.backend.backend() != "tensorflow"
         self._population.compile_population(self._task.loss(), min(problem.epoch_steps, 50), jit)
         self._best = np.array(self._population.rows)
         empty = np.full(len(members), np.nan)
