@@ -15,7 +15,7 @@ def study(
         str,
         typer.Argument(
             help="capacity, cells, memory, scaling, trainability, robustness, quantization, words, initializations, "
-            "landscape, architectures, zoo"
+            "landscape, architectures, evolution, zoo"
         ),
     ],
     profile: common.Profile = "laptop",

@@ -44,6 +44,7 @@ def run_evolution(
     tasks: Sequence[str] | None = None,
     graphs: int | None = None,
     minutes: float | None = None,
+    cost: float | None = None,
     seed: int = SEED,
     engine: str | Engine = "processes",
     out: str | os.PathLike[str] | None = None,
@@ -63,6 +64,7 @@ def run_evolution(
             profile's own; `None` takes these.
         graphs: New architectures in all; `None` makes 300, or as many as there is time for.
         minutes: After so many, no candidate begins; those in training end their stages, which are kept.
+        cost: Seconds of training of all candidates together; when those that ended have so many, no other begins.
         seed: Seed of proposals, weights and batches.
         engine: Where architectures train, as `make_engine` takes it. In processes, memory is given back.
         out: The folder; `None` takes `runs/evolve-PROFILE-STRATEGY-seedSEED`.
@@ -88,14 +90,16 @@ def run_evolution(
         check_integer("graphs", graphs, 1)
     if minutes is not None:
         check_number("minutes", minutes, 1e-3)
+    if cost is not None:
+        check_number("cost", cost, 1e-3)
     check_seed(seed)
     for problem in rules.stages:
         _check_bases(problem)
     made = make_engine(engine, GraphWorker, RENEWED_AFTER) if isinstance(engine, str) else engine
     with RunDirectory(out or default_directory(profile, strategy, seed), identity(rules, seed), overwrite) as directory:
         search = _Search(directory, rules, seed, made, View(rules, progress))
-        limit = graphs or (GRAPHS if minutes is None else math.inf)
-        return search.run(limit, math.inf if minutes is None else time.monotonic() + 60 * minutes)
+        limit = graphs or (GRAPHS if minutes is None and cost is None else math.inf)
+        return search.run(limit, math.inf if minutes is None else time.monotonic() + 60 * minutes, cost or math.inf)
 
 
 @functools.cache
@@ -154,12 +158,13 @@ class _Search:
         self._earlier = {*self._ended}
         self._whole()  # without unfinished lines and stages
         self._applied = self._next = self._graphs = self._at_work = 0
-        self._deadline = math.inf
+        self._deadline = self._cost = math.inf
+        self._spent = 0.0
         self._running: dict[int, _Running] = {}
 
-    def run(self, graphs: float, deadline: float) -> History:
-        """Goes on until there are so many new architectures, or to a time as `time.monotonic()` has it."""
-        self._deadline = deadline
+    def run(self, graphs: float, deadline: float, cost: float) -> History:
+        """Goes on until there are so many new architectures, so many seconds of training, or a `time.monotonic()`."""
+        self._deadline, self._cost = deadline, cost
         try:
             with self._view:
                 self._propose(graphs)
@@ -177,7 +182,7 @@ class _Search:
 
     def _propose(self, graphs: float) -> None:
         """Has as many candidates in training as may be."""
-        while self._graphs < graphs and time.monotonic() < self._deadline:
+        while self._graphs < graphs and time.monotonic() < self._deadline and self._spent < self._cost:
             number = self._next
             if number >= len(BASES) and not self._apply(max(len(BASES), number - self._rules.ahead + 1)):
                 return
@@ -200,6 +205,7 @@ class _Search:
         while self._applied < stop and self._applied in self._ended:
             ended = self._ended[self._applied]
             self._history.add(ended.candidate, ended.stages, ended.filtered)
+            self._spent += sum(each.seconds for stage in ended.stages for each in stage)
             self._view.ended(self._history, ended, self._applied in self._earlier)
             self._applied += 1
         return self._applied >= stop

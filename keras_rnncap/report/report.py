@@ -234,10 +234,10 @@ def _spent(study: Study, pieces: pd.DataFrame) -> str:
 
 def _command(study: Study, profile: str, pieces: pd.DataFrame, folder: Path) -> str:
     """Returns the command that makes the rows there are."""
-    usual = study.profiles[profile]
+    usual, of_grid = study.profiles[profile], study.of_grid(pieces)
     words = ["rnncap", "study", study.name, "--profile", profile]
     for option, column in {"cells": "cell", "params": "params", "depths": "depth", "units": "units"}.items():
-        known = pieces[column].dropna().unique()
+        known = of_grid[column].dropna().unique()
         values: list[Any] = sorted(known, key=cell_order) if option == "cells" else sorted(map(int, known))
         if values and getattr(usual, option) and {*values} != {*getattr(usual, option)}:
             words += [f"--{option}", ",".join(map(str, values))]

@@ -16,6 +16,7 @@ from keras_rnncap.studies.words import WordsStudy as WordsStudy
 from keras_rnncap.studies.initializations import InitializationsStudy as InitializationsStudy
 from keras_rnncap.studies.landscape import LandscapeStudy as LandscapeStudy
 from keras_rnncap.studies.architectures import ArchitecturesStudy as ArchitecturesStudy
+from keras_rnncap.studies.evolution import EvolutionStudy as EvolutionStudy
 from keras_rnncap.studies.zoo import ZooStudy as ZooStudy
 
 STUDIES |= _by_name(globals(), Study)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from keras_rnncap.analysis.architectures_study import PAPER_CELLS, architectures_exhibits
 from keras_rnncap.cells import CellFactory, get_cell
@@ -45,12 +46,16 @@ class ArchitecturePiece(Piece):
         for problem in self.problems():
             check_problem(problem, paper_cell(self.settings["cell"]))
 
-    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any]:
+    def run(self, folder: Path, rows: Mapping[str, Mapping[str, Any]], progress: Progress) -> dict[str, Any] | None:
         """Trains all settings, and the best again with other weights and batches; returns the piece's row."""
         del rows, progress
+        return self.trained(folder, paper_cell(self.settings["cell"])) | {"cell": self.settings["cell"]}
+
+    def trained(self, folder: Path, cell: CellFactory) -> dict[str, Any]:
+        """Does so with a cell; returns the row without its name."""
         began, settings = time.monotonic(), self.settings
         folder.mkdir(parents=True, exist_ok=True)
-        cell, seed, problems = paper_cell(settings["cell"]), settings["seed"], self.problems()
+        seed, problems = settings["seed"], self.problems()
         table: list[dict[str, Any]] = []
         best: tuple[float, Problem, dict[str, Any]] | None = None
         for place, problem in enumerate(problems):
@@ -84,7 +89,7 @@ class ArchitecturePiece(Piece):
         }
         sizes = {"depth": problem.depth, "parameters": training.budget.parameters, "units": training.budget.units}
         task = problem.made()
-        facts = {"cell": settings["cell"], "task": task.name, "data": task.data, "params": settings["params"]}
+        facts = {"task": task.name, "data": task.data, "params": settings["params"]}
         cost = {"elapsed_s": round(time.monotonic() - began, 3), "versions": json.dumps(versions())}
         return {"piece": self.name, **self.labels, **facts, **found, **sizes, "seed": seed, **cost}
 
@@ -213,5 +218,9 @@ class ArchitecturesStudy(Study):
         work = 3.0 * params * 35 * 20 * epoch_steps * epochs * (count + reruns)
         name = piece_name(part, column, settings["cell"], params, f"seed{settings['seed']}")
         return ArchitecturePiece(name, settings, labels, work)
+
+    def of_grid(self, pieces: pd.DataFrame) -> pd.DataFrame:
+        """Returns the rows of part `words`; which of the depths is better is found, not given."""
+        return pieces[pieces["part"] == "words"].assign(depth=None)
 
     shown_by = staticmethod(architectures_exhibits)

@@ -1,7 +1,7 @@
 """Runs pieces of a study that use one core each, one on each core, in processes that are renewed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ class PieceThere(NamedTuple):
     key: str
     piece: Piece
     folder: Path
+    rows: Mapping[str, Mapping[str, Any]]
 
 
 class PieceWork:
@@ -30,7 +31,7 @@ class PieceWork:
     def run(self) -> None:
         """Runs the piece."""
         began = time.monotonic()
-        row = self._there.piece.run(self._there.folder, {}, False)
+        row = self._there.piece.run(self._there.folder, self._there.rows, False)
         self._result = row, time.monotonic() - began
 
     def stop(self) -> None:
@@ -49,12 +50,21 @@ class PieceWorker:
         return PieceWork(piece)
 
 
-def run_at_once(pieces: Sequence[Piece], folder: Path) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
-    """Yields pieces that ended, with their rows and seconds; the folder of each is below `folder`."""
+def run_at_once(
+    pieces: Sequence[Piece], folder: Path, rows: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
+    """Yields pieces that ended, with their rows and seconds.
+
+    Args:
+        pieces: The pieces.
+        folder: The folder of each is below it.
+        rows: The rows of those that ended before, of which each is given that which it waited for.
+    """
     engine = ProcessEngine(PieceWorker, renew_after=RENEWED_AFTER)
     try:
         for piece in pieces:
-            engine.submit(PieceThere(piece.name, piece, folder / piece.name))
+            needed = {name: row for name, row in rows.items() if name == piece.best_of}
+            engine.submit(PieceThere(piece.name, piece, folder / piece.name, needed))
         for _ in pieces:
             there, (row, seconds) = engine.completed()
             yield there.piece, row, seconds

@@ -4,6 +4,8 @@ import functools
 import math
 from typing import Any, ClassVar
 
+import pandas as pd
+
 from keras_rnncap.analysis.cells_study import DECADES, LEARNED, cells_exhibits
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import CELLS, cell_name, get_cell
@@ -162,6 +164,10 @@ class CellsStudy(Study):
             search_piece(("random", common["cell"]), {"part": "random"} | learned, trials=count, **shared),
             search_piece(("rates", common["cell"]), {"part": "rates"} | learned, **rates, **shared),
         ]
+
+    def of_grid(self, pieces: pd.DataFrame) -> pd.DataFrame:
+        """Returns the rows of part `size`."""
+        return pieces[pieces["part"] == "size"]
 
     shown_by = staticmethod(cells_exhibits)
 

@@ -1,6 +1,7 @@
 """Runs a study: its pieces, cheapest first, each kept as soon as it ends."""
 
 import functools
+import itertools
 import json
 import lzma
 import os
@@ -63,7 +64,7 @@ class Plan:
                 f"the {study.name} study has no search for these: cells {', '.join(grid.cells)}, depths "
                 f"{', '.join(map(str, grid.depths))}; the +rnn joins at depth 2"
             )
-        self.pieces = sorted(pieces, key=lambda piece: (piece.best_of is not None, piece.work))
+        self.pieces = sorted(pieces, key=lambda piece: (level(piece, pieces), piece.work))
         known = {row["piece"]: row for row in checked_rows(Path(PIECES), done, TO_GO_ON, unique="piece")}
         self.missing: list[Piece] = []
         self._spent: list[tuple[float, float]] = []
@@ -98,6 +99,12 @@ class Plan:
     def at_once(self, piece: Piece) -> int:
         """Returns how many like a piece run side by side."""
         return populations_at_once() if piece.labels.get("part") in self.study.one_core else 1
+
+
+def level(piece: Piece, pieces: Sequence[Piece]) -> int:
+    """Returns how many others a piece waits for, one after another."""
+    first = next((other for other in pieces if other.name == piece.best_of), None)
+    return 0 if piece.best_of is None else 1 + (level(first, pieces) if first else 0)
 
 
 def machine() -> str:
@@ -150,7 +157,8 @@ def run_study(
 
     Args:
         name: `"capacity"`, `"cells"`, `"memory"`, `"scaling"`, `"trainability"`, `"robustness"`, `"quantization"`,
-            `"words"`, `"initializations"`, `"landscape"`, `"architectures"` or `"zoo"`.
+            `"words"`, `"initializations"`, `"landscape"`, `"architectures"`, `"evolution"`
+            or `"zoo"`.
         profile: `"smoke"` (seconds), `"laptop"` (hours on two cores) or `"paper"` (the paper's ranges).
         cells: Names of cells, as `get_cell` takes them; `None` takes the profile's; so for the next two.
         params: Budgets of trainable parameters.
@@ -203,15 +211,22 @@ def _ended(
     plan: Plan, folder: Path, done: Sequence[dict[str, Any]], isolate: bool, progress: bool
 ) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
     """Runs what is missing; yields pieces as they end, with their rows, if any, and the seconds that each took."""
-    alone = list(plan.missing)
+    for _, group in itertools.groupby(list(plan.missing), lambda piece: level(piece, plan.pieces)):
+        yield from _ended_of_level(plan, list(group), folder, done, isolate, progress)
+
+
+def _ended_of_level(
+    plan: Plan, alone: list[Piece], folder: Path, done: Sequence[dict[str, Any]], isolate: bool, progress: bool
+) -> Iterator[tuple[Piece, dict[str, Any] | None, float]]:
+    """Runs pieces that do not wait for one another."""
     if isolate:
         of_one_core = [piece for piece in alone if piece.labels.get("part") in plan.study.one_core]
-        yield from run_at_once(of_one_core, folder)
+        yield from run_at_once(of_one_core, folder, {ended["piece"]: ended for ended in done})
         alone = [piece for piece in alone if piece not in of_one_core]
     for piece in alone:
         start, file = time.monotonic(), folder / piece.name / "trials.csv"
         earlier = sum(row["elapsed_s"] for row in checked_rows(file, read_rows(file), {"elapsed_s": NUMBER}))
-        run = functools.partial(run_isolated, piece) if isolate else piece.run
+        run = functools.partial(run_isolated, piece) if isolate and not piece.own_processes else piece.run
         row = run(folder / piece.name, {ended["piece"]: ended for ended in done}, "bar" if progress else False)
         yield piece, row, earlier + time.monotonic() - start
 

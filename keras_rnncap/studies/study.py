@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import pandas as pd
+
 from keras_rnncap.analysis.exhibits import Exhibits, StudyRows
 from keras_rnncap.budget import outline, trainable_parameters
 from keras_rnncap.cells import cell_name, get_cell
@@ -48,7 +50,10 @@ class Piece:
         labels: Further columns of its row, such as the part of the study that it belongs to.
         work: Multiplications of all its trainings, to estimate what it costs.
         best_of: Name of another piece, whose best hyperparameters this one takes.
+        own_processes: Whether it starts processes itself; it then runs in this one.
     """
+
+    own_processes: ClassVar[bool] = False
 
     name: str
     settings: Mapping[str, Any]
@@ -159,6 +164,10 @@ class Study(abc.ABC):
             for name in ("params", "depths", "units")
         }
         return Grid(tuple(dict.fromkeys(map(cell_name, cells))), **numbers)
+
+    def of_grid(self, pieces: pd.DataFrame) -> pd.DataFrame:
+        """Returns the rows whose cells and sizes are those of the grid; parts may have others of their own."""
+        return pieces
 
     def exhibits(self, rows: StudyRows) -> Exhibits:
         """Returns the figures, tables and claims that follow from rows; from a part of them, those that can be made."""

@@ -87,6 +87,14 @@ def test_time_that_is_over_keeps_the_stages_that_ended(tmp_path, whole):
     assert rows(tmp_path / "found") == rows(whole[0])
 
 
+def test_cost_is_the_seconds_of_all_trainings(tmp_path, whole):
+    search(tmp_path / "found", FakeEngine(), graphs=None, cost=20.0)
+    seconds = pd.read_csv(tmp_path / "found" / EVALUATIONS)["elapsed_s"].sum()
+    assert 20 <= seconds <= 20 + 4 * 2.0  # those that were in training meanwhile
+    search(tmp_path / "found", FakeEngine())
+    assert rows(tmp_path / "found") == rows(whole[0])
+
+
 def test_other_rules_or_another_seed_are_another_run(whole):
     for options in ({"seed": 1}, {"strategy": "random"}, {"tasks": ["xml"]}):
         with pytest.raises(InputError, match="holds another run"):

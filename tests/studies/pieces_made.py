@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from keras_rnncap.studies import Piece
+
 
 class SlowPiece:
     """Waits until it is interrupted, for at most 60 s."""
@@ -62,3 +64,18 @@ class KilledPiece:
     def run(self, *_):
         print("no memory", file=sys.stderr, flush=True)
         os.kill(os.getpid(), 9)
+
+
+class WaitingPiece(Piece):
+    """Says whether it was given the row of the piece that it waited for."""
+
+    def check(self):
+        """There is nothing to check."""
+
+    def run(self, folder, rows, progress):
+        del progress
+        folder.mkdir(parents=True)
+        (folder / "trials.csv").write_text("trial,elapsed_s\n0,0.1\n")
+        known = rows.get(self.best_of, {}).get("piece") if self.best_of else None
+        row = {"piece": self.name, **self.labels, "waited_for": known, "elapsed_s": 0.1, "best_score": 1.0}
+        return row | {"objective": "accuracy", "cell": "gru", "seed": 0}

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from studies.pieces_made import WaitingPiece
 
 from keras_rnncap.errors import InputError
 from keras_rnncap.recommend import recommend
@@ -96,7 +97,7 @@ def test_trials_whose_piece_has_no_row_are_dropped(counted, tmp_path):
     assert counted.ran[-1] == table["piece"].iloc[-1]
 
 
-TRAINED = {"words", "initializations", "landscape"}
+TRAINED = {"words", "initializations", "landscape", "architectures", "evolution"}
 """Studies that train without a search."""
 
 
@@ -224,3 +225,19 @@ def test_time_left_follows_the_pieces_that_ended():
 @pytest.mark.parametrize(("seconds", "words"), [(3, "3 s"), (61, "1 min"), (7200, "2.0 h")])
 def test_lengths_of_time_in_words(seconds, words):
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_pieces_that_wait_run_after_those_that_they_wait_for_and_have_their_rows(monkeypatch, tmp_path, isolate):
+    waits = {"last": "second", "first": None, "second": "first", "other": "first"}
+    pieces = [
+        WaitingPiece(name, {"seed": 0}, {"part": "one" if name != "second" else "two"}, 1.0, best_of)
+        for name, best_of in waits.items()
+    ]
+    study = get_study("memory")
+    monkeypatch.setattr(type(study), "pieces", lambda *_: pieces)
+    monkeypatch.setattr(type(study), "one_core", ("one",))
+    rows = run_study("memory", profile="smoke", out=tmp_path / "study", isolate=isolate).pieces.set_index("piece")
+    assert rows["waited_for"].dropna().to_dict() == {"second": "first", "other": "first", "last": "second"}
+    order = list(rows.index)
+    assert order.index("first") < order.index("second") < order.index("last")

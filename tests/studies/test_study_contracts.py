@@ -4,12 +4,14 @@ import pandas as pd
 from contracts.study_contract import StudyContract
 from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability, zoo
 from studies.made_architectures import architectures
+from studies.made_evolution import evolution
 from studies.made_words import GRU, RNN, initializations, landscape, words
 
 from keras_rnncap.studies import (
     ArchitecturesStudy,
     CapacityStudy,
     CellsStudy,
+    EvolutionStudy,
     InitializationsStudy,
     LandscapeStudy,
     MemoryStudy,
@@ -129,6 +131,15 @@ class TestArchitecturesStudy(StudyContract):
 
     def rows(self):
         return architectures()
+
+
+class TestEvolutionStudy(StudyContract):
+    study = EvolutionStudy
+    shows = ("evolution-searches", "evolution-family-found", "evolution-family-random", "evolution-retrained")
+    claims = 4
+
+    def rows(self):
+        return evolution()
 
 
 class TestLandscapeStudy(StudyContract):
