@@ -3,8 +3,10 @@
 import pandas as pd
 from contracts.figure_contract import FigureContract
 from studies.made import cells, memory, quantization, reruns, scaling, stored, trainability
+from studies.made_architectures import architectures
 from studies.made_words import initializations, landscape, words
 
+from keras_rnncap.analysis.architectures_study import compute_scores
 from keras_rnncap.analysis.capacity_numbers import compute_points
 from keras_rnncap.analysis.cells_study import compute_capacity, compute_kept
 from keras_rnncap.analysis.exhibits import StudyRows
@@ -43,6 +45,14 @@ ARCHITECTURES = pd.DataFrame(
         "score": [1.0, 1.1, 0.9, float("nan")],
     }
 )
+
+
+class TestScores(FigureContract):
+    plot = "architectures_study.plot_scores"
+    labels = (("nats per word", "cell"),) * 3
+
+    def drawn_from(self, count):
+        return compute_scores(StudyRows(*architectures()), "words", "loss")[:count], "nats per word"
 
 
 class TestFamily(FigureContract):
